@@ -212,9 +212,8 @@ static void packed(struct rpc_out *out, int rc)
 static void open_container(struct rpc_out *out, bool map)
 {
 	const size_t at = out->buf.size;
-	packed(out,
-		map ? msgpack_pack_map(&out->pk, UINT16_MAX)
-		    : msgpack_pack_array(&out->pk, UINT16_MAX));
+	packed(out, map ? msgpack_pack_map(&out->pk, UINT16_MAX)
+			: msgpack_pack_array(&out->pk, UINT16_MAX));
 	if (out->failed || out->depth == RPC_OUT_DEPTH) {
 		out->failed = true;
 		return;

@@ -26,13 +26,13 @@ struct rpc_str {
 
 struct rpc_msg {
 	enum rpc_kind kind;
-	uint32_t msgid;                    /* requests and responses */
-	struct rpc_str method;             /* requests and notifications */
-	const msgpack_object_map *params;  /* requests, notifications; NULL where none were given */
-	bool failed;                       /* responses: error was not nil */
-	struct rpc_str code, text;         /* responses that failed; empty where of another shape */
-	const msgpack_object *result;      /* responses */
-	msgpack_zone zone;                 /* owns everything above; also borrows the input bytes */
+	uint32_t msgid;                   /* requests and responses */
+	struct rpc_str method;            /* requests and notifications */
+	const msgpack_object_map *params; /* requests, notifications; NULL where none were given */
+	bool failed;                      /* responses: error was not nil */
+	struct rpc_str code, text;        /* responses that failed; empty where of another shape */
+	const msgpack_object *result;     /* responses */
+	msgpack_zone zone;                /* owns everything above; also borrows the input bytes */
 };
 
 enum rpc_fault {
@@ -77,8 +77,8 @@ bool rpc_text(const msgpack_object *o, char *out, size_t size);
 struct rpc_out {
 	msgpack_sbuffer buf;
 	msgpack_packer pk;
-	size_t open_at[RPC_OUT_DEPTH];     /* where the open containers' headers are */
-	uint32_t open_n[RPC_OUT_DEPTH];    /* values put into them so far */
+	size_t open_at[RPC_OUT_DEPTH];  /* where the open containers' headers are */
+	uint32_t open_n[RPC_OUT_DEPTH]; /* values put into them so far */
 	unsigned depth;
 	bool failed;
 };

@@ -112,7 +112,8 @@ static bool ipv4_parse(uint8_t out[4], const char **text)
 	return true;
 }
 
-/* RFC 4291, 2.2: up to eight groups, one "::" may stand for zeros, the last 32 bits may be dotted. */
+/* RFC 4291, 2.2: up to eight groups, one "::" may stand for zeros, the last 32 bits may be dotted.
+ */
 static bool ipv6_parse(uint8_t out[16], const char **text)
 {
 	uint8_t bytes[16] = { 0 };

@@ -10,8 +10,8 @@
 
 #include "feth/types.h"
 
-#define MAC_TEXT 18u   /* "02:00:00:00:00:01" and its end */
-#define CIDR_TEXT 50u  /* "ffff:...:255.255.255.255/128" and its end */
+#define MAC_TEXT 18u  /* "02:00:00:00:00:01" and its end */
+#define CIDR_TEXT 50u /* "ffff:...:255.255.255.255/128" and its end */
 
 /* An IP address with its prefix length, in the order of the wire. */
 struct cidr {

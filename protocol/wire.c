@@ -124,8 +124,8 @@ static bool value_shape(
 	return true;
 }
 
-/* Finds the end of the array that starts at buf[0]. Needs no recursion: `owed` counts, for each open
- * container, the values still promised. */
+/* Finds the end of the array that starts at buf[0]. Needs no recursion: `owed` counts, for each
+ * open container, the values still promised. */
 static enum wire_kind rpc_object(
 	struct wire_scan *scan, const uint8_t *buf, size_t len, struct wire_item *item)
 {

@@ -16,12 +16,12 @@
 
 #include "feth/types.h"
 
-#define WIRE_DEPTH_MAX 16u                    /* arrays and maps inside one another */
-#define WIRE_OFFLOAD_LEN 12u                  /* virtio_net_hdr, virtio 1.2, 5.1.6 */
-#define WIRE_EXT_MAX (FETH_FRAME_MAX + 12u)   /* largest ext body */
-#define WIRE_EXT_OFFLOAD 1                    /* ext type: offload header, then a frame */
-#define WIRE_EXT_MONITOR 2                    /* ext type: monitor record, then a cut frame */
-#define WIRE_HDR_MAX 6u                       /* ext32: type byte, length, ext type */
+#define WIRE_DEPTH_MAX 16u                  /* arrays and maps inside one another */
+#define WIRE_OFFLOAD_LEN 12u                /* virtio_net_hdr, virtio 1.2, 5.1.6 */
+#define WIRE_EXT_MAX (FETH_FRAME_MAX + 12u) /* largest ext body */
+#define WIRE_EXT_OFFLOAD 1                  /* ext type: offload header, then a frame */
+#define WIRE_EXT_MONITOR 2                  /* ext type: monitor record, then a cut frame */
+#define WIRE_HDR_MAX 6u                     /* ext32: type byte, length, ext type */
 
 enum wire_kind {
 	WIRE_MORE,  /* nothing whole yet: *need* says how many bytes would bring progress */
@@ -43,11 +43,11 @@ struct wire_item {
 /* Where the scan of a cut object stands, so that no byte is looked at twice however it is cut.
  * All zero is the start of an object; wire_next() resets it with every item it returns. */
 struct wire_scan {
-	size_t off;                     /* next byte to look at */
-	size_t need;                    /* after WIRE_MORE: bytes in the buffer that bring progress */
-	uint64_t owed_total;            /* values still promised by all open containers */
-	uint32_t owed[WIRE_DEPTH_MAX];  /* of them, by depth */
-	uint8_t depth;                  /* open containers; 0 is outside an RPC object */
+	size_t off;          /* next byte to look at */
+	size_t need;         /* after WIRE_MORE: bytes in the buffer that bring progress */
+	uint64_t owed_total; /* values still promised by all open containers */
+	uint32_t owed[WIRE_DEPTH_MAX]; /* of them, by depth */
+	uint8_t depth;                 /* open containers; 0 is outside an RPC object */
 };
 
 /**

@@ -1,0 +1,39 @@
+/* block.h - memory for frames and messages that have to wait, counted against a limit.
+ *
+ * A block is shared by reference: one copy of a broadcast serves every queue that holds it. A pool
+ * belongs to one network (or to the control socket) and so to one loop: counts are not atomic. */
+#ifndef SERVER_CORE_BLOCK_H
+#define SERVER_CORE_BLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* All that a network may keep waiting: 256 ports with a full queue of 256 KiB each. */
+#define BLOCK_POOL_LIMIT (64u * 1024u * 1024u)
+
+struct block_pool {
+	size_t used;  /* bytes of all live blocks */
+	size_t limit; /* most of them */
+	struct block
+		*spare; /* one standard block kept, so that a busy queue does not churn malloc */
+};
+
+struct block {
+	struct block_pool *pool;
+	uint32_t refs;
+	uint32_t len;      /* bytes in use */
+	uint32_t capacity; /* bytes there are */
+	uint8_t data[];
+};
+
+#define BLOCK_STANDARD 32768u /* the size that is kept as spare */
+
+void block_pool_init(struct block_pool *pool, size_t limit);
+void block_pool_fini(struct block_pool *pool); /* after its last block is gone */
+
+/* A block with one reference and len 0; NULL at the limit or without memory. */
+struct block *block_new(struct block_pool *pool, uint32_t capacity);
+struct block *block_ref(struct block *block);
+void block_unref(struct block *block); /* NULL is fine */
+
+#endif

@@ -1,0 +1,33 @@
+/* command.c - see command.h. */
+#include "server/core/command.h"
+
+#include <stdlib.h>
+
+struct command *command_new(enum command_kind kind)
+{
+	struct command *cmd = calloc(1, sizeof(*cmd));
+	if (cmd)
+		cmd->kind = kind;
+	return cmd;
+}
+
+void command_free(struct command *cmd)
+{
+	if (!cmd)
+		return;
+	free(cmd->items.any);
+	free(cmd);
+}
+
+const char *port_kind_name(enum port_kind kind)
+{
+	switch (kind) {
+	case PORT_KIND_HOST:
+		return "host";
+	case PORT_KIND_NATIVE:
+		return "native";
+	case PORT_KIND_QEMU:
+		return "qemu";
+	}
+	return "?";
+}

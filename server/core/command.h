@@ -1,0 +1,185 @@
+/* command.h - what the control plane asks: plain data in, plain data out, no pointers into anybody.
+ *
+ * A command is allocated by the asker, travels to the loop that can carry it out, and comes back to
+ * the asker's loop through `done`, always, exactly once. Today both are the same loop and the trip
+ * is a call; with a thread per network it is a message, and nothing but netloop.c changes. */
+#ifndef SERVER_CORE_COMMAND_H
+#define SERVER_CORE_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "feth/types.h"
+#include "protocol/text.h"
+#include "server/base/err.h"
+#include "server/core/drop.h"
+#include "server/core/fdb.h"
+#include "server/core/hostif.h"
+#include "server/core/netid.h"
+
+#define PATH_TEXT 108u  /* sun_path of Linux, the longer one */
+#define GROUP_TEXT 33u  /* a Unix group's name or number */
+#define LIST_LIMIT 256u /* items of one answer; 256 ports are 40 KiB of the 64 an answer may have  \
+			 */
+#define LIST_DEFAULT 64u
+
+/* What is true of a network, for whoever asks. */
+struct network_facts {
+	uint64_t id;
+	char backend[16];
+	bool has_host; /* else unit, host, service, addresses and up mean nothing */
+	uint32_t unit;
+	uint32_t mtu_min, mtu_max;
+	struct hostif_spec spec; /* name, interfaces, MAC, MTU, up, addresses */
+	char group[GROUP_TEXT];  /* may use its sockets; empty: none but root */
+	uint32_t gid;            /* the same, where group is not empty */
+	char path[PATH_TEXT];    /* the directory of its sockets */
+	uint32_t ports;          /* attached now */
+};
+
+enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU };
+const char *port_kind_name(enum port_kind kind);
+
+/* What is wanted of a port. */
+struct port_conf {
+	char name[FETH_NAME_MAX + 1]; /* empty: choose one */
+	enum port_kind kind;
+	bool mac_given;
+	struct feth_mac mac;
+	bool locked;       /* to `mac` */
+	uint32_t uid, pid; /* the client, as the kernel attested it */
+	bool take_only;    /* only the declared port of this name will do */
+};
+
+/* What is true of a port. */
+struct port_info {
+	uint16_t id;
+	char name[FETH_NAME_MAX + 1];
+	enum port_kind kind;
+	bool attached;
+	bool declared;
+	struct feth_mac mac;
+	bool locked;
+	uint32_t mtu;
+	uint32_t uid, pid; /* where attached */
+};
+
+struct port_counters {
+	uint16_t id;
+	char name[FETH_NAME_MAX + 1];
+	uint32_t queued_bytes;
+	struct port_stats stats;
+};
+
+struct fdb_row {
+	struct fdb_info info;
+	char name[FETH_NAME_MAX + 1]; /* of the port */
+};
+
+/* What network.create and network.set want; `has_*` says what was given. */
+struct network_want {
+	char name[FETH_NAME_MAX + 1];
+	char backend[16]; /* empty: auto */
+	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_group;
+	uint32_t mtu;
+	struct feth_mac mac;
+	bool up;
+	uint32_t unit;
+	uint8_t n_addrs;
+	struct cidr addrs[HOSTIF_ADDRS_MAX];
+	char group[GROUP_TEXT];
+};
+
+struct daemon_counters {
+	uint64_t accepted;       /* connections */
+	uint64_t denied;         /* connections and calls refused for who asked */
+	uint64_t slow;           /* peers closed because they did not read their RPC */
+	uint64_t protocol_error; /* peers closed for what they sent */
+	uint64_t ignored;        /* notifications and stray responses */
+};
+
+struct daemon_facts {
+	uint32_t pid, uid, networks;
+	uint64_t uptime_ms;
+	bool rootless;
+	char run_dir[PATH_TEXT];
+	char admin_group[GROUP_TEXT];
+	struct daemon_counters counters;
+};
+
+enum command_kind {
+	/* the session's own */
+	CMD_HELLO,
+	CMD_ATTACH,
+	CMD_DETACH,
+	/* carried out by main */
+	CMD_NETWORK_CREATE,
+	CMD_NETWORK_DELETE,
+	CMD_NETWORK_LIST,
+	CMD_NETWORK_SET,
+	CMD_NETWORK_ENTER,
+	CMD_PORT_ADD,
+	CMD_DAEMON_SHOW,
+	CMD_DAEMON_STOP,
+	/* carried out by the network's loop */
+	CMD_NETWORK_SHOW,
+	CMD_PORT_OPEN,
+	CMD_PORT_LIST,
+	CMD_PORT_REMOVE,
+	CMD_FDB_LIST,
+	CMD_STATS_GET,
+	/* from main to the network's loop, for its own ends */
+	CMD_PREPARE, /* in: facts wanted. Checks them; what must shrink before the kernel does,
+			shrinks */
+	CMD_FACTS,   /* in: facts. They are true now */
+};
+
+struct command {
+	enum command_kind kind;
+	void (*done)(struct command *cmd); /* takes the command back */
+	void *owner;                       /* the asker's */
+	char network[FETH_NAME_MAX + 1];   /* which one, where the kind needs one */
+	struct err err;                    /* out: code 0 on success */
+
+	/* lists */
+	uint32_t limit; /* 1 to LIST_LIMIT */
+	bool has_after;
+	uint64_t after_n; /* port number */
+	char after_name[FETH_NAME_MAX + 1];
+	struct feth_mac after_mac;
+	uint32_t n_items; /* out */
+	bool more;        /* out */
+	union {           /* out, owned: freed with the command */
+		void *any;
+		struct network_facts *networks;
+		struct port_info *ports;
+		struct port_counters *counters;
+		struct fdb_row *fdb;
+	} items;
+
+	int fds[2]; /* out, owned by the command */
+	uint8_t n_fds;
+
+	union {
+		struct network_want want;
+		struct port_conf conf;
+		struct {
+			uint64_t version;
+			char client[65];
+		} hello;
+	} in;
+	union {
+		struct network_facts facts;
+		struct port_info port;
+		struct port_stats stats;
+		struct daemon_facts daemon;
+		uint32_t version;
+	} out;
+};
+
+/* A zeroed command, or NULL; free with command_free(), which closes nothing: fds are the holder's.
+ */
+struct command *command_new(enum command_kind kind);
+void command_free(struct command *cmd);
+
+#endif

@@ -1,0 +1,254 @@
+/* fdb.c - see fdb.h. */
+#include "server/core/fdb.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define FDB_END UINT32_MAX
+
+int fdb_init(struct fdb *fdb, uint32_t capacity, uint64_t seed)
+{
+	memset(fdb, 0, sizeof(*fdb));
+	fdb->free = FDB_END;
+	fdb->seed = seed;
+	for (unsigned p = 0; p < FDB_PORTS; p++)
+		fdb->ports[p].oldest = fdb->ports[p].newest = FDB_END;
+
+	uint32_t n_buckets = 1;
+	while (n_buckets < capacity)
+		n_buckets *= 2;
+	fdb->entries = calloc(capacity, sizeof(*fdb->entries));
+	fdb->buckets = malloc(n_buckets * sizeof(*fdb->buckets));
+	if (!fdb->entries || !fdb->buckets) {
+		fdb_fini(fdb);
+		return -ENOMEM;
+	}
+	for (uint32_t b = 0; b < n_buckets; b++)
+		fdb->buckets[b] = FDB_END;
+	fdb->mask = n_buckets - 1;
+	fdb->capacity = capacity;
+	return 0;
+}
+
+void fdb_fini(struct fdb *fdb)
+{
+	free(fdb->entries);
+	free(fdb->buckets);
+	fdb->entries = NULL;
+	fdb->buckets = NULL;
+}
+
+/* Two rounds of multiply and fold, keyed: who does not know the seed cannot choose collisions. */
+static uint32_t bucket_of(const struct fdb *fdb, mac_key key)
+{
+	uint64_t h = (key ^ fdb->seed) * 0x9e3779b97f4a7c15;
+	h ^= h >> 32;
+	h *= fdb->seed | 1;
+	return (uint32_t)(h >> 32) & fdb->mask;
+}
+
+static uint32_t find(const struct fdb *fdb, mac_key key)
+{
+	uint32_t i = fdb->buckets[bucket_of(fdb, key)];
+	while (i != FDB_END && fdb->entries[i].key != key)
+		i = fdb->entries[i].chain;
+	return i;
+}
+
+/* Dynamic entries are on their port's list; static ones are on none, but counted nowhere else
+ * either. */
+static void list_append(struct fdb *fdb, uint32_t i)
+{
+	struct fdb_entry *e = &fdb->entries[i];
+	struct fdb_list *l = &fdb->ports[e->port];
+	e->prev = l->newest;
+	e->next = FDB_END;
+	if (l->newest != FDB_END)
+		fdb->entries[l->newest].next = i;
+	else
+		l->oldest = i;
+	l->newest = i;
+	if (!l->n++)
+		fdb->n_holding++;
+}
+
+static void list_remove(struct fdb *fdb, uint32_t i)
+{
+	const struct fdb_entry *e = &fdb->entries[i];
+	struct fdb_list *l = &fdb->ports[e->port];
+	if (e->prev != FDB_END)
+		fdb->entries[e->prev].next = e->next;
+	else
+		l->oldest = e->next;
+	if (e->next != FDB_END)
+		fdb->entries[e->next].prev = e->prev;
+	else
+		l->newest = e->prev;
+	if (!--l->n)
+		fdb->n_holding--;
+}
+
+static void forget(struct fdb *fdb, uint32_t i)
+{
+	struct fdb_entry *e = &fdb->entries[i];
+	if (!e->is_static)
+		list_remove(fdb, i);
+	uint32_t *link = &fdb->buckets[bucket_of(fdb, e->key)];
+	while (*link != i)
+		link = &fdb->entries[*link].chain;
+	*link = e->chain;
+	e->chain = fdb->free;
+	fdb->free = i;
+	fdb->n--;
+}
+
+/* The oldest address of the port that holds most; FDB_END where no dynamic one is left. */
+static uint32_t oldest_of_heaviest(const struct fdb *fdb)
+{
+	unsigned most = 0;
+	for (unsigned p = 1; p < FDB_PORTS; p++)
+		if (fdb->ports[p].n > fdb->ports[most].n)
+			most = p;
+	return fdb->ports[most].oldest;
+}
+
+/* An unused entry in the bucket of @key, for @port to fill in; FDB_END where there is no room. */
+static uint32_t take_entry(struct fdb *fdb, mac_key key, uint16_t port)
+{
+	if (fdb->n == fdb->capacity) {
+		const struct fdb_list *own = &fdb->ports[port];
+		const bool over_share =
+			own->n && (uint64_t)own->n * fdb->n_holding >= fdb->capacity;
+		const uint32_t victim = over_share ? own->oldest : oldest_of_heaviest(fdb);
+		if (victim == FDB_END)
+			return FDB_END;
+		forget(fdb, victim);
+	}
+
+	uint32_t i = fdb->free;
+	if (i != FDB_END)
+		fdb->free = fdb->entries[i].chain;
+	else
+		i = fdb->fresh++;
+	uint32_t *bucket = &fdb->buckets[bucket_of(fdb, key)];
+	fdb->entries[i] = (struct fdb_entry){ .key = key, .port = port, .chain = *bucket };
+	*bucket = i;
+	fdb->n++;
+	return i;
+}
+
+enum fdb_learned fdb_learn(
+	struct fdb *fdb, mac_key key, uint16_t port, uint64_t now_ms, uint16_t *old_port)
+{
+	uint32_t i = find(fdb, key);
+	if (i == FDB_END) {
+		i = take_entry(fdb, key, port);
+		if (i != FDB_END) {
+			fdb->entries[i].seen_ms = now_ms;
+			list_append(fdb, i);
+		}
+		return FDB_NEW;
+	}
+
+	struct fdb_entry *e = &fdb->entries[i];
+	if (e->is_static)
+		return e->port == port ? FDB_KNOWN : FDB_SPOOFED;
+	if (e->port == port && now_ms - e->seen_ms < FDB_REFRESH_MS)
+		return FDB_KNOWN;
+
+	const bool expired = now_ms - e->seen_ms > FDB_AGE_MS;
+	*old_port = e->port;
+	list_remove(fdb, i);
+	e->port = port;
+	e->seen_ms = now_ms;
+	list_append(fdb, i);
+	return expired ? FDB_NEW : *old_port == port ? FDB_KNOWN : FDB_MOVED;
+}
+
+uint16_t fdb_find(const struct fdb *fdb, mac_key key, uint64_t now_ms)
+{
+	const uint32_t i = find(fdb, key);
+	if (i == FDB_END)
+		return PORT_NONE;
+	const struct fdb_entry *e = &fdb->entries[i];
+	if (!e->is_static && now_ms - e->seen_ms > FDB_AGE_MS)
+		return PORT_NONE;
+	return e->port;
+}
+
+int fdb_add_static(struct fdb *fdb, mac_key key, uint16_t port)
+{
+	uint32_t i = find(fdb, key);
+	if (i != FDB_END && fdb->entries[i].is_static)
+		return fdb->entries[i].port == port ? 0 : -EEXIST;
+	if (i != FDB_END)
+		forget(fdb, i);
+	i = take_entry(fdb, key, port);
+	if (i == FDB_END)
+		return -ENOSPC;
+	fdb->entries[i].is_static = true;
+	return 0;
+}
+
+void fdb_remove_static(struct fdb *fdb, mac_key key, uint16_t port)
+{
+	const uint32_t i = find(fdb, key);
+	if (i != FDB_END && fdb->entries[i].is_static && fdb->entries[i].port == port)
+		forget(fdb, i);
+}
+
+void fdb_forget_port(struct fdb *fdb, uint16_t port)
+{
+	while (fdb->ports[port].oldest != FDB_END)
+		forget(fdb, fdb->ports[port].oldest);
+	for (uint32_t b = 0; b <= fdb->mask; b++) {
+		for (uint32_t i = fdb->buckets[b], next; i != FDB_END; i = next) {
+			next = fdb->entries[i].chain;
+			if (fdb->entries[i].port == port)
+				forget(fdb, i);
+		}
+	}
+}
+
+void fdb_expire(struct fdb *fdb, uint64_t now_ms)
+{
+	for (unsigned p = 0; p < FDB_PORTS; p++) {
+		uint32_t i;
+		while (i = fdb->ports[p].oldest,
+			i != FDB_END && now_ms - fdb->entries[i].seen_ms > FDB_AGE_MS)
+			forget(fdb, i);
+	}
+}
+
+static int by_mac(const void *a, const void *b)
+{
+	return memcmp(((const struct fdb_info *)a)->mac.b, ((const struct fdb_info *)b)->mac.b, 6);
+}
+
+size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint64_t now_ms,
+	struct fdb_info *out, size_t limit, bool *more)
+{
+	*more = false;
+	struct fdb_info *all = malloc((fdb->n ? fdb->n : 1) * sizeof(*all));
+	if (!all)
+		return 0;
+
+	size_t n = 0;
+	for (uint32_t b = 0; b <= fdb->mask; b++) {
+		for (uint32_t i = fdb->buckets[b]; i != FDB_END; i = fdb->entries[i].chain) {
+			const struct fdb_entry *e = &fdb->entries[i];
+			const uint64_t age = e->is_static ? 0 : now_ms - e->seen_ms;
+			const struct feth_mac mac = mac_of_key(e->key);
+			if (age > FDB_AGE_MS || (after && memcmp(mac.b, after->b, 6) <= 0))
+				continue;
+			all[n++] = (struct fdb_info){ mac, e->port, e->is_static, age };
+		}
+	}
+	qsort(all, n, sizeof(*all), by_mac);
+	*more = n > limit;
+	if (n > limit)
+		n = limit;
+	memcpy(out, all, n * sizeof(*out));
+	free(all);
+	return n;
+}

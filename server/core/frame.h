@@ -1,0 +1,69 @@
+/* frame.h - a frame as the switch sees it: a borrowed view, never a copy.
+ *
+ * Frames come in batches from one read; the views point into the reader's buffer and live until
+ * network_flush() returns. Whoever keeps a frame longer copies it into a block (block.h). */
+#ifndef SERVER_CORE_FRAME_H
+#define SERVER_CORE_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "feth/types.h"
+
+/* A piece of memory. Laid out like POSIX's struct iovec, which io/ asserts. */
+struct seg {
+	const void *base;
+	size_t len; /* bytes */
+};
+
+/* How a frame lies in a stream of bytes. */
+enum framing {
+	FRAMING_NONE,   /* not in a stream: datagrams, the host side */
+	FRAMING_NATIVE, /* msgpack bin (protocol/wire.h) */
+	FRAMING_QEMU,   /* 32-bit length (protocol/qemu.h) */
+};
+
+/* Work still owed on a frame; the fields of virtio_net_hdr (virtio 1.2, 5.1.6) in host order. All
+ * zero: none. Validated once at ingress. */
+struct offload {
+	uint8_t flags;        /* VIRTIO_NET_HDR_F_* */
+	uint8_t gso_type;     /* VIRTIO_NET_HDR_GSO_* */
+	uint16_t gso_size;    /* payload bytes per segment */
+	uint16_t csum_start;  /* where summing begins */
+	uint16_t csum_offset; /* behind csum_start: where the sum goes */
+};
+
+struct block;
+
+struct frame {
+	const uint8_t *head; /* first segment: at least the 14 bytes of the Ethernet header of any
+				frame that is not a runt, and whatever headers are to be read */
+	uint32_t head_len;   /* bytes at head */
+	uint32_t len;        /* bytes of the whole frame */
+	const struct seg *more; /* further segments, NULL if head is all */
+	uint16_t more_n;
+	uint8_t framing;  /* enum framing: the framing that `wire_hdr` is of */
+	uint8_t wire_hdr; /* bytes of that framing right before head; 0: none there. Only with
+			     more_n == 0, so header and frame are one span */
+	struct offload offload;
+	struct block *copy; /* owned by network.c: the shared copy, once some queue made one */
+};
+
+/* IEEE 802.1Q-2018, 9.5: the types of customer and service tags. */
+#define ETH_P_CTAG 0x8100u
+#define ETH_P_STAG 0x88a8u
+
+static inline uint16_t frame_type(const struct frame *f)
+{
+	return (uint16_t)(f->head[12] << 8 | f->head[13]);
+}
+
+/* Longest frame a network of this MTU carries: header, payload, and one 802.1Q or 802.1ad tag where
+ * the frame has one. The same rule as Linux's packet_snd() for AF_PACKET. */
+static inline uint32_t frame_room(uint32_t mtu, bool tagged)
+{
+	return mtu + 14 + (tagged ? 4 : 0);
+}
+
+#endif

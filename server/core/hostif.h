@@ -1,0 +1,119 @@
+/* hostif.h - what a host side backend is: the interface between a network and the system's own
+ * network stack.
+ *
+ * Two halves. The *control half* changes the system: it makes a pair of interfaces, changes and
+ * removes them. It takes plain data and returns descriptors, and is called through priv/verbs.h
+ * only, so that a small privileged process can one day serve it. The *data half* moves frames over
+ * the descriptors that make() returned and needs no privilege; the network's loop calls it.
+ *
+ * Life cycle of a host side:
+ *   1. make()    control. Both members exist, tagged as ours, MTU, MACs, addresses and link state
+ *                as specified, or nothing exists and a sentence says why.
+ *   2. open()    data. Takes the descriptors of make(), which are closed by close().
+ *   3. recv()/send() as often as wanted; change() meanwhile, both members or neither.
+ *   4. close()   data; no I/O afterwards.
+ *   5. remove()  control. Both members are gone; cannot fail. */
+#ifndef SERVER_CORE_HOSTIF_H
+#define SERVER_CORE_HOSTIF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/text.h"
+#include "server/base/err.h"
+#include "server/core/frame.h"
+
+#define HOSTIF_NAME 16u      /* IFNAMSIZ on Linux and macOS */
+#define HOSTIF_TAG 256u      /* IFALIASZ on Linux */
+#define HOSTIF_ADDRS_MAX 16u /* declared addresses of one host member; more is a routing job */
+#define HOSTIF_BATCH 64u     /* frames per recv(): limits.md, 2: 32 to 64 reach all of the rate */
+
+/* All that is declared of one pair. */
+struct hostif_spec {
+	char network[FETH_NAME_MAX + 1];
+	char host[HOSTIF_NAME];      /* the member with the addresses, "feth101" */
+	char service[HOSTIF_NAME];   /* the member we read and write, "feth5101" */
+	char tag[HOSTIF_TAG];        /* "fethd:<run dir>:<network>": what marks a pair as ours */
+	struct feth_mac mac;         /* of the host member */
+	struct feth_mac service_mac; /* of the service member; never on the wire */
+	uint32_t mtu;                /* bytes, within the backend's mtu_min and mtu_max */
+	bool up;                     /* link state of the host member */
+	uint8_t n_addrs;
+	struct cidr addrs[HOSTIF_ADDRS_MAX]; /* of the host member */
+};
+
+/* What make() gives: descriptors, O_CLOEXEC and O_NONBLOCK, -1 where there is none; they may be the
+ * same number. */
+struct hostif_made {
+	int rx_fd;
+	int tx_fd;
+};
+
+/* Something happened to an interface. */
+struct hostif_event {
+	char name[HOSTIF_NAME];
+	bool gone; /* removed; false: made or changed */
+};
+
+struct hostif;
+
+struct hostif_ops {
+	const char *name; /* "veth" */
+	bool has_host;    /* false: `none`, a private switch; then only the fields up here count */
+	uint32_t mtu_min, mtu_max;
+
+	/* -- control half -- */
+
+	/* -EEXIST where a member's name is taken by somebody else, who is left alone. A pair with
+	 * our own tag is replaced. */
+	int (*make)(const struct hostif_spec *spec, struct hostif_made *out, struct err *err);
+
+	/* Makes the pair of @now what @want says: MTU, MAC, addresses, up (names and tag do not
+	 * change). On failure everything is as it was. Declared addresses that the kernel dropped
+	 * on the way (Linux: IPv6 on link down or an MTU below 1280) are there again afterwards. */
+	int (*change)(
+		const struct hostif_spec *now, const struct hostif_spec *want, struct err *err);
+
+	void (*remove)(const struct hostif_spec *spec);
+
+	/* Whether no interface of this name exists. */
+	bool (*name_free)(const char *name);
+
+	/* Removes every pair whose tag begins with @prefix, "fethd:<run dir>:". Returns how many.
+	 */
+	int (*sweep)(const char *prefix, struct err *err);
+
+	/* A descriptor that becomes readable when interfaces come, change or go; and what happened:
+	 * the number of events written, 0 for none, -ENOBUFS where some were lost (then look at
+	 * all). */
+	int (*watch_open)(struct err *err);
+	int (*watch_read)(int fd, struct hostif_event *events, unsigned max);
+
+	/* -- data half -- */
+
+	/* Takes over made's descriptors, also on failure. */
+	int (*open)(struct hostif **out, const struct hostif_made *made,
+		const struct hostif_spec *spec, struct err *err);
+	void (*close)(struct hostif *hif); /* NULL is fine */
+
+	/* Up to @max (at most HOSTIF_BATCH) frames from the host, whole and with their tags, as
+	 * views into @buf of @size bytes. Returns how many; 0: none now; -errno: -ENETDOWN where
+	 * the service member is down, -ENODEV or -ENXIO where it is gone, others may pass. */
+	int (*recv)(
+		struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size);
+
+	/* Gives @n frames to the host. Returns how many it took; the others are lost (Ethernet
+	 * may), and every frame after a refused one is still tried. None is under FETH_FRAME_MIN
+	 * bytes. */
+	unsigned (*send)(struct hostif *hif, const struct frame *frames, unsigned n);
+
+	/* The descriptor to poll for reading, or -1. */
+	int (*fd)(const struct hostif *hif);
+};
+
+/* Every backend compiled in, NULL-terminated; and one by name, or NULL. (hostif/backends.c) */
+extern const struct hostif_ops *const hostif_backends[];
+const struct hostif_ops *hostif_find(const char *name);
+
+#endif

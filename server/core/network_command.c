@@ -1,0 +1,208 @@
+/* network_command.c - a network answers the control plane. See command.h. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "server/core/network_priv.h"
+
+/* The host side as a port of the list. */
+static struct port_info host_info(const struct network *net)
+{
+	struct port_info info = {
+		.id = PORT_HOST,
+		.name = "host",
+		.kind = PORT_KIND_HOST,
+		.attached = net->host != NULL,
+		.declared = true,
+		.mac = net->facts.spec.mac,
+		.locked = true,
+		.mtu = net->facts.spec.mtu,
+	};
+	return info;
+}
+
+/* Calls @item for each number that the list asks for, the host side first. */
+static void for_each_port(struct network *net, struct command *cmd,
+	void (*item)(struct network *net, struct command *cmd, uint16_t id))
+{
+	uint64_t id = cmd->has_after ? cmd->after_n + 1 : 0;
+	if (!cmd->has_after && !net->facts.has_host)
+		id = 1;
+	for (; id < FDB_PORTS; id++) {
+		if (id && !net->recs[id])
+			continue;
+		if (cmd->n_items == cmd->limit) {
+			cmd->more = true;
+			return;
+		}
+		item(net, cmd, (uint16_t)id);
+		cmd->n_items++;
+	}
+}
+
+static void put_info(struct network *net, struct command *cmd, uint16_t id)
+{
+	cmd->items.ports[cmd->n_items] = id ? net->recs[id]->info : host_info(net);
+}
+
+static void put_counters(struct network *net, struct command *cmd, uint16_t id)
+{
+	const struct port_rec *rec = net->recs[id];
+	struct port_counters *c = &cmd->items.counters[cmd->n_items];
+	c->id = id;
+	memcpy(c->name, id ? rec->info.name : "host", id ? sizeof(c->name) : sizeof("host"));
+	c->stats = id ? rec->stats : net->host_stats;
+	c->queued_bytes = id && rec->client ? rec->client->ops->queued(rec->client) : 0;
+}
+
+static void list_fdb(struct network *net, struct command *cmd, uint64_t now_ms)
+{
+	struct fdb_info *found = calloc(cmd->limit, sizeof(*found));
+	if (!found) {
+		err_set(&cmd->err, -ENOMEM, "%s: out of memory", net->facts.spec.network);
+		return;
+	}
+	const size_t n = fdb_list(&net->sw.fdb, cmd->has_after ? &cmd->after_mac : NULL, now_ms,
+		found, cmd->limit, &cmd->more);
+	for (size_t i = 0; i < n; i++) {
+		struct fdb_row *row = &cmd->items.fdb[i];
+		row->info = found[i];
+		const struct port_rec *rec = network_rec(net, found[i].port);
+		memcpy(row->name, rec ? rec->info.name : "host",
+			rec ? sizeof(row->name) : sizeof("host"));
+	}
+	cmd->n_items = (uint32_t)n;
+	free(found);
+}
+
+static void sum_stats(const struct network *net, struct port_stats *sum)
+{
+	*sum = net->retired;
+	port_stats_add(sum, &net->host_stats);
+	for (unsigned id = 1; id < FDB_PORTS; id++)
+		if (net->recs[id])
+			port_stats_add(sum, &net->recs[id]->stats);
+}
+
+static bool spec_same(const struct hostif_spec *a, const struct hostif_spec *b)
+{
+	if (a->mtu != b->mtu || !mac_equal(a->mac, b->mac) || a->up != b->up ||
+		a->n_addrs != b->n_addrs)
+		return false;
+	for (unsigned i = 0; i < a->n_addrs; i++)
+		if (!cidr_equal(&a->addrs[i], &b->addrs[i]))
+			return false;
+	return true;
+}
+
+/* Sets the MTU of every port and tells the clients what is true now. Raising: the word is queued
+ * before the cap rises, so that no larger frame comes before it; lowering: the other way round. */
+static void tell_ports(struct network *net, uint32_t old_mtu)
+{
+	const uint32_t mtu = net->facts.spec.mtu;
+	const bool lower = mtu < old_mtu;
+	net->sw.ports[PORT_HOST].mtu = mtu;
+	for (unsigned id = 1; id < FDB_PORTS; id++) {
+		struct port_rec *rec = net->recs[id];
+		if (!rec)
+			continue;
+		if (lower)
+			net->sw.ports[id].mtu = rec->info.mtu = mtu;
+		if (rec->client && rec->client->ops->changed)
+			rec->client->ops->changed(rec->client, &net->facts);
+		net->sw.ports[id].mtu = rec->info.mtu = mtu;
+	}
+}
+
+/* Checks what is wanted; an MTU that shrinks does so here, before the kernel's. */
+static void prepare(struct network *net, struct command *cmd)
+{
+	const struct network_facts *want = &cmd->out.facts;
+	if (!mac_equal(want->spec.mac, net->facts.spec.mac)) {
+		for (unsigned id = 1; id < FDB_PORTS; id++) {
+			const struct port_rec *rec = net->recs[id];
+			if (!rec || !(rec->mac_given || rec->info.locked) ||
+				!mac_equal(rec->info.mac, want->spec.mac))
+				continue;
+			err_set(&cmd->err, -EEXIST,
+				"%s: that MAC address belongs to port %s; give another",
+				net->facts.spec.network, rec->info.name);
+			return;
+		}
+	}
+	const uint32_t old = net->facts.spec.mtu;
+	if (want->spec.mtu < old) {
+		net->facts.spec.mtu = want->spec.mtu;
+		tell_ports(net, old);
+	}
+}
+
+static void set_facts(struct network *net, struct command *cmd)
+{
+	const struct network_facts *facts = &cmd->out.facts;
+	const uint32_t old = net->facts.spec.mtu;
+	if (facts->has_host && !mac_equal(facts->spec.mac, net->facts.spec.mac)) {
+		fdb_remove_static(&net->sw.fdb, mac_key_at(net->facts.spec.mac.b), PORT_HOST);
+		(void)fdb_add_static(&net->sw.fdb, mac_key_at(facts->spec.mac.b), PORT_HOST);
+	}
+	const bool same = spec_same(&facts->spec, &net->facts.spec);
+	net->facts = *facts;
+	net->facts.ports = net->n_attached;
+	if (!same)
+		tell_ports(net, old);
+}
+
+static bool alloc_items(struct command *cmd, size_t size)
+{
+	cmd->items.any = calloc(cmd->limit, size);
+	if (!cmd->items.any)
+		err_set(&cmd->err, -ENOMEM, "%s: out of memory", cmd->network);
+	return cmd->items.any;
+}
+
+void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
+{
+	switch (cmd->kind) {
+	case CMD_NETWORK_SHOW:
+		cmd->out.facts = net->facts;
+		break;
+	case CMD_PORT_ADD:
+		(void)network_declare(net, &cmd->in.conf, &cmd->out.port, &cmd->err);
+		break;
+	case CMD_PORT_REMOVE:
+		(void)network_remove_port(net, cmd->in.conf.name, &cmd->err);
+		break;
+	case CMD_PORT_LIST:
+		if (alloc_items(cmd, sizeof(*cmd->items.ports)))
+			for_each_port(net, cmd, put_info);
+		break;
+	case CMD_STATS_GET:
+		if (alloc_items(cmd, sizeof(*cmd->items.counters)))
+			for_each_port(net, cmd, put_counters);
+		sum_stats(net, &cmd->out.stats);
+		break;
+	case CMD_FDB_LIST:
+		if (alloc_items(cmd, sizeof(*cmd->items.fdb)))
+			list_fdb(net, cmd, now_ms);
+		break;
+	case CMD_PREPARE:
+		prepare(net, cmd);
+		break;
+	case CMD_FACTS:
+		set_facts(net, cmd);
+		break;
+	case CMD_HELLO:
+	case CMD_ATTACH:
+	case CMD_DETACH:
+	case CMD_NETWORK_CREATE:
+	case CMD_NETWORK_DELETE:
+	case CMD_NETWORK_LIST:
+	case CMD_NETWORK_SET:
+	case CMD_NETWORK_ENTER:
+	case CMD_DAEMON_SHOW:
+	case CMD_DAEMON_STOP:
+	case CMD_PORT_OPEN:
+		err_set(&cmd->err, -EOPNOTSUPP, "%s: not a network's command",
+			net->facts.spec.network);
+		break;
+	}
+}

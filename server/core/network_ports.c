@@ -1,0 +1,210 @@
+/* network_ports.c - ports come and go. See network.h. */
+#include "server/core/network_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct port_rec *network_rec(const struct network *net, uint16_t id)
+{
+	return id && id < FDB_PORTS ? net->recs[id] : NULL;
+}
+
+struct port_rec *network_rec_named(const struct network *net, const char *name)
+{
+	for (unsigned id = 1; id < FDB_PORTS; id++)
+		if (net->recs[id] && name_same(net->recs[id]->info.name, name))
+			return net->recs[id];
+	return NULL;
+}
+
+bool network_mac_free(
+	const struct network *net, struct feth_mac mac, uint16_t except, const char **holder)
+{
+	*holder = "the host side";
+	if (net->facts.has_host && mac_equal(mac, net->facts.spec.mac))
+		return false;
+	for (unsigned id = 1; id < FDB_PORTS; id++) {
+		const struct port_rec *rec = net->recs[id];
+		if (!rec || id == except || !(rec->mac_given || rec->info.locked) ||
+			!mac_equal(rec->info.mac, mac))
+			continue;
+		*holder = rec->info.name;
+		return false;
+	}
+	return true;
+}
+
+static void choose_name(const struct network *net, enum port_kind kind, char out[FETH_NAME_MAX + 1])
+{
+	for (unsigned n = 1;; n++) { /* ends: at most PORTS_MAX names are taken */
+		snprintf(out, FETH_NAME_MAX + 1, "%s-%u", port_kind_name(kind), n);
+		if (!network_rec_named(net, out))
+			return;
+	}
+}
+
+/* Makes the record of a port that has the settings of @conf, checked. */
+static int make_rec(
+	struct network *net, const struct port_conf *conf, struct port_rec **out, struct err *err)
+{
+	const char *name = net->facts.spec.network;
+	const char *holder;
+	if (conf->mac_given && (mac_is_group(conf->mac) || mac_is_zero(conf->mac)))
+		return err_set(err, -EINVAL,
+			"%s: a port's MAC address must be neither a group address nor all zero",
+			name);
+	if (conf->mac_given && !network_mac_free(net, conf->mac, 0, &holder))
+		return err_set(err, -EEXIST, "%s: that MAC address belongs to %s; give another",
+			name, holder);
+
+	uint16_t id = 1;
+	while (id <= PORTS_MAX && net->recs[id])
+		id++;
+	if (id > PORTS_MAX)
+		return err_set(err, -ENOSPC, "%s: all %u ports are in use", name, PORTS_MAX);
+	struct port_rec *rec = calloc(1, sizeof(*rec));
+	if (!rec)
+		return err_set(err, -ENOMEM, "%s: out of memory", name);
+
+	rec->info.id = id;
+	rec->info.kind = conf->kind;
+	if (conf->name[0])
+		snprintf(rec->info.name, sizeof(rec->info.name), "%s", conf->name);
+	else
+		choose_name(net, conf->kind, rec->info.name);
+	rec->mac_given = conf->mac_given;
+	rec->info.mac = conf->mac_given ? conf->mac : netid_mac(&net->key, name, rec->info.name);
+	rec->info.locked = conf->locked;
+	rec->info.mtu = net->facts.spec.mtu;
+	if (conf->locked) {
+		const int rc = fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), id);
+		if (rc < 0) {
+			free(rec);
+			return err_set(
+				err, rc, "%s: that MAC address is locked to another port", name);
+		}
+	}
+	net->recs[id] = rec;
+	net->sw.ports[id] = (struct vport){
+		.lock = mac_key_at(rec->info.mac.b),
+		.locked = rec->info.locked,
+		.mtu = rec->info.mtu,
+	};
+	*out = rec;
+	return 0;
+}
+
+static void drop_rec(struct network *net, struct port_rec *rec)
+{
+	const uint16_t id = rec->info.id;
+	fdb_forget_port(&net->sw.fdb, id);
+	port_stats_add(&net->retired, &rec->stats);
+	net->recs[id] = NULL;
+	free(rec);
+}
+
+/* The record a client is to have: the declared one of that name, or a new one. */
+static int find_or_make(
+	struct network *net, const struct port_conf *conf, struct port_rec **out, struct err *err)
+{
+	const char *name = net->facts.spec.network;
+	struct port_rec *rec = conf->name[0] ? network_rec_named(net, conf->name) : NULL;
+	if (!rec && conf->take_only)
+		return err_set(err, -ENOENT, "%s: there is no port %s", name, conf->name);
+	if (!rec)
+		return make_rec(net, conf, out, err);
+	if (rec->client)
+		return err_set(err, -EBUSY, "%s: port %s has a client; choose another name", name,
+			rec->info.name);
+	if (rec->info.kind != conf->kind)
+		return err_set(err, -EEXIST, "%s: port %s is of kind %s", name, rec->info.name,
+			port_kind_name(rec->info.kind));
+	if (conf->mac_given && !mac_equal(conf->mac, rec->info.mac))
+		return err_set(err, -EEXIST, "%s: port %s is declared with another MAC address",
+			name, rec->info.name);
+	*out = rec;
+	return 0;
+}
+
+int network_attach(struct network *net, const struct port_conf *conf, struct port *port,
+	uint64_t now_ms, struct port_info *out, struct err *err)
+{
+	struct port_rec *rec;
+	const int rc = find_or_make(net, conf, &rec, err);
+	if (rc < 0)
+		return rc;
+
+	const uint16_t id = rec->info.id;
+	rec->client = port;
+	rec->info.attached = true;
+	rec->info.uid = conf->uid;
+	rec->info.pid = conf->pid;
+	rec->info.mtu = net->sw.ports[id].mtu = net->facts.spec.mtu;
+	port->id = id;
+	port->stats = &rec->stats;
+	net->attached[net->n_attached++] = id;
+	net->facts.ports = net->n_attached;
+	if (rec->mac_given && !rec->info.locked) { /* known before it first sends */
+		uint16_t old;
+		fdb_learn(&net->sw.fdb, mac_key_at(rec->info.mac.b), id, now_ms, &old);
+	}
+	*out = rec->info;
+	net->events->ports(net->ctx, net->n_attached);
+	return 0;
+}
+
+void network_detach(struct network *net, struct port *port)
+{
+	struct port_rec *rec = net->recs[port->id];
+	unsigned i = 0;
+	while (net->attached[i] != port->id)
+		i++;
+	net->attached[i] = net->attached[--net->n_attached];
+	net->facts.ports = net->n_attached;
+
+	rec->client = NULL;
+	rec->touched = false;
+	rec->info.attached = false;
+	rec->info.uid = rec->info.pid = 0;
+	port->stats = NULL;
+	if (!rec->info.declared) {
+		drop_rec(net, rec);
+	} else {
+		fdb_forget_port(&net->sw.fdb, rec->info.id);
+		if (rec->info.locked) /* what was forgotten a line above has room again */
+			(void)fdb_add_static(
+				&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id);
+	}
+	net->events->ports(net->ctx, net->n_attached);
+}
+
+int network_declare(
+	struct network *net, const struct port_conf *conf, struct port_info *out, struct err *err)
+{
+	if (network_rec_named(net, conf->name))
+		return err_set(err, -EEXIST, "%s: there is a port %s already",
+			net->facts.spec.network, conf->name);
+	struct port_rec *rec;
+	const int rc = make_rec(net, conf, &rec, err);
+	if (rc < 0)
+		return rc;
+	rec->info.declared = true;
+	*out = rec->info;
+	return 0;
+}
+
+int network_remove_port(struct network *net, const char *name, struct err *err)
+{
+	struct port_rec *rec = network_rec_named(net, name);
+	if (!rec)
+		return err_set(err, -ENOENT,
+			"%s: there is no port %s; fethctl port list %s shows them",
+			net->facts.spec.network, name, net->facts.spec.network);
+	rec->info.declared = false; /* so that detaching takes the record away */
+	if (rec->client)
+		rec->client->ops->close(rec->client, false);
+	else
+		drop_rec(net, rec);
+	return 0;
+}

@@ -1,0 +1,325 @@
+/* sendq.c - see sendq.h. */
+#include "server/core/sendq.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/qemu.h"
+
+uint32_t framing_span(enum framing framing, const uint8_t *p, size_t left)
+{
+	struct wire_item item = { .total = (uint32_t)left };
+	if (framing == FRAMING_QEMU) {
+		size_t need;
+		(void)qemu_next(p, left, &item, &need);
+	} else {
+		struct wire_scan scan = { 0 };
+		(void)wire_next(&scan, p, left, &item);
+	}
+	return item.total;
+}
+
+uint8_t framing_header(enum framing framing, uint8_t out[WIRE_HDR_MAX], uint32_t len)
+{
+	if (framing == FRAMING_QEMU) {
+		qemu_frame_header(out, len);
+		return QEMU_HDR_LEN;
+	}
+	return wire_frame_header(out, len);
+}
+
+void sendq_init(
+	struct sendq *q, struct block_pool *frames, struct block_pool *rpc, enum framing framing)
+{
+	memset(q, 0, sizeof(*q));
+	q->frame_pool = frames;
+	q->rpc_pool = rpc;
+	q->framing = framing;
+}
+
+static void item_free(struct sendq_item *item, void (*drop_fd)(int fd))
+{
+	for (unsigned i = 0; i < item->n_fds; i++)
+		drop_fd(item->fds[i]);
+	block_unref(item->block);
+	free(item);
+}
+
+static void lane_clear(struct sendq_lane *lane, void (*drop_fd)(int fd))
+{
+	while (lane->first) {
+		struct sendq_item *item = lane->first;
+		lane->first = item->next;
+		item_free(item, drop_fd);
+	}
+	lane->last = NULL;
+	lane->bytes = 0;
+}
+
+void sendq_fini(struct sendq *q, void (*drop_fd)(int fd))
+{
+	lane_clear(&q->rpc, drop_fd);
+	lane_clear(&q->frames, drop_fd);
+	q->rpc_begun = false;
+}
+
+bool sendq_empty(const struct sendq *q)
+{
+	return !q->rpc.first && !q->frames.first;
+}
+
+static void lane_append(struct sendq_lane *lane, struct sendq_item *item)
+{
+	if (lane->last)
+		lane->last->next = item;
+	else
+		lane->first = item;
+	lane->last = item;
+}
+
+static uint32_t item_left(const struct sendq_item *item)
+{
+	return (uint32_t)(item->hdr_len - item->hdr_off) + (item->end - item->off);
+}
+
+/* Bytes until the object that was begun in this item ends; 0 where none is begun. */
+static uint32_t begun_left(const struct sendq *q, struct sendq_item *item)
+{
+	if (!item->chunk)
+		return item->hdr_off || item->off ? item_left(item) : 0;
+	while (item->mark < item->off)
+		item->mark += framing_span(
+			q->framing, item->block->data + item->mark, item->end - item->mark);
+	return item->mark - item->off;
+}
+
+uint32_t sendq_drop_frames(struct sendq *q)
+{
+	struct sendq_item *first = q->frames.first;
+	if (!first)
+		return 0;
+	const uint32_t before = q->frames.bytes;
+	const uint32_t keep = begun_left(q, first);
+	if (keep) {
+		q->frames.first = first->next;
+		first->next = NULL;
+	}
+	lane_clear(&q->frames, NULL);
+	if (keep) {
+		if (first->chunk)
+			first->end = first->off + keep;
+		lane_append(&q->frames, first);
+		q->frames.bytes = keep;
+	}
+	return before - keep;
+}
+
+static struct sendq_item *unsent_of_topic(struct sendq *q, uint32_t topic)
+{
+	struct sendq_item *item = q->rpc.first;
+	if (item && q->rpc_begun)
+		item = item->next;
+	while (item && item->topic != topic)
+		item = item->next;
+	return item;
+}
+
+int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint32_t topic,
+	const int *fds, uint8_t n_fds)
+{
+	if (q->rpc.bytes > SENDQ_RPC_MAX)
+		return -ENOBUFS;
+	struct block *block = block_new(q->rpc_pool, len);
+	if (!block)
+		return -ENOMEM;
+	memcpy(block->data, data, len);
+	block->len = len;
+
+	struct sendq_item *item = topic ? unsent_of_topic(q, topic) : NULL;
+	if (item) {
+		q->rpc.bytes = q->rpc.bytes - item->end + len;
+		block_unref(item->block);
+		item->block = block;
+		item->end = len;
+		return 0;
+	}
+
+	item = calloc(1, sizeof(*item));
+	if (!item) {
+		block_unref(block);
+		return -ENOMEM;
+	}
+	item->block = block;
+	item->end = len;
+	item->topic = topic;
+	item->n_fds = n_fds;
+	if (n_fds)
+		memcpy(item->fds, fds, n_fds * sizeof(*fds));
+	lane_append(&q->rpc, item);
+	q->rpc.bytes += len;
+	return 0;
+}
+
+uint32_t sendq_room(const struct sendq *q)
+{
+	return q->frames.bytes < SENDQ_FRAMES_MAX ? SENDQ_FRAMES_MAX - q->frames.bytes : 0;
+}
+
+static struct block *copy_of(struct sendq *q, struct frame *frame)
+{
+	if (frame->copy)
+		return frame->copy;
+	struct block *block = block_new(q->frame_pool, frame->len);
+	if (!block)
+		return NULL;
+	memcpy(block->data, frame->head, frame->head_len);
+	block->len = frame->head_len;
+	for (unsigned i = 0; i < frame->more_n; i++) {
+		memcpy(block->data + block->len, frame->more[i].base, frame->more[i].len);
+		block->len += (uint32_t)frame->more[i].len;
+	}
+	frame->copy = block;
+	return block;
+}
+
+enum sendq_put sendq_put_shared(struct sendq *q, struct frame *frame)
+{
+	if (frame->len + WIRE_HDR_MAX > sendq_room(q))
+		return SENDQ_FULL;
+	struct sendq_item *item = calloc(1, sizeof(*item));
+	struct block *block = item ? copy_of(q, frame) : NULL;
+	if (!block) {
+		free(item);
+		return SENDQ_NO_MEMORY;
+	}
+	item->block = block_ref(block);
+	item->end = frame->len;
+	item->hdr_len = framing_header(q->framing, item->hdr, frame->len);
+	lane_append(&q->frames, item);
+	q->frames.bytes += item_left(item);
+	return SENDQ_TAKEN;
+}
+
+uint32_t sendq_chunk_room(const struct sendq *q)
+{
+	const struct sendq_item *last = q->frames.last;
+	if (last && last->chunk && last->end == last->block->len &&
+		last->block->capacity - last->end >= FETH_FRAME_MIN)
+		return last->block->capacity - last->end;
+	return BLOCK_STANDARD;
+}
+
+uint8_t *sendq_put_chunk(struct sendq *q, uint32_t len, bool begun)
+{
+	if (!begun && len > sendq_room(q))
+		return NULL;
+
+	struct sendq_item *item = q->frames.last;
+	if (begun || !item || !item->chunk || item->end != item->block->len ||
+		item->block->capacity - item->end < len) {
+		item = calloc(1, sizeof(*item));
+		if (!item)
+			return NULL;
+		item->block = block_new(q->frame_pool, len > BLOCK_STANDARD ? len : BLOCK_STANDARD);
+		if (!item->block) {
+			free(item);
+			return NULL;
+		}
+		item->chunk = true;
+		item->mark = begun ? len : 0;
+		lane_append(&q->frames, item);
+	}
+	uint8_t *at = item->block->data + item->end;
+	item->end += len;
+	item->block->len = item->end;
+	q->frames.bytes += len;
+	return at;
+}
+
+/* One item as up to two entries; at most @limit bytes. Returns entries used. */
+static unsigned item_segs(const struct sendq_item *item, uint32_t limit, struct seg *iov)
+{
+	unsigned n = 0;
+	const uint32_t hdr = (uint32_t)(item->hdr_len - item->hdr_off);
+	if (hdr)
+		iov[n++] = (struct seg){ item->hdr + item->hdr_off, hdr };
+	uint32_t body = item->end - item->off;
+	if (body > limit - hdr)
+		body = limit - hdr;
+	iov[n++] = (struct seg){ item->block->data + item->off, body };
+	return n;
+}
+
+unsigned sendq_fill(const struct sendq *q, struct seg *iov, unsigned max, const int **out_fds,
+	uint8_t *out_n_fds)
+{
+	unsigned n = 0;
+	*out_fds = NULL;
+	*out_n_fds = 0;
+
+	struct sendq_item *frame = q->frames.first;
+	if (q->rpc.first) {
+		const uint32_t begun = frame ? begun_left(q, frame) : 0;
+		if (begun)
+			n = item_segs(frame, begun, iov);
+		for (struct sendq_item *m = q->rpc.first; m && n < max; m = m->next) {
+			if (m->n_fds) {
+				if (n) /* descriptors ride on a write of their own */
+					break;
+				*out_fds = m->fds;
+				*out_n_fds = m->n_fds;
+				return item_segs(m, item_left(m), iov);
+			}
+			n += item_segs(m, item_left(m), iov + n);
+		}
+		return n;
+	}
+	for (; frame && n + 2 <= max; frame = frame->next)
+		n += item_segs(frame, item_left(frame), iov + n);
+	return n;
+}
+
+/* Takes up to @n bytes off the lane's first item, frees it when it is through; returns how many. */
+static size_t lane_consume(struct sendq_lane *lane, size_t n, void (*drop_fd)(int fd))
+{
+	struct sendq_item *item = lane->first;
+	const uint32_t left = item_left(item);
+	if (n > left)
+		n = left;
+	const uint32_t hdr = (uint32_t)(item->hdr_len - item->hdr_off);
+	const uint32_t from_hdr = n < hdr ? (uint32_t)n : hdr;
+	item->hdr_off = (uint8_t)(item->hdr_off + from_hdr);
+	item->off += (uint32_t)n - from_hdr;
+	lane->bytes -= (uint32_t)n;
+	if (n && item->n_fds) { /* they went with the first byte */
+		for (unsigned i = 0; i < item->n_fds; i++)
+			drop_fd(item->fds[i]);
+		item->n_fds = 0;
+	}
+	if (n == left) {
+		lane->first = item->next;
+		if (!lane->first)
+			lane->last = NULL;
+		item_free(item, drop_fd);
+	}
+	return n;
+}
+
+void sendq_consume(struct sendq *q, size_t written, void (*drop_fd)(int fd))
+{
+	while (written) {
+		if (!q->rpc.first) {
+			written -= lane_consume(&q->frames, written, drop_fd);
+			continue;
+		}
+		const uint32_t begun = q->frames.first ? begun_left(q, q->frames.first) : 0;
+		if (begun) {
+			written -= lane_consume(
+				&q->frames, written < begun ? written : begun, drop_fd);
+			continue;
+		}
+		written -= lane_consume(&q->rpc, written, drop_fd);
+		q->rpc_begun = q->rpc.first && q->rpc.first->off;
+	}
+}

@@ -1,0 +1,63 @@
+/* vswitch.c - see vswitch.h. */
+#include "server/core/vswitch.h"
+
+int vswitch_init(struct vswitch *sw, uint64_t seed)
+{
+	memset(sw->ports, 0, sizeof(sw->ports));
+	sw->moves = 0;
+	return fdb_init(&sw->fdb, FDB_CAPACITY, seed);
+}
+
+void vswitch_fini(struct vswitch *sw)
+{
+	fdb_fini(&sw->fdb);
+}
+
+static struct verdict drop(enum drop_reason reason)
+{
+	return (struct verdict){ VERDICT_DROP, (uint8_t)reason, PORT_NONE };
+}
+
+static bool too_long(const struct frame *frame, uint32_t mtu)
+{
+	if (frame->len <= frame_room(mtu, false))
+		return false;
+	const uint16_t type = frame_type(frame);
+	return frame->len > frame_room(mtu, type == ETH_P_CTAG || type == ETH_P_STAG);
+}
+
+struct verdict vswitch_decide(
+	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms)
+{
+	const struct vport *from = &sw->ports[in];
+	if (frame->len < FETH_FRAME_MIN)
+		return drop(DROP_RUNT);
+	if (too_long(frame, from->mtu))
+		return drop(DROP_OVERSIZE);
+
+	const mac_key src = mac_key_at(frame->head + 6);
+	if (from->locked && src != from->lock)
+		return drop(DROP_SPOOFED);
+	if (!(frame->head[6] & 1)) {
+		uint16_t old;
+		switch (fdb_learn(&sw->fdb, src, in, now_ms, &old)) {
+		case FDB_SPOOFED:
+			return drop(DROP_SPOOFED);
+		case FDB_MOVED:
+			sw->moves++;
+			break;
+		case FDB_KNOWN:
+		case FDB_NEW:
+			break;
+		}
+	}
+
+	if (frame->head[0] & 1)
+		return (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE };
+	const uint16_t out = fdb_find(&sw->fdb, mac_key_at(frame->head), now_ms);
+	if (out == PORT_NONE)
+		return (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE };
+	if (out == in)
+		return drop(DROP_LOCAL);
+	return (struct verdict){ VERDICT_PORT, 0, out };
+}

@@ -1,0 +1,57 @@
+/* vswitch.h - the decision: a frame, the port it came from and the time give where it goes, or why
+ * it is dropped.
+ *
+ * Nothing is sent here; network.c carries verdicts out. Learns sources in the fdb on the way. Pure.
+ */
+#ifndef SERVER_CORE_VSWITCH_H
+#define SERVER_CORE_VSWITCH_H
+
+#include "server/core/drop.h"
+#include "server/core/fdb.h"
+#include "server/core/frame.h"
+
+enum verdict_kind {
+	VERDICT_DROP,  /* `reason` */
+	VERDICT_PORT,  /* to `port` */
+	VERDICT_FLOOD, /* to every other port */
+};
+
+struct verdict {
+	uint8_t kind;   /* enum verdict_kind */
+	uint8_t reason; /* enum drop_reason */
+	uint16_t port;
+};
+
+static inline bool verdict_same(struct verdict a, struct verdict b)
+{
+	return a.kind == b.kind && a.reason == b.reason && a.port == b.port;
+}
+
+/* What the switch knows of a port. */
+struct vport {
+	mac_key lock; /* the one source it may use */
+	bool locked;
+	uint32_t mtu; /* payload bytes: see frame_room() */
+};
+
+struct vswitch {
+	struct fdb fdb;
+	struct vport ports[FDB_PORTS]; /* by number; those not in use are never asked for */
+	uint64_t moves;                /* addresses that changed port */
+};
+
+/* @seed as of fdb_init(). Return: 0 or -ENOMEM; vswitch_fini() is safe either way. */
+int vswitch_init(struct vswitch *sw, uint64_t seed);
+void vswitch_fini(struct vswitch *sw);
+
+/**
+ * vswitch_decide() - where a frame goes
+ * @in:	the port it came from, in use
+ *
+ * Order of the checks: length, source, destination. Group addresses are never learned (802.1D-2004,
+ * 7.8); a frame for the port it came from is filtered (7.7.1).
+ */
+struct verdict vswitch_decide(
+	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms);
+
+#endif
