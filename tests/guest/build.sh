@@ -23,7 +23,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 
-# A parent that ignores these must not make a loser of a pipe look like a failure.
 exec 9>"$out/.lock"
 flock 9
 
@@ -33,7 +32,7 @@ if [ "$(cat "$out/.stamp" 2>/dev/null)" = "$key" ]; then
 fi
 rm -f "$out/.stamp"
 
-for tool in apt-get apt-cache dpkg-deb cpio gzip flock "${CC:-gcc}"; do
+for tool in apt-get apt-cache dpkg-deb cpio gzip xz flock "${CC:-gcc}"; do
 	command -v "$tool" >/dev/null || skip "$tool is not installed"
 done
 [ "$(dpkg --print-architecture)" = amd64 ] || skip "only amd64 guests are known here"
@@ -63,13 +62,18 @@ download "$kernel"
 cp "$kernel"/boot/vmlinuz-* "$out/vmlinuz"
 
 # --- the tools
-if [ -x /bin/busybox ] && /bin/busybox nc --help 2>&1 | grep -q -e '-l' &&
-	! ldd /bin/busybox >/dev/null 2>&1; then
-	cp -L /bin/busybox busybox
+# An installed busybox will do if it is Debian's static one: the plain one lacks applets.
+installed=$(command -v busybox || true)
+if [ -n "$installed" ] && ! ldd "$installed" >/dev/null 2>&1; then
+	cp -L "$installed" busybox
 else
 	download busybox-static
 	find busybox-static/ -name busybox -type f -perm -1 -exec cp {} busybox \;
 fi
+for applet in base64 ip mktemp nc ping6 setsid sha256sum stty timeout vconfig; do
+	./busybox --list | grep -qx "$applet" ||
+		{ echo "build.sh: this busybox has no $applet" >&2; exit 1; }
+done
 for tool in rawframe bulk; do
 	"${CC:-gcc}" -std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -static -s \
 		-o "$tool" "$here/$tool.c"

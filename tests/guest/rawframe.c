@@ -12,9 +12,9 @@
  * in by IF (nothing that leaves by it), one line of hex each, until COUNT frames came (exit 0) or
  * TIMEOUT_MS milliseconds passed (exit 1). The frame is shown as it was on the wire: the kernel
  * moves the outer 802.1Q or 802.1ad tag out of the frame before a packet socket sees it, and
- * PACKET_AUXDATA gives it back. ETHERTYPE is hexadecimal; a frame matches by its type field or, when
- * tagged, by that of any tag or of what the tags carry: "8100" means tagged, "88b5" that payload,
- * tagged or not.
+ * PACKET_AUXDATA gives it back. ETHERTYPE is hexadecimal; a frame matches by its type field or,
+ * when tagged, by that of any tag or of what the tags carry: "8100" means tagged, "88b5" that
+ * payload, tagged or not.
  *
  * Wrong usage and what should not happen at all exit 2. */
 #define _GNU_SOURCE /* the packet socket and its options are Linux only */
@@ -162,7 +162,8 @@ static int cmd_send(const char *ifname, const char *hex, unsigned long count)
 		if (sendto(fd, frame, len, 0, (const struct sockaddr *)&addr, sizeof(addr)) >= 0) {
 			i++;
 		} else if (errno == ENOBUFS) {
-			poll(NULL, 0, 1); /* the device queue is full and tells nobody when it is not */
+			poll(NULL, 0,
+				1); /* the device queue is full and tells nobody when it is not */
 		} else if (errno != EINTR) {
 			fprintf(stderr, "rawframe: send %zu bytes: %s\n", len, strerror(errno));
 			return 1;
@@ -192,12 +193,12 @@ static bool frame_matches(const unsigned char *frame, size_t len, long wanted)
 }
 
 /* Puts the tag in @aux, if there is one, back into @frame. Return: the new length. */
-static size_t restore_tag(
-	unsigned char *frame, size_t len, const struct tpacket_auxdata *aux)
+static size_t restore_tag(unsigned char *frame, size_t len, const struct tpacket_auxdata *aux)
 {
 	if (!(aux->tp_status & TP_STATUS_VLAN_VALID) || len < TYPE_OFFSET)
 		return len;
-	unsigned tpid = aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
+	unsigned tpid =
+		aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : ETH_P_8021Q;
 	memmove(frame + TYPE_OFFSET + TAG_LEN, frame + TYPE_OFFSET, len - TYPE_OFFSET);
 	frame[TYPE_OFFSET] = (unsigned char)(tpid >> 8);
 	frame[TYPE_OFFSET + 1] = (unsigned char)(tpid & 0xff);

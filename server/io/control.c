@@ -1,0 +1,669 @@
+/* control.c - carries out what concerns networks as a whole: make, remove, change, list. See
+ * daemon_priv.h.
+ *
+ * The kernel first, our state second: an operation that fails leaves everything as it was. What a
+ * network's loop has to do in between goes through netloop_post(), so an operation is a chain of
+ * steps, each begun when the one before came back; `busy` keeps two chains off one network. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "server/base/log.h"
+#include "server/io/daemon_priv.h"
+#include "server/priv/verbs.h"
+
+#define MTU_DEFAULT 1500u
+#define MTU_IPV6_MIN 1280u /* RFC 8200, 5 */
+
+struct netctl *control_find(struct daemon *d, const char *name)
+{
+	for (struct netctl *e = d->networks; e; e = e->next)
+		if (!strcmp(e->facts.spec.network, name))
+			return e;
+	return NULL;
+}
+
+static struct netctl *find_or_err(struct daemon *d, struct command *cmd)
+{
+	struct netctl *ent = control_find(d, cmd->network);
+	if (!ent || ent->stopping) {
+		err_set(&cmd->err, -ENOENT, "there is no network %s; fethctl list shows them",
+			cmd->network);
+		return NULL;
+	}
+	return ent;
+}
+
+/* -- create -- */
+
+static int check_mtu(const struct network_facts *f, struct err *err)
+{
+	const struct hostif_spec *s = &f->spec;
+	if (s->mtu < f->mtu_min || s->mtu > f->mtu_max)
+		return err_set(err, -EINVAL, "mtu: %u is out of range; %s networks take %u to %u",
+			s->mtu, f->backend, f->mtu_min, f->mtu_max);
+	for (unsigned i = 0; i < s->n_addrs; i++)
+		if (s->addrs[i].family == 6 && s->mtu < MTU_IPV6_MIN)
+			return err_set(err, -EINVAL,
+				"mtu: %u is under the 1280 that IPv6 needs; remove the IPv6 "
+				"addresses first",
+				s->mtu);
+	return 0;
+}
+
+static bool wants_host(const struct network_want *w)
+{
+	return w->has_mac || w->has_addrs || w->has_up || w->has_unit;
+}
+
+static int choose_backend(
+	const struct network_want *w, const struct hostif_ops **out, struct err *err)
+{
+	const char *name = w->backend[0] ? w->backend : "auto";
+	if (strcmp(name, "auto")) {
+		*out = hostif_find(name);
+		if (!*out)
+			return err_set(err, -EINVAL,
+				"backend: there is no %.15s; use auto, veth or none", name);
+	} else if (verb_privileged()) {
+		*out = hostif_find("veth");
+	} else if (wants_host(w)) {
+		return err_set(err, -EACCES,
+			"%s: a host side needs root or CAP_NET_ADMIN; run fethd as root, or as "
+			"yourself with --rootless",
+			w->name);
+	} else {
+		*out = hostif_find("none");
+	}
+	if (!(*out)->has_host && wants_host(w))
+		return err_set(err, -EINVAL,
+			"%s: backend %s has no host side, so no mac, addresses, up or unit",
+			w->name, (*out)->name);
+	return 0;
+}
+
+static int choose_group(const struct daemon *d, const struct network_want *w,
+	struct network_facts *f, struct err *err)
+{
+	if (!w->has_group) {
+		f->gid = d->access.admin_gid;
+		if (f->gid != ACCESS_NO_GROUP)
+			snprintf(f->group, sizeof(f->group), "%s", d->options.admin_group);
+		return 0;
+	}
+	snprintf(f->group, sizeof(f->group), "%s", w->group);
+	return group_find(w->group, &f->gid, err);
+}
+
+/* What create asks for, with everything that follows from it but the unit. */
+static int describe(
+	struct daemon *d, const struct network_want *w, struct netctl *ent, struct err *err)
+{
+	struct network_facts *f = &ent->facts;
+	struct hostif_spec *s = &f->spec;
+	int rc = choose_backend(w, &ent->ops, err);
+	if (!rc)
+		rc = choose_group(d, w, f, err);
+	if (rc < 0)
+		return rc;
+
+	f->id = netid_id(w->name);
+	snprintf(f->backend, sizeof(f->backend), "%s", ent->ops->name);
+	f->has_host = ent->ops->has_host;
+	f->mtu_min = ent->ops->mtu_min;
+	f->mtu_max = ent->ops->mtu_max;
+	char path[PATH_TEXT + FETH_NAME_MAX + 2];
+	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, w->name);
+	if (strlen(path) >= sizeof(f->path))
+		return err_set(err, -ENAMETOOLONG, "%s: its path %s is too long", w->name, path);
+	memcpy(f->path, path, strlen(path) + 1);
+
+	memcpy(s->network, w->name, sizeof(s->network));
+	snprintf(s->tag, sizeof(s->tag), "fethd:%s:%s", d->options.run_dir, w->name);
+	s->mtu = w->has_mtu ? w->mtu : MTU_DEFAULT;
+	s->mac = w->has_mac ? w->mac : netid_mac(&d->key, w->name, NULL);
+	s->service_mac = netid_mac(&d->key, w->name, "service member");
+	s->up = w->has_up ? w->up : true;
+	s->n_addrs = w->n_addrs;
+	memcpy(s->addrs, w->addrs, sizeof(s->addrs));
+	return check_mtu(f, err);
+}
+
+static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made, struct err *err)
+{
+	struct hostif_spec *s = &ent->facts.spec;
+	netid_names(unit, s->host, s->service);
+	if (!verb_name_free(ent->ops->name, s->host) || !verb_name_free(ent->ops->name, s->service))
+		return err_set(err, -EEXIST,
+			"%s: unit %u is taken: an interface %s or %s that is not ours exists; "
+			"choose another",
+			s->network, unit, s->host, s->service);
+	const int rc = verb_pair_make(ent->ops->name, s, made, err);
+	if (!rc) {
+		ent->facts.unit = unit;
+		ent->paired = true;
+	}
+	return rc;
+}
+
+/* The unit asked for, or the one it had, or the one of the formula and those after it. */
+static int make_some_pair(
+	struct netctl *ent, const struct network_want *w, struct hostif_made *made, struct err *err)
+{
+	const struct daemon *d = ent->d;
+	const uint32_t base = d->options.unit_base;
+	if (w->has_unit) {
+		if (w->unit < base + NETID_UNIT_MIN ||
+			w->unit >= base + NETID_UNIT_MIN + NETID_UNITS)
+			return err_set(err, -EINVAL,
+				"unit: %u is out of range; %u to %u are possible", w->unit,
+				base + NETID_UNIT_MIN, base + NETID_UNIT_MIN + NETID_UNITS - 1);
+		return make_pair(ent, w->unit, made, err);
+	}
+	uint32_t unit = netid_unit(ent->facts.id, base);
+	(void)state_unit(d, w->name, &unit);
+	if (unit < base + NETID_UNIT_MIN || unit >= base + NETID_UNIT_MIN + NETID_UNITS)
+		unit = netid_unit(ent->facts.id, base);
+	int rc = -EEXIST;
+	for (unsigned tries = 0; tries < NETID_UNITS && rc == -EEXIST; tries++) {
+		rc = make_pair(ent, unit, made, err);
+		unit = netid_unit_next(unit, base);
+	}
+	return rc;
+}
+
+static void socket_path(const struct netctl *ent, const char *name, char out[2 * PATH_TEXT])
+{
+	snprintf(out, 2 * PATH_TEXT, "%s/%s", ent->facts.path, name);
+}
+
+static void remove_files(const struct netctl *ent)
+{
+	char path[2 * PATH_TEXT];
+	socket_path(ent, "ports", path);
+	verb_dir_clear(path);
+	verb_dir_clear(ent->facts.path);
+}
+
+static int make_files(struct netctl *ent, struct netloop_conf *conf, struct err *err)
+{
+	char path[2 * PATH_TEXT];
+	conf->native_fd = conf->qemu_fd = -1;
+	const uint32_t gid = ent->facts.group[0] ? ent->facts.gid : VERB_NO_GROUP;
+	int rc = verb_dir_make(ent->facts.path, err);
+	socket_path(ent, "ports", path);
+	if (!rc)
+		rc = verb_dir_make(path, err);
+	socket_path(ent, "feth.sock", path);
+	if (!rc)
+		rc = verb_listen(path, gid, &conf->native_fd, err);
+	socket_path(ent, "qemu.sock", path);
+	if (!rc)
+		rc = verb_listen(path, gid, &conf->qemu_fd, err);
+	if (rc < 0) {
+		if (conf->native_fd >= 0)
+			close(conf->native_fd);
+		remove_files(ent);
+	}
+	return rc;
+}
+
+static void ent_free(struct netctl *ent)
+{
+	if (ent->paired)
+		verb_pair_remove(ent->ops->name, &ent->facts.spec);
+	free(ent);
+}
+
+static void on_ports(void *ctx, unsigned attached)
+{
+	struct netctl *ent = ctx;
+	ent->facts.ports = attached;
+}
+
+static void on_host_lost(void *ctx)
+{
+	struct netctl *ent = ctx;
+	hostwatch_recover(ent);
+}
+
+/* The network's loop is through with it: take away what main made. */
+static void on_gone(void *ctx)
+{
+	struct netctl *ent = ctx;
+	struct daemon *d = ent->d;
+	for (struct netctl **link = &d->networks; *link; link = &(*link)->next) {
+		if (*link != ent)
+			continue;
+		*link = ent->next;
+		d->n_networks--;
+		break;
+	}
+	remove_files(ent);
+	struct command *asker = ent->asker;
+	log_info("network", "removed net=%s", ent->facts.spec.network);
+	ent_free(ent);
+	if (!d->stopping)
+		state_save(d);
+	if (asker)
+		asker->done(asker);
+	daemon_maybe_end(d);
+}
+
+static const struct netloop_events netloop_events = {
+	.ports = on_ports,
+	.host_lost = on_host_lost,
+	.gone = on_gone,
+};
+
+void control_stop(struct netctl *ent)
+{
+	if (ent->stopping)
+		return;
+	ent->stopping = true;
+	hostwatch_forget(ent);
+	netloop_stop(ent->nl);
+}
+
+static int check_new(struct daemon *d, const char *name, struct err *err)
+{
+	if (d->stopping)
+		return err_set(err, -EBUSY, "%s: fethd is ending", name);
+	if (d->n_networks >= NETWORKS_MAX)
+		return err_set(err, -ENOSPC,
+			"%s: there are %u networks, which is the limit; delete one", name,
+			NETWORKS_MAX);
+	for (const struct netctl *e = d->networks; e; e = e->next)
+		if (name_same(e->facts.spec.network, name))
+			return err_set(err, -EEXIST,
+				"there is a network %s already; names differ by more than case",
+				e->facts.spec.network);
+	return 0;
+}
+
+/* Starts the network's loop and gives it the pair. From netloop_start() on, its end is on_gone().
+ */
+static int start_network(struct netctl *ent, const struct hostif_made *made, struct err *err)
+{
+	struct daemon *d = ent->d;
+	struct netloop_conf conf = { .facts = ent->facts, .key = d->key, .access = d->access };
+	if (getrandom(&conf.seed, sizeof(conf.seed), 0) != sizeof(conf.seed))
+		return err_set(err, -EIO, "%s: the system gives no random numbers",
+			ent->facts.spec.network);
+	int rc = make_files(ent, &conf, err);
+	if (rc < 0)
+		return rc;
+	rc = netloop_start(&ent->nl, d->loop, &conf, &netloop_events, ent, err);
+	if (rc < 0) {
+		if (!ent->nl)
+			remove_files(ent);
+		return rc;
+	}
+	if (ent->ops->has_host)
+		rc = netloop_host(ent->nl, ent->ops, made, &ent->facts.spec, err);
+	return rc;
+}
+
+static void close_made(const struct hostif_made *made)
+{
+	if (made->rx_fd >= 0)
+		close(made->rx_fd);
+	if (made->tx_fd >= 0 && made->tx_fd != made->rx_fd)
+		close(made->tx_fd);
+}
+
+static void create_network(struct daemon *d, struct command *cmd)
+{
+	const struct network_want *w = &cmd->in.want;
+	struct hostif_made made = { -1, -1 };
+	if (check_new(d, w->name, &cmd->err) < 0)
+		return cmd->done(cmd);
+	struct netctl *ent = calloc(1, sizeof(*ent));
+	if (!ent) {
+		err_set(&cmd->err, -ENOMEM, "%s: out of memory", w->name);
+		return cmd->done(cmd);
+	}
+	ent->d = d;
+	int rc = describe(d, w, ent, &cmd->err);
+	if (!rc && ent->ops->has_host)
+		rc = make_some_pair(ent, w, &made, &cmd->err);
+	if (!rc)
+		rc = start_network(ent, &made, &cmd->err);
+	if (rc < 0 && !ent->nl) {
+		close_made(&made);
+		ent_free(ent);
+		return cmd->done(cmd);
+	}
+
+	ent->next = d->networks;
+	d->networks = ent;
+	d->n_networks++;
+	if (rc < 0) { /* its loop must end first; the answer comes then */
+		ent->asker = cmd;
+		return control_stop(ent);
+	}
+	if (ent->ops->has_host)
+		hostwatch_need(d, ent->ops);
+	state_save(d);
+	log_info("network", "created net=%s backend=%s host=%s mtu=%u", w->name, ent->facts.backend,
+		ent->facts.has_host ? ent->facts.spec.host : "-", (unsigned)ent->facts.spec.mtu);
+	cmd->out.facts = ent->facts;
+	cmd->done(cmd);
+}
+
+/* -- delete, list, enter -- */
+
+static void delete_network(struct daemon *d, struct command *cmd)
+{
+	struct netctl *ent = find_or_err(d, cmd);
+	if (!ent)
+		return cmd->done(cmd);
+	if (ent->busy) {
+		err_set(&cmd->err, -EBUSY, "%s: another change is under way; try again",
+			cmd->network);
+		return cmd->done(cmd);
+	}
+	state_forget(d, cmd->network);
+	ent->asker = cmd;
+	control_stop(ent);
+}
+
+/* Networks in the order of their names, `limit` from the first behind `after`. */
+static void list_networks(struct daemon *d, struct command *cmd)
+{
+	cmd->items.networks = calloc(cmd->limit, sizeof(*cmd->items.networks));
+	if (!cmd->items.networks) {
+		err_set(&cmd->err, -ENOMEM, "network.list: out of memory");
+		return cmd->done(cmd);
+	}
+	const char *after = cmd->has_after ? cmd->after_name : "";
+	for (;;) {
+		const struct netctl *next = NULL;
+		for (const struct netctl *e = d->networks; e; e = e->next)
+			if (!e->stopping && strcmp(e->facts.spec.network, after) > 0 &&
+				(!next || strcmp(e->facts.spec.network, next->facts.spec.network) <
+						  0))
+				next = e;
+		if (!next)
+			break;
+		if (cmd->n_items == cmd->limit) {
+			cmd->more = true;
+			break;
+		}
+		cmd->items.networks[cmd->n_items++] = next->facts;
+		after = next->facts.spec.network;
+	}
+	cmd->done(cmd);
+}
+
+static void enter_network(struct daemon *d, struct command *cmd)
+{
+	const struct netctl *ent = find_or_err(d, cmd);
+	if (!ent)
+		return cmd->done(cmd);
+	if (!ent->facts.has_host) {
+		err_set(&cmd->err, -EOPNOTSUPP,
+			"%s: backend %s has no host side, so there is nothing to enter",
+			cmd->network, ent->facts.backend);
+		return cmd->done(cmd);
+	}
+	cmd->out.facts = ent->facts;
+	(void)verb_namespaces(d->options.rootless, cmd->fds, &cmd->n_fds, &cmd->err);
+	cmd->done(cmd);
+}
+
+/* -- chains of steps -- */
+
+/* An operation under way on a network. */
+struct op {
+	struct netctl *ent;
+	struct command *cmd;       /* to be answered */
+	struct network_facts want; /* set: what shall be true; then what is true */
+	char path[2 * PATH_TEXT];  /* port.add */
+};
+
+static void op_end(struct op *op)
+{
+	struct command *cmd = op->cmd;
+	op->ent->busy = false;
+	free(op);
+	cmd->done(cmd);
+}
+
+static struct op *op_begin(struct daemon *d, struct command *cmd)
+{
+	struct netctl *ent = find_or_err(d, cmd);
+	if (!ent) {
+		cmd->done(cmd);
+		return NULL;
+	}
+	struct op *op = ent->busy ? NULL : calloc(1, sizeof(*op));
+	if (!op) {
+		err_set(&cmd->err, -EBUSY, "%s: another change is under way; try again",
+			cmd->network);
+		cmd->done(cmd);
+		return NULL;
+	}
+	op->ent = ent;
+	op->cmd = cmd;
+	ent->busy = true;
+	return op;
+}
+
+/* Sends a command of an operation to the network's loop; `done` is the next step. */
+static void op_post(struct op *op, enum command_kind kind, void (*done)(struct command *cmd))
+{
+	struct command *cmd = command_new(kind);
+	if (!cmd) {
+		err_set(&op->cmd->err, -ENOMEM, "%s: out of memory", op->cmd->network);
+		return op_end(op);
+	}
+	cmd->owner = op;
+	cmd->done = done;
+	memcpy(cmd->network, op->cmd->network, sizeof(cmd->network));
+	if (kind == CMD_PREPARE || kind == CMD_FACTS)
+		cmd->out.facts = op->want;
+	else
+		cmd->in.conf = op->cmd->in.conf;
+	netloop_post(op->ent->nl, cmd);
+}
+
+/* network.set, last step: the network's loop knows. */
+static void set_done(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	command_free(cmd);
+	op_end(op);
+}
+
+/* network.set, second step: the network agrees (and an MTU that shrinks has shrunk); now the
+ * kernel. */
+static void set_prepared(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	struct netctl *ent = op->ent;
+	const bool refused = cmd->err.code;
+	if (refused)
+		op->cmd->err = cmd->err;
+	command_free(cmd);
+	if (refused)
+		return op_end(op);
+
+	if (verb_pair_change(ent->ops->name, &ent->facts.spec, &op->want.spec, &op->cmd->err) < 0) {
+		op->want = ent->facts; /* back to what was */
+	} else {
+		op->want.ports = ent->facts.ports;
+		ent->facts = op->want;
+		op->cmd->out.facts = op->want;
+		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u",
+			ent->facts.spec.network, (unsigned)ent->facts.spec.mtu, ent->facts.spec.up,
+			(unsigned)ent->facts.spec.n_addrs);
+		state_save(ent->d);
+	}
+	op_post(op, CMD_FACTS, set_done);
+}
+
+static void set_prepared_hostless(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	op->cmd->err = cmd->err;
+	command_free(cmd);
+	if (op->cmd->err.code)
+		return op_end(op);
+	op->ent->facts = op->want;
+	op->cmd->out.facts = op->want;
+	op_post(op, CMD_FACTS, set_done);
+}
+
+static void set_network(struct daemon *d, struct command *cmd)
+{
+	const struct network_want *w = &cmd->in.want;
+	struct op *op = op_begin(d, cmd);
+	if (!op)
+		return;
+	struct netctl *ent = op->ent;
+	op->want = ent->facts;
+	struct hostif_spec *s = &op->want.spec;
+	if (w->has_mtu)
+		s->mtu = w->mtu;
+	if (w->has_mac)
+		s->mac = w->mac;
+	if (w->has_up)
+		s->up = w->up;
+	if (w->has_addrs) {
+		s->n_addrs = w->n_addrs;
+		memcpy(s->addrs, w->addrs, sizeof(s->addrs));
+	}
+	if (!ent->ops->has_host && wants_host(w))
+		err_set(&cmd->err, -EINVAL,
+			"%s: backend %s has no host side, so no mac, addresses or up", cmd->network,
+			ent->facts.backend);
+	else
+		(void)check_mtu(&op->want, &cmd->err);
+	if (cmd->err.code)
+		return op_end(op);
+	op_post(op, CMD_PREPARE, ent->ops->has_host ? set_prepared : set_prepared_hostless);
+}
+
+/* port.add, last step where the socket could not be made: the port is undeclared again. */
+static void add_undone(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	command_free(cmd);
+	op_end(op);
+}
+
+/* port.add, second step: declared; now its socket. */
+static void add_declared(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	const struct network_facts *f = &op->ent->facts;
+	int fd;
+	op->cmd->err = cmd->err;
+	op->cmd->out.port = cmd->out.port;
+	memcpy(op->cmd->dir, cmd->dir, sizeof(cmd->dir));
+	const struct port_info port = cmd->out.port;
+	command_free(cmd);
+	if (op->cmd->err.code)
+		return op_end(op);
+
+	int rc = verb_listen(op->path, f->group[0] ? f->gid : VERB_NO_GROUP, &fd, &op->cmd->err);
+	if (!rc) {
+		rc = netloop_listen(op->ent->nl, port.name, port.kind, fd);
+		if (rc < 0) {
+			err_set(&op->cmd->err, rc, "%s: cannot serve port %s: %s", f->spec.network,
+				port.name, strerror(-rc));
+			verb_unlink(op->path);
+		}
+	}
+	if (rc < 0)
+		return op_post(op, CMD_PORT_REMOVE, add_undone);
+	op_end(op);
+}
+
+/* port.remove, last step. */
+static void remove_done(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	op->cmd->err = cmd->err;
+	command_free(cmd);
+	if (!op->cmd->err.code)
+		verb_unlink(op->path);
+	op_end(op);
+}
+
+static void port_op(struct daemon *d, struct command *cmd, void (*done)(struct command *cmd))
+{
+	struct op *op = op_begin(d, cmd);
+	if (!op)
+		return;
+	snprintf(op->path, sizeof(op->path), "%s/ports/%s", op->ent->facts.path, cmd->in.conf.name);
+	op_post(op, cmd->kind, done);
+}
+
+/* -- the rest -- */
+
+static void show_daemon(struct daemon *d, struct command *cmd)
+{
+	struct daemon_facts *f = &cmd->out.daemon;
+	f->pid = (uint32_t)getpid();
+	f->uid = d->access.uid;
+	f->networks = d->n_networks;
+	f->uptime_ms = uv_now(&d->uv) - d->started_ms;
+	f->rootless = d->options.rootless;
+	memcpy(f->run_dir, d->options.run_dir, sizeof(f->run_dir));
+	memcpy(f->admin_group, d->options.admin_group, sizeof(f->admin_group));
+	f->counters = *ioloop_counters(d->loop);
+	cmd->done(cmd);
+}
+
+static void pass_on(struct daemon *d, struct command *cmd)
+{
+	struct netctl *ent = find_or_err(d, cmd);
+	if (ent)
+		netloop_post(ent->nl, cmd);
+	else
+		cmd->done(cmd);
+}
+
+void control_submit(void *ctx, struct command *cmd)
+{
+	struct daemon *d = ctx;
+	switch (cmd->kind) {
+	case CMD_NETWORK_CREATE:
+		return create_network(d, cmd);
+	case CMD_NETWORK_DELETE:
+		return delete_network(d, cmd);
+	case CMD_NETWORK_LIST:
+		return list_networks(d, cmd);
+	case CMD_NETWORK_SET:
+		return set_network(d, cmd);
+	case CMD_NETWORK_ENTER:
+		return enter_network(d, cmd);
+	case CMD_PORT_ADD:
+		return port_op(d, cmd, add_declared);
+	case CMD_PORT_REMOVE:
+		return port_op(d, cmd, remove_done);
+	case CMD_DAEMON_SHOW:
+		return show_daemon(d, cmd);
+	case CMD_DAEMON_STOP:
+		cmd->done(cmd);
+		return daemon_stop(d);
+	case CMD_NETWORK_SHOW:
+	case CMD_PORT_OPEN:
+	case CMD_PORT_LIST:
+	case CMD_FDB_LIST:
+	case CMD_STATS_GET:
+		return pass_on(d, cmd);
+	case CMD_HELLO:
+	case CMD_ATTACH:
+	case CMD_DETACH:
+	case CMD_PREPARE:
+	case CMD_FACTS:
+		err_set(&cmd->err, -EOPNOTSUPP, "not a command for the control socket");
+		return cmd->done(cmd);
+	}
+}

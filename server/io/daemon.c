@@ -1,0 +1,181 @@
+/* daemon.c - start, serve, and stop in reverse. See daemon.h. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/log.h"
+#include "server/io/daemon_priv.h"
+#include "server/priv/verbs.h"
+
+static void on_accepted(void *ctx, int fd, const struct peer *peer)
+{
+	struct daemon *d = ctx;
+	const unsigned rights = access_rights(&d->access, peer, ACCESS_NO_GROUP);
+	if (!(rights & RIGHT_ADMIN) && clients_of_uid(&d->clients, peer->uid) >= CLIENTS_PER_UID) {
+		ioloop_counters(d->loop)->denied++;
+		close(fd);
+		return;
+	}
+	(void)session_open(&d->sessions, fd, peer, rights, NULL);
+}
+
+static void on_control_closed(void *ctx)
+{
+	struct daemon *d = ctx;
+	d->control = NULL;
+	daemon_maybe_end(d);
+}
+
+static const struct listener_ops control_ops = {
+	.accepted = on_accepted,
+	.closed = on_control_closed,
+};
+
+static void control_path(const struct daemon *d, char out[PATH_TEXT + 16])
+{
+	snprintf(out, PATH_TEXT + 16, "%s/control.sock", d->options.run_dir);
+}
+
+void daemon_maybe_end(struct daemon *d)
+{
+	if (!d->stopping || d->networks || d->control || d->clients.n)
+		return;
+	if (uv_is_closing((uv_handle_t *)&d->sigterm))
+		return;
+	hostwatch_close(d);
+	uv_close((uv_handle_t *)&d->sigterm, NULL);
+	uv_close((uv_handle_t *)&d->sigint, NULL);
+	ioloop_close(d->loop);
+}
+
+static void on_clients_empty(void *ctx)
+{
+	daemon_maybe_end(ctx);
+}
+
+void daemon_stop(struct daemon *d)
+{
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	log_info("daemon", "stopping networks=%u", d->n_networks);
+	char path[PATH_TEXT + 16];
+	control_path(d, path);
+	verb_unlink(path);
+	if (d->control)
+		listener_close(d->control);
+	for (struct netctl *e = d->networks, *next; e; e = next) {
+		next = e->next;
+		control_stop(e);
+	}
+	clients_close(&d->clients, true);
+}
+
+static void on_signal(uv_signal_t *handle, int signum)
+{
+	log_info("daemon", "signal=%d", signum);
+	daemon_stop(handle->data);
+}
+
+static void read_machine_id(struct netid_key *key)
+{
+	char id[64] = "";
+	FILE *f = fopen("/etc/machine-id", "re");
+	if (f && !fgets(id, sizeof(id), f))
+		id[0] = '\0';
+	if (f)
+		fclose(f);
+	id[strcspn(id, "\n")] = '\0';
+	if (!id[0])
+		log_warn("daemon", "/etc/machine-id is empty: addresses are the same as on other "
+				   "such machines");
+	*key = netid_key(id);
+}
+
+static int serve_control(struct daemon *d, struct err *err)
+{
+	char path[PATH_TEXT + 16];
+	int fd;
+	control_path(d, path);
+	int rc = verb_listen(path,
+		d->access.admin_gid == ACCESS_NO_GROUP ? VERB_NO_GROUP : d->access.admin_gid, &fd,
+		err);
+	if (rc < 0)
+		return rc;
+	rc = listener_open(&d->control, d->loop, fd, &control_ops, d);
+	if (rc < 0) {
+		verb_unlink(path);
+		return err_set(err, rc, "cannot serve %s: %s", path, strerror(-rc));
+	}
+	return 0;
+}
+
+static int start(struct daemon *d, struct err *err)
+{
+	d->access = (struct access){
+		.uid = geteuid(),
+		.admin_gid = ACCESS_NO_GROUP,
+		.rootless = d->options.rootless,
+	};
+	if (d->options.admin_group[0]) {
+		const int rc = group_find(d->options.admin_group, &d->access.admin_gid, err);
+		if (rc < 0)
+			return rc;
+	}
+	read_machine_id(&d->key);
+
+	int rc = verb_run_dir(d->options.run_dir, err);
+	if (rc < 0)
+		return rc;
+	rc = uv_loop_init(&d->uv);
+	d->loop = rc < 0 ? NULL : ioloop_new(&d->uv);
+	if (!d->loop)
+		return err_set(err, -ENOMEM, "cannot start the event loop: out of memory");
+	d->started_ms = uv_now(&d->uv);
+	d->clients.empty = on_clients_empty;
+	d->clients.ctx = d;
+	d->sessions = (struct session_host){
+		.loop = d->loop,
+		.clients = &d->clients,
+		.submit = control_submit,
+		.ctx = d,
+	};
+	uv_signal_init(&d->uv, &d->sigterm);
+	uv_signal_init(&d->uv, &d->sigint);
+	d->sigterm.data = d->sigint.data = d;
+	uv_signal_start(&d->sigterm, on_signal, SIGTERM);
+	uv_signal_start(&d->sigint, on_signal, SIGINT);
+	state_load(d);
+	return serve_control(d, err);
+}
+
+int daemon_run(const struct daemon_options *options, struct err *err)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+	if (!d)
+		return err_set(err, -ENOMEM, "out of memory");
+	d->options = *options;
+	signal(SIGPIPE, SIG_IGN);
+
+	int rc = start(d, err);
+	if (rc == 0)
+		log_info("daemon", "ready run_dir=%s version=" FETHD_VERSION, d->options.run_dir);
+	else if (d->loop)
+		d->stopping = true;
+	if (d->loop) {
+		if (rc < 0)
+			daemon_maybe_end(d);
+		uv_run(&d->uv, UV_RUN_DEFAULT);
+		uv_loop_close(&d->uv);
+		ioloop_free(d->loop);
+		if (rc == 0)
+			state_clear(d);
+	}
+	while (d->remembered)
+		state_forget(d, d->remembered->name);
+	free(d);
+	return rc;
+}

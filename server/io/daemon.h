@@ -1,0 +1,22 @@
+/* daemon.h - the whole: loop, control socket, networks, signals. Started by main.c. */
+#ifndef SERVER_IO_DAEMON_H
+#define SERVER_IO_DAEMON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/base/err.h"
+#include "server/core/command.h"
+
+struct daemon_options {
+	char run_dir[PATH_TEXT];
+	char admin_group[GROUP_TEXT]; /* empty: none */
+	uint32_t unit_base;
+	bool rootless; /* the namespaces are entered already */
+};
+
+/* Serves until SIGTERM, SIGINT or daemon.stop, then takes everything away that it made. Return: 0,
+ * or a negative errno where it could not start. */
+int daemon_run(const struct daemon_options *options, struct err *err);
+
+#endif

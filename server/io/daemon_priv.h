@@ -1,0 +1,85 @@
+/* daemon_priv.h - the inside of the daemon: daemon.c lives and dies, control.c carries out what
+ * concerns networks as a whole, hostwatch.c makes lost host sides anew, state.c remembers over a
+ * crash. */
+#ifndef SERVER_IO_DAEMON_PRIV_H
+#define SERVER_IO_DAEMON_PRIV_H
+
+#include <uv.h>
+
+#include "server/io/client.h"
+#include "server/io/daemon.h"
+#include "server/io/listener.h"
+#include "server/io/netloop.h"
+#include "server/io/session.h"
+
+#define NETWORKS_MAX 64u /* each costs a switch of 0.5 MiB and a handful of descriptors */
+#define RETRY_MS 1000u   /* between tries to make a lost host side anew */
+
+/* A network as the control plane knows it. */
+struct netctl {
+	struct netctl *next;
+	struct daemon *d;
+	struct network_facts facts;
+	const struct hostif_ops *ops;
+	struct netloop *nl;
+	bool busy; /* an operation is under way */
+	bool stopping;
+	bool paired;           /* the pair exists */
+	uv_timer_t *retry;     /* owned; while the host side is lost and could not be made */
+	struct command *asker; /* answered when it is gone */
+};
+
+/* A unit that a network had before a crash. */
+struct remembered {
+	struct remembered *next;
+	char name[FETH_NAME_MAX + 1];
+	uint32_t unit;
+};
+
+struct watch;
+
+struct daemon {
+	struct daemon_options options;
+	struct access access;
+	struct netid_key key;
+	uv_loop_t uv;
+	struct ioloop *loop;
+	uv_signal_t sigterm, sigint;
+	struct listener *control;
+	struct client_list clients;
+	struct session_host sessions;
+	struct netctl *networks;
+	unsigned n_networks;
+	struct remembered *remembered;
+	struct watch *watches;
+	bool stopping;
+	struct command *stopper; /* the daemon.stop to answer */
+	uint64_t started_ms;
+};
+
+/* control.c: carries out a command of a control session; cmd->done when it is through. */
+void control_submit(void *ctx, struct command *cmd);
+struct netctl *control_find(struct daemon *d, const char *name);
+/* Begins to remove a network; control_gone() of it follows. */
+void control_stop(struct netctl *ent);
+
+/* daemon.c: a network has gone, or a client; ends the daemon if it was the last it waited for. */
+void daemon_maybe_end(struct daemon *d);
+void daemon_stop(struct daemon *d);
+
+/* hostwatch.c: notices interfaces that vanish. Watches of a backend are opened at its first
+ * network. */
+void hostwatch_need(struct daemon *d, const struct hostif_ops *ops);
+void hostwatch_close(struct daemon *d);
+/* The host side of a network is lost: makes it anew, now and then every RETRY_MS until it works. */
+void hostwatch_recover(struct netctl *ent);
+void hostwatch_forget(struct netctl *ent); /* stop trying */
+
+/* state.c: RUN/state, a line per network: name, unit, host member's MAC. */
+void state_load(struct daemon *d); /* and cleans what a crashed daemon left */
+void state_save(struct daemon *d);
+void state_clear(struct daemon *d);
+bool state_unit(const struct daemon *d, const char *name, uint32_t *out);
+void state_forget(struct daemon *d, const char *name);
+
+#endif

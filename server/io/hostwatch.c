@@ -1,0 +1,140 @@
+/* hostwatch.c - notices when a host side vanishes under us, and makes it anew. See daemon_priv.h.
+ *
+ * The service member is the one that matters: where only the host member left our sight it was
+ * moved to another namespace, and the pair is alive. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/log.h"
+#include "server/io/daemon_priv.h"
+#include "server/priv/verbs.h"
+
+struct watch {
+	struct watch *next;
+	struct daemon *d;
+	const struct hostif_ops *ops;
+	uv_poll_t poll;
+	int fd;
+};
+
+static bool service_gone(const struct netctl *ent)
+{
+	return ent->paired && verb_name_free(ent->ops->name, ent->facts.spec.service);
+}
+
+static void check_all(struct daemon *d, const struct hostif_ops *ops)
+{
+	for (struct netctl *ent = d->networks; ent; ent = ent->next)
+		if (ent->ops == ops && !ent->stopping && service_gone(ent))
+			hostwatch_recover(ent);
+}
+
+static void on_events(uv_poll_t *poll, int status, int events)
+{
+	struct watch *w = poll->data;
+	struct hostif_event ev[32];
+	bool gone = false;
+	(void)status;
+	(void)events;
+	const int n = w->ops->watch_read(w->fd, ev, sizeof(ev) / sizeof(ev[0]));
+	for (int i = 0; i < n; i++)
+		gone |= ev[i].gone;
+	if (gone || n == -ENOBUFS)
+		check_all(w->d, w->ops);
+}
+
+void hostwatch_need(struct daemon *d, const struct hostif_ops *ops)
+{
+	for (const struct watch *w = d->watches; w; w = w->next)
+		if (w->ops == ops)
+			return;
+	struct err err = { 0 };
+	struct watch *w = calloc(1, sizeof(*w));
+	if (!w)
+		return;
+	w->d = d;
+	w->ops = ops;
+	w->fd = verb_watch(ops->name, &err);
+	if (w->fd < 0 || uv_poll_init(&d->uv, &w->poll, w->fd) < 0) {
+		log_warn("hostwatch", "cannot watch interfaces, so a lost one is not made anew: %s",
+			err.text);
+		if (w->fd >= 0)
+			close(w->fd);
+		free(w);
+		return;
+	}
+	w->poll.data = w;
+	uv_poll_start(&w->poll, UV_READABLE, on_events);
+	w->next = d->watches;
+	d->watches = w;
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void hostwatch_close(struct daemon *d)
+{
+	while (d->watches) {
+		struct watch *w = d->watches;
+		d->watches = w->next;
+		uv_poll_stop(&w->poll);
+		close(w->fd);
+		uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+	}
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void hostwatch_forget(struct netctl *ent)
+{
+	if (ent->retry)
+		uv_close((uv_handle_t *)ent->retry, free_handle);
+	ent->retry = NULL;
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+	hostwatch_recover(timer->data);
+}
+
+static int remake(struct netctl *ent, struct err *err)
+{
+	const struct hostif_spec *spec = &ent->facts.spec;
+	struct hostif_made made;
+	(void)netloop_host(ent->nl, NULL, NULL, NULL, NULL);
+	verb_pair_remove(ent->ops->name, spec);
+	const int rc = verb_pair_make(ent->ops->name, spec, &made, err);
+	if (rc < 0)
+		return rc;
+	return netloop_host(ent->nl, ent->ops, &made, spec, err);
+}
+
+void hostwatch_recover(struct netctl *ent)
+{
+	struct err err = { 0 };
+	if (ent->stopping)
+		return;
+	if (remake(ent, &err) == 0) {
+		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed it",
+			ent->facts.spec.network, ent->facts.spec.host);
+		hostwatch_forget(ent);
+		return;
+	}
+	if (ent->retry)
+		return;
+	log_error("hostwatch", "lost its host side net=%s, trying every %u ms: %s",
+		ent->facts.spec.network, RETRY_MS, err.text);
+	ent->retry = calloc(1, sizeof(*ent->retry));
+	if (!ent->retry)
+		return;
+	uv_timer_init(&ent->d->uv, ent->retry);
+	ent->retry->data = ent;
+	uv_timer_start(ent->retry, on_retry, RETRY_MS, RETRY_MS);
+}

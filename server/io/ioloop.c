@@ -1,0 +1,132 @@
+/* ioloop.c - see ioloop.h. */
+#include "server/io/ioloop.h"
+
+#include <stdlib.h>
+#include <uv.h>
+
+struct ioloop {
+	uv_loop_t *uv;        /* borrowed */
+	uv_prepare_t prepare; /* before the loop waits */
+	uv_check_t check;     /* after it waited */
+	uint8_t *buf;         /* owned, IOLOOP_BUF bytes */
+	struct egress *spare;
+	struct ioloop_later *later, **later_end;
+	struct block_pool rpc_pool;
+	struct daemon_counters counters;
+};
+
+static void run_later(struct ioloop *loop)
+{
+	while (loop->later) {
+		struct ioloop_later *l = loop->later;
+		loop->later = l->next;
+		if (!loop->later)
+			loop->later_end = &loop->later;
+		l->queued = false;
+		l->fn(l->arg);
+	}
+}
+
+static void on_prepare(uv_prepare_t *h)
+{
+	run_later(h->data);
+}
+
+static void on_check(uv_check_t *h)
+{
+	run_later(h->data);
+}
+
+struct ioloop *ioloop_new(void *uv)
+{
+	struct ioloop *loop = calloc(1, sizeof(*loop));
+	if (!loop)
+		return NULL;
+	loop->buf = malloc(IOLOOP_BUF);
+	if (!loop->buf) {
+		free(loop);
+		return NULL;
+	}
+	loop->uv = uv;
+	loop->later_end = &loop->later;
+	block_pool_init(&loop->rpc_pool, RPC_POOL_LIMIT);
+	uv_prepare_init(loop->uv, &loop->prepare);
+	uv_check_init(loop->uv, &loop->check);
+	loop->prepare.data = loop->check.data = loop;
+	uv_prepare_start(&loop->prepare, on_prepare);
+	uv_check_start(&loop->check, on_check);
+	uv_unref((uv_handle_t *)&loop->prepare);
+	uv_unref((uv_handle_t *)&loop->check);
+	return loop;
+}
+
+void ioloop_close(struct ioloop *loop)
+{
+	run_later(loop);
+	uv_close((uv_handle_t *)&loop->prepare, NULL);
+	uv_close((uv_handle_t *)&loop->check, NULL);
+}
+
+void ioloop_free(struct ioloop *loop)
+{
+	while (loop->spare) {
+		struct egress *eg = loop->spare;
+		loop->spare = eg->next;
+		free(eg);
+	}
+	block_pool_fini(&loop->rpc_pool);
+	free(loop->buf);
+	free(loop);
+}
+
+void *ioloop_uv(struct ioloop *loop)
+{
+	return loop->uv;
+}
+
+uint64_t ioloop_now(struct ioloop *loop)
+{
+	return uv_now(loop->uv);
+}
+
+uint8_t *ioloop_buf(struct ioloop *loop)
+{
+	return loop->buf;
+}
+
+struct block_pool *ioloop_rpc_pool(struct ioloop *loop)
+{
+	return &loop->rpc_pool;
+}
+
+struct daemon_counters *ioloop_counters(struct ioloop *loop)
+{
+	return &loop->counters;
+}
+
+struct egress *ioloop_egress(struct ioloop *loop)
+{
+	struct egress *eg = loop->spare;
+	if (eg)
+		loop->spare = eg->next;
+	else
+		eg = malloc(sizeof(*eg));
+	if (eg)
+		egress_reset(eg);
+	return eg;
+}
+
+void ioloop_egress_return(struct ioloop *loop, struct egress *eg)
+{
+	eg->next = loop->spare;
+	loop->spare = eg;
+}
+
+void ioloop_defer(struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg)
+{
+	if (later->queued)
+		return;
+	*later = (struct ioloop_later){ .fn = fn, .arg = arg, .queued = true };
+	*loop->later_end = later;
+	loop->later_end = &later->next;
+}

@@ -1,0 +1,348 @@
+/* netloop.c - see netloop.h. */
+#include "server/io/netloop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "server/base/log.h"
+#include "server/io/client.h"
+#include "server/io/listener.h"
+#include "server/io/port_qemu.h"
+#include "server/io/session.h"
+
+#define TICK_MS 10000u /* ageing: FDB_AGE_MS is exact in look-ups, this only frees memory */
+
+/* A listening socket of a network, and what to make of its connections. */
+struct door {
+	struct door *next;
+	struct netloop *nl;
+	struct listener *listener;
+	enum port_kind kind;
+	char port[FETH_NAME_MAX + 1]; /* the declared port it is of; empty: of the network */
+};
+
+struct netloop {
+	struct ioloop *loop;
+	struct network *net;
+	struct access access;
+	const struct netloop_events *events;
+	void *ctx;
+	struct session_host sessions;
+	struct client_list clients;
+	struct door *doors;
+	unsigned n_doors;
+	uv_timer_t tick;
+	const struct hostif_ops *ops; /* with host */
+	struct hostif *host;          /* owned */
+	uv_poll_t *host_poll;         /* owned; NULL where there is nothing to poll */
+	bool stopping;
+	bool tick_closed;
+};
+
+static void maybe_gone(struct netloop *nl)
+{
+	if (!nl->stopping || nl->clients.n || nl->n_doors || !nl->tick_closed)
+		return;
+	network_free(nl->net);
+	nl->events->gone(nl->ctx);
+	free(nl);
+}
+
+/* -- the host side -- */
+
+static void on_host(uv_poll_t *poll, int status, int events)
+{
+	struct netloop *nl = poll->data;
+	struct frame frames[HOSTIF_BATCH];
+	(void)events;
+	const int n = status < 0 ? status
+				 : nl->ops->recv(nl->host, frames, HOSTIF_BATCH,
+					   ioloop_buf(nl->loop), IOLOOP_BUF);
+	if (n > 0) {
+		network_input(nl->net, PORT_HOST, frames, (unsigned)n, ioloop_now(nl->loop));
+		network_flush(nl->net);
+	} else if (n < 0 && n != -ENETDOWN && n != -EAGAIN && n != -ENOBUFS) {
+		uv_poll_stop(poll); /* dead; main makes it anew */
+		nl->events->host_lost(nl->ctx);
+	}
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void host_close(struct netloop *nl)
+{
+	network_set_host(nl->net, NULL, NULL);
+	if (nl->host_poll) {
+		uv_poll_stop(nl->host_poll);
+		uv_close((uv_handle_t *)nl->host_poll, free_handle);
+	}
+	nl->host_poll = NULL;
+	if (nl->host)
+		nl->ops->close(nl->host);
+	nl->host = NULL;
+}
+
+int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct hostif_made *made,
+	const struct hostif_spec *spec, struct err *err)
+{
+	host_close(nl);
+	if (!made)
+		return 0;
+	nl->ops = ops;
+	int rc = ops->open(&nl->host, made, spec, err);
+	if (rc < 0)
+		return rc;
+	const int fd = ops->fd(nl->host);
+	if (fd >= 0) {
+		nl->host_poll = calloc(1, sizeof(*nl->host_poll));
+		rc = nl->host_poll ? uv_poll_init(ioloop_uv(nl->loop), nl->host_poll, fd) : -ENOMEM;
+		if (rc < 0) {
+			free(nl->host_poll);
+			nl->host_poll = NULL;
+			host_close(nl);
+			return err_set(err, rc, "%s: cannot wait for its host side: %s",
+				spec->network, strerror(-rc));
+		}
+		nl->host_poll->data = nl;
+		uv_poll_start(nl->host_poll, UV_READABLE, on_host);
+	}
+	network_set_host(nl->net, ops, nl->host);
+	return 0;
+}
+
+/* -- listeners -- */
+
+static void on_accepted(void *ctx, int fd, const struct peer *peer)
+{
+	struct door *door = ctx;
+	struct netloop *nl = door->nl;
+	const struct network_facts *facts = network_facts(nl->net);
+	const unsigned rights = access_rights(
+		&nl->access, peer, facts->group[0] ? facts->gid : nl->access.admin_gid);
+	struct err err = { 0 };
+
+	if (peer->uid != 0 && peer->uid != nl->access.uid &&
+		clients_of_uid(&nl->clients, peer->uid) >= CLIENTS_PER_UID) {
+		ioloop_counters(nl->loop)->denied++;
+		log_warn("access", "denied net=%s uid=%u pid=%u: %u connections already",
+			facts->spec.network, (unsigned)peer->uid, (unsigned)peer->pid,
+			CLIENTS_PER_UID);
+		close(fd);
+		return;
+	}
+	if (door->kind == PORT_KIND_NATIVE) {
+		(void)session_open(
+			&nl->sessions, fd, peer, rights, door->port[0] ? door->port : NULL);
+		return;
+	}
+	if (!(rights & RIGHT_ATTACH)) { /* nothing in this framing could tell it why */
+		ioloop_counters(nl->loop)->denied++;
+		log_warn("access", "denied attach net=%s uid=%u pid=%u", facts->spec.network,
+			(unsigned)peer->uid, (unsigned)peer->pid);
+		close(fd);
+		return;
+	}
+	struct port_conf conf = {
+		.kind = door->kind,
+		.uid = peer->uid,
+		.pid = peer->pid,
+		.take_only = door->port[0] != '\0',
+	};
+	memcpy(conf.name, door->port, sizeof(conf.name));
+	struct port_info info;
+	if (port_qemu_open(nl->loop, nl->net, &nl->clients, fd, &conf, &info, &err) < 0)
+		log_warn("port", "refused uid=%u pid=%u: %s", (unsigned)peer->uid,
+			(unsigned)peer->pid, err.text);
+}
+
+static void on_door_closed(void *ctx)
+{
+	struct door *door = ctx;
+	struct netloop *nl = door->nl;
+	free(door);
+	nl->n_doors--;
+	maybe_gone(nl);
+}
+
+static const struct listener_ops listener_ops = {
+	.accepted = on_accepted,
+	.closed = on_door_closed,
+};
+
+int netloop_listen(struct netloop *nl, const char *port, enum port_kind kind, int fd)
+{
+	struct door *door = calloc(1, sizeof(*door));
+	if (!door) {
+		close(fd);
+		return -ENOMEM;
+	}
+	door->nl = nl;
+	door->kind = kind;
+	snprintf(door->port, sizeof(door->port), "%s", port);
+	const int rc = listener_open(&door->listener, nl->loop, fd, &listener_ops, door);
+	if (rc < 0) {
+		free(door);
+		return rc;
+	}
+	door->next = nl->doors;
+	nl->doors = door;
+	nl->n_doors++;
+	return 0;
+}
+
+static void close_door(struct netloop *nl, const char *port)
+{
+	for (struct door **link = &nl->doors; *link; link = &(*link)->next) {
+		struct door *door = *link;
+		if (!name_same(door->port, port))
+			continue;
+		*link = door->next;
+		listener_close(door->listener);
+		return;
+	}
+}
+
+/* -- commands -- */
+
+/* port.open: a socket pair, one end of which is a port. */
+static void open_port(struct netloop *nl, struct command *cmd)
+{
+	int sv[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
+		err_set(&cmd->err, -errno, "%s: cannot make a socket pair: %s", cmd->network,
+			strerror(errno));
+		return;
+	}
+	const int size = IOLOOP_SNDBUF;
+	(void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	(void)fcntl(sv[0], F_SETFL, O_NONBLOCK);
+	cmd->in.conf.uid = cmd->uid;
+	cmd->in.conf.pid = cmd->pid;
+	struct port_info info;
+	const int rc = cmd->in.conf.kind == PORT_KIND_QEMU
+			       ? port_qemu_open(nl->loop, nl->net, &nl->clients, sv[0],
+					 &cmd->in.conf, &info, &cmd->err)
+			       : session_open_attached(&nl->sessions, sv[0], &cmd->in.conf,
+					 cmd->rights, &info, &cmd->err);
+	if (rc < 0) {
+		close(sv[1]);
+		return;
+	}
+	cmd->out.port = info;
+	cmd->fds[0] = sv[1];
+	cmd->n_fds = 1;
+}
+
+void netloop_post(struct netloop *nl, struct command *cmd)
+{
+	if (nl->stopping) {
+		err_set(&cmd->err, -ENOENT, "%s: the network is being removed", cmd->network);
+	} else if (cmd->kind == CMD_PORT_OPEN) {
+		open_port(nl, cmd);
+	} else {
+		if (cmd->kind == CMD_PORT_REMOVE)
+			close_door(nl, cmd->in.conf.name);
+		network_command(nl->net, cmd, ioloop_now(nl->loop));
+	}
+	cmd->done(cmd);
+}
+
+static void submit(void *ctx, struct command *cmd)
+{
+	netloop_post(ctx, cmd);
+}
+
+/* -- life -- */
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct netloop *nl = timer->data;
+	network_tick(nl->net, ioloop_now(nl->loop));
+}
+
+static void on_tick_closed(uv_handle_t *handle)
+{
+	struct netloop *nl = handle->data;
+	nl->tick_closed = true;
+	maybe_gone(nl);
+}
+
+static void on_clients_empty(void *ctx)
+{
+	maybe_gone(ctx);
+}
+
+static void on_ports(void *ctx, unsigned attached)
+{
+	struct netloop *nl = ctx;
+	nl->events->ports(nl->ctx, attached);
+}
+
+static const struct network_events network_events = { .ports = on_ports };
+
+int netloop_start(struct netloop **out, struct ioloop *loop, const struct netloop_conf *conf,
+	const struct netloop_events *events, void *ctx, struct err *err)
+{
+	const char *name = conf->facts.spec.network;
+	struct netloop *nl = calloc(1, sizeof(*nl));
+	int rc = nl ? network_new(
+			      &nl->net, &conf->facts, &conf->key, conf->seed, &network_events, nl)
+		    : -ENOMEM;
+	if (rc < 0) {
+		free(nl);
+		close(conf->native_fd);
+		close(conf->qemu_fd);
+		return err_set(err, rc, "%s: cannot start its switch: %s", name, strerror(-rc));
+	}
+	nl->loop = loop;
+	nl->access = conf->access;
+	nl->events = events;
+	nl->ctx = ctx;
+	nl->clients.empty = on_clients_empty;
+	nl->clients.ctx = nl;
+	nl->sessions = (struct session_host){
+		.loop = loop,
+		.net = nl->net,
+		.clients = &nl->clients,
+		.submit = submit,
+		.ctx = nl,
+	};
+	uv_timer_init(ioloop_uv(loop), &nl->tick);
+	nl->tick.data = nl;
+	uv_timer_start(&nl->tick, on_tick, TICK_MS, TICK_MS);
+
+	*out = nl;
+	rc = netloop_listen(nl, "", PORT_KIND_NATIVE, conf->native_fd);
+	const int rc2 = netloop_listen(nl, "", PORT_KIND_QEMU, conf->qemu_fd);
+	if (rc < 0 || rc2 < 0) {
+		err_set(err, rc < 0 ? rc : rc2, "%s: cannot serve its sockets: %s", name,
+			strerror(rc < 0 ? -rc : -rc2));
+		netloop_stop(nl); /* `gone` tells when */
+		return err->code;
+	}
+	return 0;
+}
+
+void netloop_stop(struct netloop *nl)
+{
+	if (nl->stopping)
+		return;
+	nl->stopping = true;
+	host_close(nl);
+	while (nl->doors) {
+		struct door *door = nl->doors;
+		nl->doors = door->next;
+		listener_close(door->listener);
+	}
+	clients_close(&nl->clients, true);
+	uv_close((uv_handle_t *)&nl->tick, on_tick_closed);
+}

@@ -1,0 +1,21 @@
+/* port_qemu.h - one connection that speaks QEMU's stream framing: it is a port from accept to
+ * close. */
+#ifndef SERVER_IO_PORT_QEMU_H
+#define SERVER_IO_PORT_QEMU_H
+
+#include "server/core/network.h"
+#include "server/io/client.h"
+#include "server/io/ioloop.h"
+
+/**
+ * port_qemu_open() - attach a connection
+ * @fd:		taken over, also on failure
+ * @clients:	joined; outlives the port
+ * @out:	what became of it
+ *
+ * Return: 0 or a negative errno, then with a sentence in @err
+ */
+int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
+	const struct port_conf *conf, struct port_info *out, struct err *err);
+
+#endif

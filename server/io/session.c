@@ -1,0 +1,477 @@
+/* session.c - see session.h. */
+#include "server/io/session.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "protocol/wire.h"
+#include "server/base/log.h"
+#include "server/io/stream.h"
+
+enum { TOPIC_CHANGED = 1 }; /* network.changed: only the newest matters */
+
+struct session {
+	struct stream s;
+	struct client client; /* in host->clients */
+	struct port port;     /* while attached */
+	const struct session_host *host;
+	struct wire_scan scan;
+	unsigned rights;
+	uint32_t pid;
+	bool attached;
+	bool submitted; /* a command of ours is out */
+	bool gone;      /* closed; only that command keeps the memory */
+	uint32_t msgid; /* of the call under way */
+	const struct method *method;
+	char only[FETH_NAME_MAX + 1]; /* the port that attach gives; empty: as asked */
+	char network[FETH_NAME_MAX + 1];
+};
+
+static struct session *of_stream(struct stream *s)
+{
+	return (struct session *)s;
+}
+
+static struct session *of_port(struct port *port)
+{
+	return (struct session *)((char *)port - offsetof(struct session, port));
+}
+
+static const struct session *of_const_port(const struct port *port)
+{
+	return (const struct session *)((const char *)port - offsetof(struct session, port));
+}
+
+static struct session *of_client(struct client *client)
+{
+	return (struct session *)((char *)client - offsetof(struct session, client));
+}
+
+/* -- as a port -- */
+
+static void port_send(struct port *port, struct frame *frames, unsigned n, bool flooded)
+{
+	stream_send(&of_port(port)->s, frames, n, flooded);
+}
+
+static void port_flush(struct port *port)
+{
+	stream_flush(&of_port(port)->s);
+}
+
+static uint32_t port_queued(const struct port *port)
+{
+	return of_const_port(port)->s.q.frames.bytes;
+}
+
+/* Sends a notification whose params are the network (or only its name). */
+static void notify_network(
+	struct session *se, const char *method, const struct network_facts *facts, bool whole)
+{
+	struct rpc_out out;
+	rpc_out_init(&out);
+	rpc_out_notify(&out, method);
+	if (whole) {
+		pack_facts(facts, &out);
+	} else {
+		rpc_out_map(&out);
+		rpc_put_text(&out, "network", se->network);
+		rpc_out_close(&out);
+	}
+	rpc_out_end(&out);
+	if (rpc_out_ok(&out))
+		stream_put_message(
+			&se->s, out.buf.data, out.buf.size, whole ? TOPIC_CHANGED : 0, NULL, 0);
+	rpc_out_fini(&out);
+}
+
+static void port_changed(struct port *port, const struct network_facts *facts)
+{
+	notify_network(of_port(port), "network.changed", facts, true);
+}
+
+static void port_close(struct port *port, bool gone)
+{
+	struct session *se = of_port(port);
+	se->client.close(&se->client, gone);
+}
+
+static const struct port_ops port_ops = {
+	.send = port_send,
+	.flush = port_flush,
+	.close = port_close,
+	.changed = port_changed,
+	.queued = port_queued,
+};
+
+static int attach(
+	struct session *se, const struct port_conf *conf, struct port_info *out, struct err *err)
+{
+	if (se->attached)
+		return err_set(err, -EEXIST, "this connection is a port already; detach first");
+	const int rc = network_attach(
+		se->host->net, conf, &se->port, ioloop_now(se->host->loop), out, err);
+	if (rc < 0)
+		return rc;
+	se->attached = true;
+	se->s.stats = se->port.stats;
+	log_info("port", "attached net=%s port=%u name=%s kind=native uid=%u pid=%u", se->network,
+		(unsigned)out->id, out->name, (unsigned)out->uid, (unsigned)out->pid);
+	return 0;
+}
+
+static void detach(struct session *se)
+{
+	if (!se->attached)
+		return;
+	log_info("port", "detached net=%s port=%u uid=%u pid=%u", se->network,
+		(unsigned)se->port.id, (unsigned)se->client.uid, (unsigned)se->pid);
+	network_detach(se->host->net, &se->port);
+	se->attached = false;
+	se->s.stats = NULL;
+}
+
+/* -- calls -- */
+
+static void send_out(struct session *se, const struct rpc_out *out, const int *fds, uint8_t n_fds)
+{
+	stream_put_message(&se->s, out->buf.data, out->buf.size, 0, fds, n_fds);
+}
+
+static void reply_error(struct session *se, uint32_t msgid, const char *code, const char *text)
+{
+	struct rpc_out out;
+	rpc_out_init(&out);
+	rpc_out_error(&out, msgid, code, text);
+	if (rpc_out_ok(&out))
+		send_out(se, &out, NULL, 0);
+	else
+		stream_fail(&se->s, "out of memory", false);
+	rpc_out_fini(&out);
+}
+
+static void close_fds(struct command *cmd)
+{
+	for (unsigned i = 0; i < cmd->n_fds; i++)
+		close(cmd->fds[i]);
+	cmd->n_fds = 0;
+}
+
+static void reply(struct session *se, struct command *cmd)
+{
+	if (cmd->err.code) {
+		close_fds(cmd);
+		reply_error(se, se->msgid, rpc_error_name(cmd->err.code), cmd->err.text);
+		return;
+	}
+	struct rpc_out out;
+	rpc_out_init(&out);
+	rpc_out_response(&out, se->msgid);
+	se->method->pack(cmd, &out);
+	rpc_out_end(&out);
+	if (rpc_out_ok(&out)) {
+		send_out(se, &out, cmd->fds, cmd->n_fds);
+	} else {
+		close_fds(cmd);
+		reply_error(se, se->msgid, "too_large", "the answer would be over 65536 bytes");
+	}
+	rpc_out_fini(&out);
+}
+
+/* A command comes back. */
+static void on_done(struct command *cmd)
+{
+	struct session *se = cmd->owner;
+	se->submitted = false;
+	if (se->gone) {
+		close_fds(cmd);
+		free(se);
+	} else {
+		reply(se, cmd);
+		stream_resume(&se->s);
+	}
+	command_free(cmd);
+}
+
+/* Those that concern this connection alone are carried out here. */
+static bool own_command(struct session *se, struct command *cmd)
+{
+	switch (cmd->kind) {
+	case CMD_HELLO: {
+		char text[4 * sizeof(cmd->in.hello.client) + 1];
+		log_debug("session", "hello uid=%u pid=%u client=%s", (unsigned)se->client.uid,
+			(unsigned)se->pid, log_text(text, sizeof(text), cmd->in.hello.client));
+		return true;
+	}
+	case CMD_ATTACH:
+		if (se->only[0]) {
+			memcpy(cmd->in.conf.name, se->only, sizeof(se->only));
+			cmd->in.conf.take_only = true;
+		}
+		cmd->in.conf.uid = se->client.uid;
+		cmd->in.conf.pid = se->pid;
+		(void)attach(se, &cmd->in.conf, &cmd->out.port, &cmd->err);
+		return true;
+	case CMD_DETACH:
+		if (!se->attached) {
+			err_set(&cmd->err, -ENOENT, "this connection is no port; attach first");
+			return true;
+		}
+		detach(se);
+		stream_drop_frames(&se->s);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void deny(struct session *se, const struct rpc_msg *msg)
+{
+	ioloop_counters(se->host->loop)->denied++;
+	log_warn("access", "denied method=%s net=%s uid=%u pid=%u", se->method->name, se->network,
+		(unsigned)se->client.uid, (unsigned)se->pid);
+	reply_error(se, msg->msgid, "denied",
+		se->method->right == RIGHT_ADMIN
+			? "only root and the admin group may do this; see fethd --admin-group"
+			: "only members of this network's group may use it; see network.create, "
+			  "group");
+}
+
+static void call(struct session *se, const struct rpc_msg *msg)
+{
+	const struct method *m = method_find(msg->method);
+	if (!m) {
+		reply_error(se, msg->msgid, "unsupported",
+			"there is no such method; fethctl help rpc lists them");
+		return;
+	}
+	if (!(m->sockets & (se->host->net ? SOCKET_N : SOCKET_C))) {
+		reply_error(se, msg->msgid, "unsupported",
+			se->host->net ? "this method is on the control socket only"
+				      : "this method is on a network's own socket only");
+		return;
+	}
+	se->msgid = msg->msgid;
+	se->method = m;
+	if ((se->rights & m->right) != m->right) {
+		deny(se, msg);
+		return;
+	}
+
+	struct command *cmd = command_new(m->kind);
+	if (!cmd) {
+		reply_error(se, msg->msgid, "system", "out of memory");
+		return;
+	}
+	cmd->done = on_done;
+	cmd->owner = se;
+	memcpy(cmd->network, se->network, sizeof(cmd->network));
+	if (m->parse(msg->params, cmd, &cmd->err) < 0 || own_command(se, cmd)) {
+		reply(se, cmd);
+		command_free(cmd);
+		return;
+	}
+	cmd->uid = se->client.uid;
+	cmd->pid = se->pid;
+	cmd->rights = se->rights;
+	se->submitted = true;
+	se->host->submit(se->host->ctx, cmd); /* may be back before this returns */
+	if (se->submitted)
+		stream_pause(&se->s);
+}
+
+static void protocol_error(struct session *se, const char *code, const char *reason)
+{
+	struct rpc_out out;
+	rpc_out_init(&out);
+	rpc_out_notify(&out, "protocol.error");
+	rpc_out_map(&out);
+	rpc_put_text(&out, "code", code);
+	rpc_put_text(&out, "message", reason);
+	rpc_out_end(&out);
+	ioloop_counters(se->host->loop)->protocol_error++;
+	log_warn("session", "protocol error net=%s uid=%u pid=%u: %s", se->network,
+		(unsigned)se->client.uid, (unsigned)se->pid, reason);
+	if (rpc_out_ok(&out))
+		send_out(se, &out, NULL, 0);
+	rpc_out_fini(&out);
+	stream_fail(&se->s, reason, true);
+}
+
+static void rpc_object(struct session *se, const uint8_t *data, size_t len)
+{
+	struct rpc_msg msg;
+	switch (rpc_decode(&msg, data, len)) {
+	case RPC_OK:
+		if (msg.kind == RPC_REQUEST)
+			call(se, &msg);
+		else
+			ioloop_counters(se->host->loop)->ignored++;
+		break;
+	case RPC_BAD_PARAMS:
+		reply_error(se, msg.msgid, "invalid",
+			"a request is [0, msgid, method, [params]] with one map, or none, as "
+			"params");
+		break;
+	case RPC_BAD_ENVELOPE:
+		protocol_error(
+			se, "invalid", "an array that is no request, response or notification");
+		break;
+	case RPC_NO_MEMORY:
+		stream_fail(&se->s, "out of memory", false);
+		break;
+	}
+	rpc_msg_fini(&msg);
+}
+
+/* -- the stream -- */
+
+static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t *need)
+{
+	struct session *se = of_stream(s);
+	struct network *net = se->host->net;
+	struct frame frames[IOLOOP_BATCH];
+	unsigned n = 0;
+	size_t at = 0;
+	const uint64_t now = ioloop_now(s->loop);
+
+	while (!s->dying && !s->paused) {
+		struct wire_item item;
+		const enum wire_kind kind = wire_next(&se->scan, buf + at, len - at, &item);
+		if (kind == WIRE_FRAME && se->attached) {
+			frames[n++] = (struct frame){
+				.head = item.data,
+				.head_len = item.len,
+				.len = item.len,
+				.framing = FRAMING_NATIVE,
+				.wire_hdr = item.hdr_len,
+			};
+			at += item.total;
+			if (n == IOLOOP_BATCH) {
+				network_input(net, se->port.id, frames, n, now);
+				n = 0;
+			}
+			continue;
+		}
+		if (kind == WIRE_MORE) {
+			*need = se->scan.need;
+			break;
+		}
+		if (kind == WIRE_BAD) {
+			protocol_error(se, "invalid", item.reason);
+			break;
+		}
+		at += item.total;
+		if (kind == WIRE_RPC) { /* takes effect where it stands, behind these frames */
+			if (n)
+				network_input(net, se->port.id, frames, n, now);
+			n = 0;
+			if (net)
+				network_flush(net);
+			rpc_object(se, item.data, item.len);
+		} else if (!net) {
+			protocol_error(se, "unsupported", "frames are not for the control socket");
+		} else {
+			network_count(net, se->attached ? se->port.id : PORT_NONE,
+				kind == WIRE_EXT ? DROP_BAD_OFFLOAD : DROP_DETACHED, 1);
+		}
+	}
+	if (n)
+		network_input(net, se->port.id, frames, n, now);
+	return at;
+}
+
+static void on_batch_end(struct stream *s)
+{
+	struct session *se = of_stream(s);
+	if (se->host->net)
+		network_flush(se->host->net);
+}
+
+static void on_lost(struct stream *s, const char *why)
+{
+	struct session *se = of_stream(s);
+	log_debug("session", "closed net=%s uid=%u pid=%u why=%s", se->network,
+		(unsigned)se->client.uid, (unsigned)se->pid, why);
+	detach(se);
+}
+
+static void on_closed(struct stream *s)
+{
+	struct session *se = of_stream(s);
+	client_leave(se->host->clients, &se->client);
+	se->gone = true;
+	if (!se->submitted)
+		free(se);
+}
+
+static const struct stream_ops stream_ops = {
+	.input = on_input,
+	.batch_end = on_batch_end,
+	.lost = on_lost,
+	.closed = on_closed,
+};
+
+static void client_close(struct client *client, bool gone)
+{
+	struct session *se = of_client(client);
+	if (gone && se->attached && !se->s.dying)
+		notify_network(se, "network.removed", NULL, false);
+	stream_fail(&se->s, gone ? "its network is removed" : "its port is removed", true);
+}
+
+static int open_session(struct session **out, const struct session_host *host, int fd, uint32_t uid,
+	uint32_t pid, unsigned rights)
+{
+	struct session *se = calloc(1, sizeof(*se));
+	if (!se) {
+		close(fd);
+		return -ENOMEM;
+	}
+	struct block_pool *pool = host->net ? network_pool(host->net) : ioloop_rpc_pool(host->loop);
+	const int rc = stream_open(&se->s, host->loop, fd, FRAMING_NATIVE, pool, &stream_ops);
+	if (rc < 0) {
+		free(se);
+		return rc;
+	}
+	se->port.ops = &port_ops;
+	se->host = host;
+	se->rights = rights;
+	se->pid = pid;
+	se->client.uid = uid;
+	se->client.close = client_close;
+	if (host->net)
+		memcpy(se->network, network_facts(host->net)->spec.network, sizeof(se->network));
+	client_join(host->clients, &se->client);
+	*out = se;
+	return 0;
+}
+
+int session_open(const struct session_host *host, int fd, const struct peer *peer, unsigned rights,
+	const char *port_name)
+{
+	struct session *se;
+	const int rc = open_session(&se, host, fd, peer->uid, peer->pid, rights);
+	if (rc < 0)
+		return rc;
+	if (port_name)
+		snprintf(se->only, sizeof(se->only), "%s", port_name);
+	return 0;
+}
+
+int session_open_attached(const struct session_host *host, int fd, const struct port_conf *conf,
+	unsigned rights, struct port_info *out, struct err *err)
+{
+	struct session *se;
+	int rc = open_session(&se, host, fd, conf->uid, conf->pid, rights);
+	if (rc < 0)
+		return err_set(err, rc, "%s: cannot serve another port: %s",
+			network_facts(host->net)->spec.network, strerror(-rc));
+	rc = attach(se, conf, out, err);
+	if (rc < 0)
+		stream_fail(&se->s, "not attached", false);
+	return rc;
+}

@@ -1,0 +1,393 @@
+/* stream.c - see stream.h. */
+#include "server/io/stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "server/core/drop.h"
+
+/* Our segments go to the kernel as they are. */
+_Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
+		       offsetof(struct seg, base) == offsetof(struct iovec, iov_base) &&
+		       offsetof(struct seg, len) == offsetof(struct iovec, iov_len),
+	"struct seg is laid out like struct iovec");
+
+#define WRITE_SEGS 256u  /* entries of one write from the queue */
+#define WRITE_ROUNDS 16u /* writes per turn, so that one fast reader does not hold the loop */
+
+static void close_fd(int fd)
+{
+	close(fd);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void watch(struct stream *s)
+{
+	if (s->dying)
+		return;
+	const int events = (s->paused ? 0 : UV_READABLE) | (sendq_empty(&s->q) ? 0 : UV_WRITABLE);
+	if (events == s->events)
+		return;
+	s->events = events;
+	if (events)
+		uv_poll_start(s->poll, events, on_poll);
+	else
+		uv_poll_stop(s->poll);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct stream *s = handle->data;
+	free(handle);
+	s->poll = NULL;
+	s->ops->closed(s);
+}
+
+/* The last of a stream: in a turn of its own, so that nobody on the stack still uses it. */
+static void bury(void *arg)
+{
+	struct stream *s = arg;
+	s->ops->lost(s, s->why);
+	if (s->eg)
+		ioloop_egress_return(s->loop, s->eg);
+	s->eg = NULL;
+	sendq_fini(&s->q, close_fd);
+	free(s->tail);
+	s->tail = NULL;
+	uv_poll_stop(s->poll);
+	close(s->fd); /* uv_poll_stop() took it out of the poller */
+	s->fd = -1;
+	uv_close(s->poll, on_closed);
+}
+
+static void write_queue(struct stream *s);
+
+void stream_fail(struct stream *s, const char *why, bool drain)
+{
+	if (s->dying)
+		return;
+	if (drain)
+		write_queue(s);
+	if (s->dying)
+		return;
+	s->dying = true;
+	s->why = why;
+	ioloop_defer(s->loop, &s->bury, bury, s);
+}
+
+/* One sendmsg. Bytes written, 0 where the socket is full; negative: the stream has failed. */
+static ssize_t write_segs(
+	struct stream *s, const struct seg *segs, unsigned n, const int *fds, uint8_t n_fds)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(SENDQ_FDS_MAX * sizeof(int))];
+	} control;
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)segs, .msg_iovlen = n };
+	if (n_fds) {
+		memset(&control, 0, sizeof(control));
+		msg.msg_control = control.bytes;
+		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, n_fds * sizeof(int));
+	}
+	ssize_t rc;
+	do
+		rc = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+	while (rc < 0 && errno == EINTR);
+	if (rc >= 0)
+		return rc;
+	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+		return 0;
+	stream_fail(s, "closed by peer", false);
+	return -1;
+}
+
+static void write_queue(struct stream *s)
+{
+	struct seg segs[WRITE_SEGS];
+	for (unsigned round = 0; round < WRITE_ROUNDS && !sendq_empty(&s->q) && !s->dying;
+		round++) {
+		const int *fds;
+		uint8_t n_fds;
+		const unsigned n = sendq_fill(&s->q, segs, WRITE_SEGS, &fds, &n_fds);
+		const ssize_t rc = write_segs(s, segs, n, fds, n_fds);
+		if (rc <= 0)
+			break;
+		sendq_consume(&s->q, (size_t)rc, close_fd);
+	}
+	watch(s);
+}
+
+void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t topic,
+	const int *fds, uint8_t n_fds)
+{
+	int rc = s->dying ? -EPIPE
+			  : sendq_put_message(&s->q, data, (uint32_t)len, topic, fds, n_fds);
+	if (rc < 0) {
+		for (unsigned i = 0; i < n_fds; i++)
+			close(fds[i]);
+		if (!s->dying)
+			ioloop_counters(s->loop)->slow++;
+		stream_fail(s, "too slow for its RPC", false);
+		return;
+	}
+	if (!s->reading)
+		write_queue(s);
+}
+
+/* Ends the batch so far: writes what the socket takes, keeps or drops the rest. */
+static void settle(struct stream *s)
+{
+	struct egress *eg = s->eg;
+	struct egress_sum sum;
+	size_t written = 0;
+	if (eg->n_frames && sendq_empty(&s->q) && !s->dying) {
+		const ssize_t rc = write_segs(s, eg->segs, eg->n_segs, NULL, 0);
+		written = rc > 0 ? (size_t)rc : 0;
+	}
+	if (s->dying) {
+		egress_reset(eg);
+		return;
+	}
+	egress_settle(eg, written, &s->q, &sum);
+	if (s->stats) {
+		s->stats->tx_frames += sum.frames;
+		s->stats->tx_bytes += sum.bytes;
+		s->stats->drops[DROP_QUEUE_FULL] += sum.full;
+		s->stats->drops[DROP_NO_MEMORY] += sum.no_memory;
+	}
+	if (sum.broken)
+		stream_fail(s, "out of memory", false);
+	watch(s);
+}
+
+/* A slow reader's share of a flooded run: references to the one copy. */
+static void keep_shared(struct stream *s, struct frame *frames, unsigned n)
+{
+	if (s->eg && s->eg->n_frames)
+		settle(s); /* what came before goes before */
+	for (unsigned i = 0; i < n; i++) {
+		switch (sendq_put_shared(&s->q, &frames[i])) {
+		case SENDQ_TAKEN:
+			s->stats->tx_frames++;
+			s->stats->tx_bytes += frames[i].len;
+			break;
+		case SENDQ_FULL:
+			s->stats->drops[DROP_QUEUE_FULL]++;
+			break;
+		case SENDQ_NO_MEMORY:
+			s->stats->drops[DROP_NO_MEMORY]++;
+			break;
+		}
+	}
+	watch(s);
+}
+
+void stream_send(struct stream *s, struct frame *frames, unsigned n, bool flooded)
+{
+	if (s->dying)
+		return;
+	if (flooded && !sendq_empty(&s->q)) {
+		keep_shared(s, frames, n);
+		return;
+	}
+	if (!s->eg)
+		s->eg = ioloop_egress(s->loop);
+	if (!s->eg) {
+		s->stats->drops[DROP_NO_MEMORY] += n;
+		return;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		if (!egress_fits(s->eg, &frames[i]))
+			settle(s);
+		if (s->dying)
+			return;
+		egress_add(s->eg, &frames[i], s->q.framing);
+	}
+}
+
+void stream_flush(struct stream *s)
+{
+	if (!s->eg)
+		return;
+	if (s->eg->n_frames)
+		settle(s);
+	ioloop_egress_return(s->loop, s->eg);
+	s->eg = NULL;
+}
+
+void stream_drop_frames(struct stream *s)
+{
+	sendq_drop_frames(&s->q);
+	watch(s);
+}
+
+/* Makes the tail hold @len bytes at least. */
+static bool tail_reserve(struct stream *s, size_t len)
+{
+	if (len <= s->tail_capacity)
+		return true;
+	uint8_t *bigger = realloc(s->tail, len);
+	if (!bigger) {
+		stream_fail(s, "out of memory", false);
+		return false;
+	}
+	s->tail = bigger;
+	s->tail_capacity = len;
+	return true;
+}
+
+static void tail_save(struct stream *s, const uint8_t *rest, size_t len)
+{
+	if (!len) {
+		free(s->tail);
+		s->tail = NULL;
+		s->tail_len = s->tail_capacity = 0;
+		return;
+	}
+	if (!tail_reserve(s, len > s->tail_need ? len : s->tail_need))
+		return;
+	memmove(s->tail, rest, len);
+	s->tail_len = len;
+}
+
+/* Completes the object in the tail from buf; returns how much of buf that took. */
+static size_t tail_top_up(struct stream *s, const uint8_t *buf, size_t len)
+{
+	size_t at = 0;
+	while (at < len && s->tail_len && !s->dying && !s->paused) {
+		if (!tail_reserve(s, s->tail_need))
+			break;
+		size_t part = s->tail_need - s->tail_len;
+		if (part > len - at)
+			part = len - at;
+		memcpy(s->tail + s->tail_len, buf + at, part);
+		s->tail_len += part;
+		at += part;
+		if (s->tail_len < s->tail_need)
+			break;
+		if (s->ops->input(s, s->tail, s->tail_len, &s->tail_need) == s->tail_len)
+			s->tail_len =
+				0; /* the bytes stay: views point there until the batch ends */
+	}
+	return at;
+}
+
+static void take_input(struct stream *s, const uint8_t *buf, size_t len)
+{
+	s->reading = true;
+	size_t at = s->tail_len ? tail_top_up(s, buf, len) : 0;
+	if (!s->tail_len && !s->dying && !s->paused && at < len)
+		at += s->ops->input(s, buf + at, len - at, &s->tail_need);
+	s->ops->batch_end(s);
+	s->reading = false;
+	if (s->dying)
+		return;
+	if (!s->tail_len) {
+		tail_save(s, buf + at, len - at);
+	} else if (at < len && tail_reserve(s, s->tail_len + len - at)) { /* paused in the tail */
+		memcpy(s->tail + s->tail_len, buf + at, len - at);
+		s->tail_len += len - at;
+	}
+	if (s->dying)
+		return;
+	write_queue(s);
+}
+
+static void resumed(void *arg)
+{
+	struct stream *s = arg;
+	if (s->dying || s->paused)
+		return;
+	if (s->tail_len) {
+		s->reading = true;
+		const size_t used = s->ops->input(s, s->tail, s->tail_len, &s->tail_need);
+		s->ops->batch_end(s);
+		s->reading = false;
+		if (s->dying)
+			return;
+		if (used == s->tail_len)
+			tail_save(s, NULL, 0);
+		else
+			tail_save(s, s->tail + used, s->tail_len - used);
+		if (s->dying)
+			return;
+	}
+	write_queue(s);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	struct stream *s = poll->data;
+	if (s->dying)
+		return;
+	if (status < 0) {
+		stream_fail(s, "closed by peer", false);
+		return;
+	}
+	if (events & UV_WRITABLE)
+		write_queue(s);
+	if (s->dying || s->paused || !(events & UV_READABLE))
+		return;
+
+	ssize_t n;
+	uint8_t *buf = ioloop_buf(s->loop);
+	do
+		n = recv(s->fd, buf, IOLOOP_READ, 0);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		take_input(s, buf, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+		stream_fail(s, "closed by peer", false);
+}
+
+void stream_pause(struct stream *s)
+{
+	s->paused = true;
+	watch(s);
+}
+
+void stream_resume(struct stream *s)
+{
+	if (!s->paused || s->dying)
+		return;
+	s->paused = false;
+	ioloop_defer(s->loop, &s->resume, resumed, s);
+}
+
+int stream_open(struct stream *s, struct ioloop *loop, int fd, enum framing framing,
+	struct block_pool *frames, const struct stream_ops *ops)
+{
+	memset(s, 0, sizeof(*s));
+	s->loop = loop;
+	s->ops = ops;
+	s->fd = fd;
+	sendq_init(&s->q, frames, ioloop_rpc_pool(loop), framing);
+	const int size = IOLOOP_SNDBUF; /* more than wmem_max is cut to it, which is fine */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+
+	uv_poll_t *poll = malloc(sizeof(*poll));
+	if (!poll) {
+		close(fd);
+		return -ENOMEM;
+	}
+	const int rc = uv_poll_init(ioloop_uv(loop), poll, fd);
+	if (rc < 0) {
+		free(poll);
+		close(fd);
+		return rc;
+	}
+	poll->data = s;
+	s->poll = poll;
+	watch(s);
+	return 0;
+}

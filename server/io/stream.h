@@ -1,0 +1,73 @@
+/* stream.h - one connected Unix stream socket on the loop: bytes in, messages and frames out.
+ *
+ * Built on uv_poll_t with our own recvmsg and sendmsg (descriptors must ride along, and uv_pipe_t
+ * costs 11 to 17 %: limits.md, 5). Used by sessions (native, control) and by QEMU-framed ports.
+ *
+ * Life: OPEN - DYING (stream_fail() was called: no more I/O) - gone. The owner hears `lost` once,
+ * in a turn of its own, and `closed` last of all, where it may free the memory. */
+#ifndef SERVER_IO_STREAM_H
+#define SERVER_IO_STREAM_H
+
+#include <stdbool.h>
+
+#include "server/core/sendq.h"
+#include "server/io/ioloop.h"
+
+struct stream;
+struct port_stats;
+
+struct stream_ops {
+	/**
+	 * input() - decode
+	 * @buf:	begins where an object begins
+	 * @need:	out: bytes from the start of the first object not consumed that bring
+	 * progress
+	 *
+	 * Return: bytes of whole objects consumed; less than all of them also where the stream was
+	 * paused or failed on the way
+	 */
+	size_t (*input)(struct stream *s, const uint8_t *buf, size_t len, size_t *need);
+	void (*batch_end)(struct stream *s); /* all of one read was given; views die after this */
+	void (*lost)(struct stream *s, const char *why);
+	void (*closed)(struct stream *s);
+};
+
+struct stream {
+	struct ioloop *loop;
+	const struct stream_ops *ops;
+	void *poll;   /* owned: a uv_poll_t, freed with the handle */
+	int fd;       /* owned */
+	int events;   /* what the poll handle waits for */
+	bool reading; /* inside a read: writes are left to its end */
+	bool paused;  /* takes no input: a call is being carried out */
+	bool dying;
+	const char *why; /* constant text */
+	struct ioloop_later bury, resume;
+	struct sendq q;
+	struct egress *eg;        /* frames of this batch; NULL outside of one */
+	struct port_stats *stats; /* of the port it is; NULL while it is none */
+	uint8_t *tail;            /* owned: bytes of an object not yet whole, or not yet taken */
+	size_t tail_len, tail_capacity, tail_need;
+};
+
+/* Takes over @fd, also on failure. @frames: pool for queued frames (the rpc pool where there are
+ * none). */
+int stream_open(struct stream *s, struct ioloop *loop, int fd, enum framing framing,
+	struct block_pool *frames, const struct stream_ops *ops);
+
+/* Queues a message (rpc.h); @fds are given away. A peer too slow for it is failed, and counted. */
+void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t topic,
+	const int *fds, uint8_t n_fds);
+/* Port operations (port.h) for the stream's own port. */
+void stream_send(struct stream *s, struct frame *frames, unsigned n, bool flooded);
+void stream_flush(struct stream *s);
+/* Drops frames that wait; one that is begun is finished. */
+void stream_drop_frames(struct stream *s);
+
+void stream_pause(struct stream *s);
+void stream_resume(struct stream *s); /* takes up what was held back, in a turn of its own */
+
+/* The stream is of no more use. Writes what still fits if @drain. @why must be constant. */
+void stream_fail(struct stream *s, const char *why, bool drain);
+
+#endif

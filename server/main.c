@@ -1,0 +1,161 @@
+/* main.c - fethd: options, then daemon_run(). The only exit. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/base/log.h"
+#include "server/core/netid.h"
+#include "server/io/daemon.h"
+#include "server/priv/verbs.h"
+
+static const char usage[] =
+	"usage: fethd [options]\n"
+	"Serves named Ethernet networks to VMs, emulators and programs on this machine.\n"
+	"\n"
+	"  --run-dir DIR        where its sockets are ($FETHD_RUN_DIR, /run/fethd for root,\n"
+	"                       $XDG_RUNTIME_DIR/fethd for others)\n"
+	"  --admin-group GROUP  a Unix group that may administrate (as good as root for "
+	"networking)\n"
+	"  --rootless           serve host sides without root, in a network namespace of its own\n"
+	"                       (fethctl enter NET gets in)\n"
+	"  --unit-base N        first interface unit less 100: 0 to 22768, default 0\n"
+	"  --log-level LEVEL    error, warn, info (default) or debug\n"
+	"  --version, --help\n"
+	"\n"
+	"fethd(8) has more; fethctl(1) makes networks.\n";
+
+static int bad_option(const char *what)
+{
+	fprintf(stderr, "fethd: %s; fethd --help lists the options\n", what);
+	return 2;
+}
+
+static bool parse_base(const char *text, uint32_t *out)
+{
+	char *end;
+	errno = 0;
+	const unsigned long v = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || errno || v > NETID_BASE_MAX)
+		return false;
+	*out = (uint32_t)v;
+	return true;
+}
+
+static bool parse_level(const char *text)
+{
+	static const char *const names[] = { "error", "warn", "info", "debug" };
+	for (unsigned i = 0; i < 4; i++) {
+		if (strcmp(text, names[i]))
+			continue;
+		log_set_level((enum log_level)i);
+		return true;
+	}
+	return false;
+}
+
+static bool set_text(char *out, size_t size, const char *text)
+{
+	if (!*text || strlen(text) >= size)
+		return false;
+	memcpy(out, text, strlen(text) + 1);
+	return true;
+}
+
+/* Where design, 4 says, if --run-dir does not. */
+static bool default_run_dir(struct daemon_options *o)
+{
+	const char *dir = getenv("FETHD_RUN_DIR");
+	if (dir && *dir)
+		return set_text(o->run_dir, sizeof(o->run_dir), dir);
+	if (geteuid() == 0)
+		return set_text(o->run_dir, sizeof(o->run_dir), "/run/fethd");
+	dir = getenv("XDG_RUNTIME_DIR");
+	if (!dir || !*dir)
+		return false;
+	const int n = snprintf(o->run_dir, sizeof(o->run_dir), "%s/fethd", dir);
+	return n > 0 && (size_t)n < sizeof(o->run_dir);
+}
+
+/* 0: go on; else exit with this less one. */
+static int parse_options(int argc, char **argv, struct daemon_options *o)
+{
+	enum { RUN_DIR = 1, ADMIN, ROOTLESS, BASE, LEVEL, VERSION, HELP };
+	static const struct option options[] = {
+		{ "run-dir", required_argument, NULL, RUN_DIR },
+		{ "admin-group", required_argument, NULL, ADMIN },
+		{ "rootless", no_argument, NULL, ROOTLESS },
+		{ "unit-base", required_argument, NULL, BASE },
+		{ "log-level", required_argument, NULL, LEVEL },
+		{ "version", no_argument, NULL, VERSION },
+		{ "help", no_argument, NULL, HELP },
+		{ NULL, 0, NULL, 0 },
+	};
+	int opt;
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+		switch (opt) {
+		case RUN_DIR:
+			if (!set_text(o->run_dir, sizeof(o->run_dir), optarg))
+				return bad_option("--run-dir is empty or too long") + 1;
+			break;
+		case ADMIN:
+			if (!set_text(o->admin_group, sizeof(o->admin_group), optarg))
+				return bad_option("--admin-group is empty or too long") + 1;
+			break;
+		case ROOTLESS:
+			o->rootless = true;
+			break;
+		case BASE:
+			if (!parse_base(optarg, &o->unit_base))
+				return bad_option("--unit-base must be 0 to 22768") + 1;
+			break;
+		case LEVEL:
+			if (!parse_level(optarg))
+				return bad_option(
+					       "--log-level must be error, warn, info or debug") +
+				       1;
+			break;
+		case VERSION:
+			puts("fethd " FETHD_VERSION);
+			return 1;
+		case 'h':
+		case HELP:
+			fputs(usage, stdout);
+			return 1;
+		case ':':
+			return bad_option("an option lacks its value") + 1;
+		default:
+			return bad_option("there is no such option") + 1;
+		}
+	}
+	if (optind < argc)
+		return bad_option("it takes options only") + 1;
+	if (!o->run_dir[0] && !default_run_dir(o))
+		return bad_option("$XDG_RUNTIME_DIR is not set, so give --run-dir") + 1;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct daemon_options options = { .unit_base = 0 };
+	struct err err = { 0 };
+	umask(0077);
+	const int quit = parse_options(argc, argv, &options);
+	if (quit)
+		return quit - 1;
+
+	int rc = 0;
+	if (options.rootless)
+		rc = verb_rootless(&err);
+	if (!rc)
+		rc = daemon_run(&options, &err);
+	if (rc < 0) {
+		log_error("daemon", "%s", err.text);
+		return 1;
+	}
+	return 0;
+}

@@ -1,0 +1,300 @@
+/* verbs.c - see verbs.h. */
+#include "server/priv/verbs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
+static int run_fd = -1;         /* holds the lock */
+
+/* Every path, with 32 bytes more for a client's companion socket, fits the smaller sun_path
+ * (macOS). */
+#define PATH_ROOM (104u - 32u)
+
+static int check_path(const char *path, struct err *err)
+{
+	const size_t n = strlen(run_dir);
+	if (strncmp(path, run_dir, n) || path[n] != '/' || strstr(path, "/../"))
+		return err_set(err, -EINVAL, "%s is not inside the run directory", path);
+	if (strlen(path) >= PATH_ROOM)
+		return err_set(err, -ENAMETOOLONG,
+			"the socket path %s has %zu bytes, %u are possible; use a shorter name or "
+			"--run-dir",
+			path, strlen(path), PATH_ROOM - 1);
+	return 0;
+}
+
+/* A directory that nobody but us can have tampered with. */
+static int check_dir(const char *path, struct err *err)
+{
+	struct stat st;
+	if (lstat(path, &st) < 0)
+		return err_set(err, -errno, "cannot look at %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return err_set(
+			err, -ENOTDIR, "%s is not a directory; remove it or choose another", path);
+	if (st.st_uid != geteuid())
+		return err_set(err, -EACCES, "%s belongs to user %u, not to us; choose another",
+			path, (unsigned)st.st_uid);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return err_set(err, -EACCES, "%s is writable by others; chmod go-w it", path);
+	return 0;
+}
+
+static int make_dir(const char *path, struct err *err)
+{
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return err_set(
+			err, -errno, "cannot make the directory %s: %s", path, strerror(errno));
+	const int made = errno != EEXIST;
+	const int rc = check_dir(path, err);
+	if (rc < 0)
+		return rc;
+	/* umask took the bits that let clients through */
+	if (made && chmod(path, 0755) < 0)
+		return err_set(err, -errno, "cannot chmod %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int verb_run_dir(const char *path, struct err *err)
+{
+	if (path[0] != '/')
+		return err_set(err, -EINVAL, "the run directory %s must be an absolute path", path);
+	if (strlen(path) > PATH_ROOM - sizeof("/a/seqpacket.sock"))
+		return err_set(err, -ENAMETOOLONG,
+			"the run directory %s is too long for socket paths; choose one under %zu "
+			"bytes",
+			path, PATH_ROOM - sizeof("/a/seqpacket.sock"));
+	errno = 0;
+	int rc = make_dir(path, err);
+	if (rc < 0)
+		return rc;
+	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		rc = -EBUSY;
+		close(fd);
+		return err_set(err, rc,
+			"another fethd serves %s; stop it (fethctl daemon stop) or choose another "
+			"--run-dir",
+			path);
+	}
+	run_fd = fd;
+	snprintf(run_dir, sizeof(run_dir), "%s", path);
+	return 0;
+}
+
+static const struct hostif_ops *host_backend(const char *name, struct err *err)
+{
+	const struct hostif_ops *ops = hostif_find(name);
+	if (!ops || !ops->has_host) {
+		err_set(err, -EINVAL, "there is no backend %s with a host side", name);
+		return NULL;
+	}
+	return ops;
+}
+
+/* "feth" and a number; nothing else may be made or removed. */
+static bool name_ours(const char *name)
+{
+	if (strncmp(name, "feth", 4) || !name[4])
+		return false;
+	for (const char *p = name + 4; *p; p++)
+		if (*p < '0' || *p > '9')
+			return false;
+	return true;
+}
+
+static const struct hostif_ops *checked(
+	const char *backend, const struct hostif_spec *spec, struct err *err)
+{
+	if (!name_ours(spec->host) || !name_ours(spec->service)) {
+		err_set(err, -EINVAL, "%s and %s are no interface names of ours", spec->host,
+			spec->service);
+		return NULL;
+	}
+	return host_backend(backend, err);
+}
+
+int verb_pair_make(const char *backend, const struct hostif_spec *spec, struct hostif_made *out,
+	struct err *err)
+{
+	const struct hostif_ops *ops = checked(backend, spec, err);
+	return ops ? ops->make(spec, out, err) : -EINVAL;
+}
+
+int verb_pair_change(const char *backend, const struct hostif_spec *now,
+	const struct hostif_spec *want, struct err *err)
+{
+	const struct hostif_ops *ops = checked(backend, now, err);
+	return ops ? ops->change(now, want, err) : -EINVAL;
+}
+
+void verb_pair_remove(const char *backend, const struct hostif_spec *spec)
+{
+	const struct hostif_ops *ops = checked(backend, spec, NULL);
+	if (ops)
+		ops->remove(spec);
+}
+
+bool verb_name_free(const char *backend, const char *name)
+{
+	const struct hostif_ops *ops = host_backend(backend, NULL);
+	return ops && ops->name_free(name);
+}
+
+int verb_pair_sweep(const char *prefix, struct err *err)
+{
+	int n = 0;
+	for (const struct hostif_ops *const *ops = hostif_backends; *ops; ops++) {
+		if (!(*ops)->has_host)
+			continue;
+		const int rc = (*ops)->sweep(prefix, err);
+		if (rc < 0)
+			return rc;
+		n += rc;
+	}
+	return n;
+}
+
+int verb_watch(const char *backend, struct err *err)
+{
+	const struct hostif_ops *ops = host_backend(backend, err);
+	return ops ? ops->watch_open(err) : -EINVAL;
+}
+
+int verb_dir_make(const char *path, struct err *err)
+{
+	const int rc = check_path(path, err);
+	if (rc < 0)
+		return rc;
+	errno = 0;
+	return make_dir(path, err);
+}
+
+void verb_dir_clear(const char *path)
+{
+	if (check_path(path, NULL) || check_dir(path, NULL))
+		return;
+	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	const struct dirent *e;
+	while ((e = readdir(dir))) {
+		struct stat st;
+		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
+			unlinkat(fd, e->d_name, 0);
+	}
+	closedir(dir);
+	rmdir(path);
+}
+
+void verb_unlink(const char *path)
+{
+	struct stat st;
+	if (!check_path(path, NULL) && !lstat(path, &st) && S_ISSOCK(st.st_mode))
+		unlink(path);
+}
+
+static int bind_at(int fd, const char *path, struct err *err)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	unlink(path); /* left over from a crash between bind and rename */
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0)
+		return err_set(err, -errno, "cannot bind %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int verb_listen(const char *path, uint32_t gid, int *out_fd, struct err *err)
+{
+	char temp[PATH_TEXT];
+	int rc = check_path(path, err);
+	if (rc < 0)
+		return rc;
+	snprintf(temp, sizeof(temp), "%s.new", path);
+
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return err_set(
+			err, -errno, "cannot make a socket for %s: %s", path, strerror(errno));
+	rc = bind_at(fd, temp, err);
+	if (rc < 0)
+		goto fail;
+	if (gid != VERB_NO_GROUP && lchown(temp, (uid_t)-1, (gid_t)gid) < 0) {
+		rc = err_set(err, -errno, "cannot give %s to group %u: %s", path, (unsigned)gid,
+			strerror(errno));
+		goto fail;
+	}
+	if (chmod(temp, gid != VERB_NO_GROUP ? 0660 : 0600) < 0 || listen(fd, 128) < 0 ||
+		rename(temp, path) < 0) {
+		rc = err_set(err, -errno, "cannot put a socket at %s: %s", path, strerror(errno));
+		goto fail;
+	}
+	*out_fd = fd;
+	return 0;
+
+fail:
+	unlink(temp);
+	close(fd);
+	return rc;
+}
+
+int verb_write(const char *path, const char *text, struct err *err)
+{
+	char temp[PATH_TEXT];
+	int rc = check_path(path, err);
+	if (rc < 0)
+		return rc;
+	if (!text)
+		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	unlink(temp);
+	const int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0)
+		return err_set(err, -errno, "cannot write %s: %s", temp, strerror(errno));
+	const size_t len = strlen(text);
+	rc = write(fd, text, len) == (ssize_t)len ? 0 : errno ? -errno : -EIO;
+	if (close(fd) < 0 && !rc)
+		rc = -errno;
+	if (!rc && rename(temp, path) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		unlink(temp);
+		return err_set(err, rc, "cannot write %s: %s", path, strerror(-rc));
+	}
+	return 0;
+}
+
+int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err)
+{
+	static const char *const paths[] = { "/proc/self/ns/user", "/proc/self/ns/net" };
+	uint8_t n = 0;
+	for (unsigned i = user ? 0 : 1; i < 2; i++) {
+		out_fds[n] = open(paths[i], O_RDONLY | O_CLOEXEC);
+		if (out_fds[n] < 0) {
+			const int rc = -errno;
+			while (n)
+				close(out_fds[--n]);
+			return err_set(err, rc, "cannot open %s: %s", paths[i], strerror(-rc));
+		}
+		n++;
+	}
+	*out_n = n;
+	return 0;
+}

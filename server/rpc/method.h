@@ -1,0 +1,70 @@
+/* method.h - the table of RPC methods: from params to a command, from a command to a result.
+ *
+ * Nothing is carried out here. A session looks a method up, checks who asks, lets `parse` fill a
+ * command, sends that to whoever can carry it out, and lets `pack` write what came back. */
+#ifndef SERVER_RPC_METHOD_H
+#define SERVER_RPC_METHOD_H
+
+#include "protocol/rpc.h"
+#include "server/core/command.h"
+
+enum { SOCKET_N = 1, SOCKET_C = 2, SOCKET_NC = 3 };
+
+enum right {
+	RIGHT_ANY = 0,
+	RIGHT_ATTACH = 1,
+	RIGHT_OBSERVE = 2,
+	RIGHT_CONTROL = 4,
+	RIGHT_ADMIN = 8,
+};
+
+struct method {
+	const char *name;
+	unsigned sockets; /* where it may be called */
+	enum right right; /* by whom */
+	enum command_kind kind;
+	/* Fills @cmd from @params (may be NULL). 0, or -EINVAL with a sentence that names the
+	 * field. */
+	int (*parse)(const msgpack_object_map *params, struct command *cmd, struct err *err);
+	/* Writes the one value that is the result of a command that succeeded. */
+	void (*pack)(const struct command *cmd, struct rpc_out *out);
+};
+
+/* The method of that name, or NULL. */
+const struct method *method_find(struct rpc_str name);
+
+/* parse and pack of each method, one file per noun. */
+#define METHOD(symbol, name, sockets, right, summary)                                              \
+	int parse_##symbol(                                                                        \
+		const msgpack_object_map *params, struct command *cmd, struct err *err);           \
+	void pack_##symbol(const struct command *cmd, struct rpc_out *out);
+#include "protocol/methods.def"
+#undef METHOD
+
+/* A network as results and notifications show it. */
+void pack_facts(const struct network_facts *facts, struct rpc_out *out);
+/* A port's fields, into an open map. @dir: the network's directory, or NULL. */
+void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_out *out);
+
+/* Whether a list's answer should end here and go on with `next`: one more item might not fit. */
+static inline bool list_full(const struct rpc_out *out)
+{
+	return out->buf.size > FETH_RPC_MAX - 4096;
+}
+
+/* Shared by the parsers. -EINVAL with "FIELD: what is wrong". */
+int bad_field(struct err *err, const char *field, const char *why);
+/* `network`, required on the control socket; on a native one cmd->network is set already. */
+int want_network(const msgpack_object_map *params, struct command *cmd, struct err *err);
+/* A name; absent: *out is empty, and an error if @required. */
+int want_name(const msgpack_object_map *params, const char *field, bool required,
+	char out[FETH_NAME_MAX + 1], struct err *err);
+int want_mac(const msgpack_object_map *params, const char *field, bool *has, struct feth_mac *out,
+	struct err *err);
+int want_bool(
+	const msgpack_object_map *params, const char *field, bool *has, bool *out, struct err *err);
+int want_u32(const msgpack_object_map *params, const char *field, bool *has, uint32_t *out,
+	struct err *err);
+int want_limit(const msgpack_object_map *params, struct command *cmd, struct err *err);
+
+#endif

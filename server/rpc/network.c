@@ -1,0 +1,178 @@
+/* network.c - the network.* methods. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/rpc/method.h"
+
+static int want_addresses(
+	const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	const msgpack_object_array *list;
+	const enum rpc_field f = rpc_get_array(params, "addresses", &list);
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	if (f == RPC_FIELD_BAD)
+		return bad_field(
+			err, "addresses", "must be an array of texts such as \"10.0.0.1/24\"");
+	if (list->size > HOSTIF_ADDRS_MAX)
+		return err_set(err, -E2BIG, "addresses: at most %u are possible", HOSTIF_ADDRS_MAX);
+	want->has_addrs = true;
+	for (uint32_t i = 0; i < list->size; i++) {
+		char text[CIDR_TEXT];
+		const char *why = "it is no text that an address could be";
+		struct cidr c;
+		if (!rpc_text(&list->ptr[i], text, sizeof(text)))
+			return bad_field(err, "addresses", why);
+		if (!cidr_parse(&c, text, &why))
+			return err_set(err, -EINVAL, "addresses: %.49s: %s", text, why);
+		for (unsigned k = 0; k < want->n_addrs; k++)
+			if (cidr_equal(&c, &want->addrs[k]))
+				return err_set(
+					err, -EINVAL, "addresses: %.49s is given twice", text);
+		want->addrs[want->n_addrs++] = c;
+	}
+	return 0;
+}
+
+static int want_settings(
+	const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	int rc = want_u32(params, "mtu", &want->has_mtu, &want->mtu, err);
+	if (!rc)
+		rc = want_mac(params, "mac", &want->has_mac, &want->mac, err);
+	if (!rc)
+		rc = want_bool(params, "up", &want->has_up, &want->up, err);
+	if (!rc)
+		rc = want_addresses(params, want, err);
+	return rc;
+}
+
+int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	struct network_want *want = &cmd->in.want;
+	int rc = want_network(params, cmd, err);
+	if (!rc)
+		rc = want_settings(params, want, err);
+	if (!rc)
+		rc = want_u32(params, "unit", &want->has_unit, &want->unit, err);
+	if (rc < 0)
+		return rc;
+	if (rpc_get_text(params, "backend", want->backend, sizeof(want->backend)) == RPC_FIELD_BAD)
+		return bad_field(err, "backend", "must be auto, veth or none");
+	const enum rpc_field f = rpc_get_text(params, "group", want->group, sizeof(want->group));
+	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->group[0]))
+		return bad_field(
+			err, "group", "must be the name or number of a Unix group, as text");
+	want->has_group = f == RPC_FIELD_OK;
+	memcpy(want->name, cmd->network, sizeof(want->name));
+	return 0;
+}
+
+int parse_NETWORK_SET(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	const int rc = want_network(params, cmd, err);
+	return rc < 0 ? rc : want_settings(params, &cmd->in.want, err);
+}
+
+int parse_NETWORK_DELETE(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	return want_network(params, cmd, err);
+}
+
+int parse_NETWORK_SHOW(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	return want_network(params, cmd, err);
+}
+
+int parse_NETWORK_ENTER(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	return want_network(params, cmd, err);
+}
+
+int parse_NETWORK_LIST(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	const int rc = want_name(params, "after", false, cmd->after_name, err);
+	if (rc < 0)
+		return rc;
+	cmd->has_after = cmd->after_name[0] != '\0';
+	return want_limit(params, cmd, err);
+}
+
+void pack_facts(const struct network_facts *facts, struct rpc_out *out)
+{
+	char text[CIDR_TEXT];
+	rpc_out_map(out);
+	rpc_put_text(out, "name", facts->spec.network);
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)facts->id);
+	rpc_put_text(out, "id", text);
+	rpc_put_text(out, "backend", facts->backend);
+	rpc_put_uint(out, "mtu", facts->spec.mtu);
+	rpc_put_uint(out, "mtu_min", facts->mtu_min);
+	rpc_put_uint(out, "mtu_max", facts->mtu_max);
+	if (facts->has_host) {
+		rpc_put_uint(out, "unit", facts->unit);
+		rpc_put_text(out, "host", facts->spec.host);
+		rpc_put_text(out, "service", facts->spec.service);
+		rpc_put_mac(out, "mac", facts->spec.mac);
+		rpc_put_bool(out, "up", facts->spec.up);
+		rpc_put_array(out, "addresses");
+		for (unsigned i = 0; i < facts->spec.n_addrs; i++) {
+			cidr_format(text, &facts->spec.addrs[i]);
+			rpc_out_text(out, text);
+		}
+		rpc_out_close(out);
+	}
+	rpc_put_uint(out, "ports", facts->ports);
+	if (facts->group[0])
+		rpc_put_text(out, "group", facts->group);
+	rpc_put_text(out, "path", facts->path);
+	rpc_out_close(out);
+}
+
+void pack_NETWORK_CREATE(const struct command *cmd, struct rpc_out *out)
+{
+	pack_facts(&cmd->out.facts, out);
+}
+
+void pack_NETWORK_SET(const struct command *cmd, struct rpc_out *out)
+{
+	pack_facts(&cmd->out.facts, out);
+}
+
+void pack_NETWORK_SHOW(const struct command *cmd, struct rpc_out *out)
+{
+	pack_facts(&cmd->out.facts, out);
+}
+
+void pack_NETWORK_DELETE(const struct command *cmd, struct rpc_out *out)
+{
+	(void)cmd;
+	rpc_out_map(out);
+	rpc_out_close(out);
+}
+
+void pack_NETWORK_ENTER(const struct command *cmd, struct rpc_out *out)
+{
+	rpc_out_map(out);
+	rpc_put_uint(out, "fds", cmd->n_fds);
+	rpc_put_text(out, "host", cmd->out.facts.spec.host);
+	rpc_out_close(out);
+}
+
+void pack_NETWORK_LIST(const struct command *cmd, struct rpc_out *out)
+{
+	const struct network_facts *items = cmd->items.networks;
+	rpc_out_map(out);
+	rpc_put_array(out, "items");
+	uint32_t i = 0;
+	for (; i < cmd->n_items && !list_full(out); i++)
+		pack_facts(&items[i], out);
+	rpc_out_close(out);
+	rpc_out_text(out, "next");
+	if (cmd->more || i < cmd->n_items)
+		rpc_out_text(out, items[i - 1].spec.network);
+	else
+		rpc_out_nil(out);
+	rpc_out_close(out);
+}

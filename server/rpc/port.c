@@ -1,0 +1,202 @@
+/* port.c - attach, detach and the port.* methods. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/core/frame.h"
+#include "server/rpc/method.h"
+
+/* Fields a later version has: who asks for them must not believe to have them. */
+static int refuse_unknown(const msgpack_object_map *params, struct err *err)
+{
+	static const char *const later[] = { "offload", "monitor", "isolated", "vlan", "groups" };
+	const msgpack_object *o;
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
+			return err_set(err, -EOPNOTSUPP,
+				"%s: this version of fethd does not have it; attach without",
+				later[i]);
+	return 0;
+}
+
+static int want_conf(const msgpack_object_map *params, bool name_required, struct port_conf *conf,
+	struct err *err)
+{
+	bool has_locked;
+	int rc = refuse_unknown(params, err);
+	if (!rc)
+		rc = want_name(params, "name", name_required, conf->name, err);
+	if (!rc)
+		rc = want_mac(params, "mac", &conf->mac_given, &conf->mac, err);
+	if (!rc)
+		rc = want_bool(params, "locked", &has_locked, &conf->locked, err);
+	if (!rc && name_same(conf->name, "host"))
+		return bad_field(err, "name", "host is the host side's own name; give another");
+	return rc;
+}
+
+static int want_kind(
+	const msgpack_object_map *params, bool required, enum port_kind *out, struct err *err)
+{
+	char kind[16];
+	switch (rpc_get_text(params, "kind", kind, sizeof(kind))) {
+	case RPC_FIELD_ABSENT:
+		if (required)
+			break;
+		*out = PORT_KIND_QEMU;
+		return 0;
+	case RPC_FIELD_OK:
+		if (!strcmp(kind, "native") || !strcmp(kind, "qemu")) {
+			*out = kind[0] == 'n' ? PORT_KIND_NATIVE : PORT_KIND_QEMU;
+			return 0;
+		}
+		break;
+	case RPC_FIELD_BAD:
+		break;
+	}
+	return bad_field(err, "kind", "must be native or qemu");
+}
+
+int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	cmd->in.conf.kind = PORT_KIND_NATIVE;
+	return want_conf(params, false, &cmd->in.conf, err);
+}
+
+int parse_DETACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	(void)params;
+	(void)cmd;
+	(void)err;
+	return 0;
+}
+
+int parse_PORT_ADD(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	int rc = want_network(params, cmd, err);
+	if (!rc)
+		rc = want_conf(params, true, &cmd->in.conf, err);
+	if (!rc)
+		rc = want_kind(params, true, &cmd->in.conf.kind, err);
+	return rc;
+}
+
+int parse_PORT_OPEN(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	int rc = want_network(params, cmd, err);
+	if (!rc)
+		rc = want_conf(params, false, &cmd->in.conf, err);
+	if (!rc)
+		rc = want_kind(params, false, &cmd->in.conf.kind, err);
+	return rc;
+}
+
+int parse_PORT_LIST(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	const int rc = want_network(params, cmd, err);
+	if (rc < 0)
+		return rc;
+	const enum rpc_field f = rpc_get_uint(params, "after", &cmd->after_n);
+	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && cmd->after_n >= FDB_PORTS))
+		return bad_field(
+			err, "after", "must be a port number, the `next` of an earlier answer");
+	cmd->has_after = f == RPC_FIELD_OK;
+	return want_limit(params, cmd, err);
+}
+
+int parse_PORT_REMOVE(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	const int rc = want_network(params, cmd, err);
+	return rc < 0 ? rc : want_name(params, "name", true, cmd->in.conf.name, err);
+}
+
+void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_out *out)
+{
+	rpc_put_uint(out, "port", port->id);
+	rpc_put_text(out, "name", port->name);
+	rpc_put_text(out, "kind", port_kind_name(port->kind));
+	rpc_put_text(out, "state", port->attached ? "attached" : "waiting");
+	rpc_put_mac(out, "mac", port->mac);
+	rpc_put_bool(out, "locked", port->locked);
+	rpc_put_uint(out, "cap", frame_room(port->mtu, true));
+	if (port->attached && port->kind != PORT_KIND_HOST) {
+		rpc_put_uint(out, "uid", port->uid);
+		rpc_put_uint(out, "pid", port->pid);
+	}
+	if (dir && port->declared && port->kind != PORT_KIND_HOST) {
+		char path[PATH_TEXT + sizeof("/ports/") + FETH_NAME_MAX];
+		snprintf(path, sizeof(path), "%s/ports/%s", dir, port->name);
+		rpc_put_text(out, "path", path);
+	}
+}
+
+void pack_ATTACH(const struct command *cmd, struct rpc_out *out)
+{
+	const struct port_info *port = &cmd->out.port;
+	rpc_out_map(out);
+	rpc_put_uint(out, "port", port->id);
+	rpc_put_text(out, "name", port->name);
+	rpc_put_text(out, "network", cmd->network);
+	rpc_put_uint(out, "mtu", port->mtu);
+	rpc_put_mac(out, "mac", port->mac);
+	rpc_put_uint(out, "cap", frame_room(port->mtu, true));
+	rpc_put_array(out, "features");
+	rpc_out_close(out);
+	rpc_out_close(out);
+}
+
+void pack_DETACH(const struct command *cmd, struct rpc_out *out)
+{
+	(void)cmd;
+	rpc_out_map(out);
+	rpc_out_close(out);
+}
+
+void pack_PORT_ADD(const struct command *cmd, struct rpc_out *out)
+{
+	rpc_out_map(out);
+	pack_port_fields(&cmd->out.port, cmd->dir, out);
+	rpc_out_close(out);
+}
+
+void pack_PORT_OPEN(const struct command *cmd, struct rpc_out *out)
+{
+	const struct port_info *port = &cmd->out.port;
+	rpc_out_map(out);
+	rpc_put_uint(out, "fds", cmd->n_fds);
+	rpc_put_uint(out, "port", port->id);
+	rpc_put_text(out, "name", port->name);
+	rpc_put_text(out, "kind", port_kind_name(port->kind));
+	rpc_put_text(out, "network", cmd->network);
+	rpc_put_uint(out, "mtu", port->mtu);
+	rpc_put_mac(out, "mac", port->mac);
+	rpc_put_uint(out, "cap", frame_room(port->mtu, true));
+	rpc_out_close(out);
+}
+
+void pack_PORT_LIST(const struct command *cmd, struct rpc_out *out)
+{
+	const struct port_info *items = cmd->items.ports;
+	rpc_out_map(out);
+	rpc_put_array(out, "items");
+	uint32_t i = 0;
+	for (; i < cmd->n_items && !list_full(out); i++) {
+		rpc_out_map(out);
+		pack_port_fields(&items[i], cmd->dir, out);
+		rpc_out_close(out);
+	}
+	rpc_out_close(out);
+	rpc_out_text(out, "next");
+	if (cmd->more || i < cmd->n_items)
+		rpc_out_uint(out, items[i - 1].id);
+	else
+		rpc_out_nil(out);
+	rpc_out_close(out);
+}
+
+void pack_PORT_REMOVE(const struct command *cmd, struct rpc_out *out)
+{
+	(void)cmd;
+	rpc_out_map(out);
+	rpc_out_close(out);
+}

@@ -1,0 +1,88 @@
+/* stats.c - fdb.list and stats.get. */
+#include <errno.h>
+
+#include "server/rpc/method.h"
+
+int parse_FDB_LIST(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	const int rc = want_network(params, cmd, err);
+	if (rc < 0)
+		return rc;
+	char text[MAC_TEXT];
+	const enum rpc_field f = rpc_get_text(params, "after", text, sizeof(text));
+	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !mac_parse(&cmd->after_mac, text)))
+		return bad_field(
+			err, "after", "must be a MAC address, the `next` of an earlier answer");
+	cmd->has_after = f == RPC_FIELD_OK;
+	return want_limit(params, cmd, err);
+}
+
+int parse_STATS_GET(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	return parse_PORT_LIST(params, cmd, err);
+}
+
+void pack_FDB_LIST(const struct command *cmd, struct rpc_out *out)
+{
+	rpc_out_map(out);
+	rpc_put_array(out, "items");
+	uint32_t i = 0;
+	for (; i < cmd->n_items && !list_full(out); i++) {
+		const struct fdb_row *row = &cmd->items.fdb[i];
+		rpc_out_map(out);
+		rpc_put_mac(out, "mac", row->info.mac);
+		rpc_put_uint(out, "port", row->info.port);
+		rpc_put_text(out, "name", row->name);
+		rpc_put_bool(out, "static", row->info.is_static);
+		if (!row->info.is_static)
+			rpc_put_uint(out, "age", row->info.age_ms);
+		rpc_out_close(out);
+	}
+	rpc_out_close(out);
+	if (cmd->more || i < cmd->n_items) {
+		rpc_put_mac(out, "next", cmd->items.fdb[i - 1].info.mac);
+	} else {
+		rpc_out_text(out, "next");
+		rpc_out_nil(out);
+	}
+	rpc_out_close(out);
+}
+
+static void put_stats(const struct port_stats *s, struct rpc_out *out)
+{
+	rpc_put_uint(out, "rx_frames", s->rx_frames);
+	rpc_put_uint(out, "rx_bytes", s->rx_bytes);
+	rpc_put_uint(out, "tx_frames", s->tx_frames);
+	rpc_put_uint(out, "tx_bytes", s->tx_bytes);
+	rpc_put_map(out, "drops");
+	for (unsigned r = 0; r < DROP_N; r++)
+		if (s->drops[r])
+			rpc_put_uint(out, drop_name((enum drop_reason)r), s->drops[r]);
+	rpc_out_close(out);
+}
+
+void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
+{
+	rpc_out_map(out);
+	rpc_put_array(out, "items");
+	uint32_t i = 0;
+	for (; i < cmd->n_items && !list_full(out); i++) {
+		const struct port_counters *c = &cmd->items.counters[i];
+		rpc_out_map(out);
+		rpc_put_uint(out, "port", c->id);
+		rpc_put_text(out, "name", c->name);
+		rpc_put_uint(out, "queued_bytes", c->queued_bytes);
+		put_stats(&c->stats, out);
+		rpc_out_close(out);
+	}
+	rpc_out_close(out);
+	rpc_out_text(out, "next");
+	if (cmd->more || i < cmd->n_items)
+		rpc_out_uint(out, cmd->items.counters[i - 1].id);
+	else
+		rpc_out_nil(out);
+	rpc_put_map(out, "network");
+	put_stats(&cmd->out.stats, out);
+	rpc_out_close(out);
+	rpc_out_close(out);
+}
