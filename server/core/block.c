@@ -53,3 +53,13 @@ void block_unref(struct block *block)
 	else
 		free(block);
 }
+
+struct block *block_trim(struct block *block)
+{
+	struct block *less = realloc(block, sizeof(*block) + block->len);
+	if (!less)
+		return block;
+	less->pool->used -= less->capacity - less->len;
+	less->capacity = less->len;
+	return less;
+}

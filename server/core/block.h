@@ -35,5 +35,7 @@ void block_pool_fini(struct block_pool *pool); /* after its last block is gone *
 struct block *block_new(struct block_pool *pool, uint32_t capacity);
 struct block *block_ref(struct block *block);
 void block_unref(struct block *block); /* NULL is fine */
+/* Gives back the room behind `len` of a block that has one reference; it may have moved. */
+struct block *block_trim(struct block *block);
 
 #endif

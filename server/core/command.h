@@ -139,7 +139,9 @@ struct command {
 	void (*done)(struct command *cmd); /* takes the command back */
 	void *owner;                       /* the asker's */
 	char network[FETH_NAME_MAX + 1];   /* which one, where the kind needs one */
-	struct err err;                    /* out: code 0 on success */
+	uint32_t uid, pid;                 /* of the caller, as the kernel attested it */
+	unsigned rights;                   /* the caller's (rpc/method.h) */
+	struct err err; /* out: code 0 on success */
 
 	/* lists */
 	uint32_t limit; /* 1 to LIST_LIMIT */
@@ -156,6 +158,8 @@ struct command {
 		struct port_counters *counters;
 		struct fdb_row *fdb;
 	} items;
+
+	char dir[PATH_TEXT]; /* out: the directory of the network's sockets */
 
 	int fds[2]; /* out, owned by the command */
 	uint8_t n_fds;

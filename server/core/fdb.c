@@ -102,11 +102,12 @@ static void forget(struct fdb *fdb, uint32_t i)
 	fdb->n--;
 }
 
-/* The oldest address of the port that holds most; FDB_END where no dynamic one is left. */
-static uint32_t oldest_of_heaviest(const struct fdb *fdb)
+/* The oldest address of the port that holds most, among equals of @port; FDB_END where no dynamic one
+ * is left. */
+static uint32_t oldest_of_heaviest(const struct fdb *fdb, uint16_t port)
 {
-	unsigned most = 0;
-	for (unsigned p = 1; p < FDB_PORTS; p++)
+	unsigned most = port;
+	for (unsigned p = 0; p < FDB_PORTS; p++)
 		if (fdb->ports[p].n > fdb->ports[most].n)
 			most = p;
 	return fdb->ports[most].oldest;
@@ -119,7 +120,7 @@ static uint32_t take_entry(struct fdb *fdb, mac_key key, uint16_t port)
 		const struct fdb_list *own = &fdb->ports[port];
 		const bool over_share =
 			own->n && (uint64_t)own->n * fdb->n_holding >= fdb->capacity;
-		const uint32_t victim = over_share ? own->oldest : oldest_of_heaviest(fdb);
+		const uint32_t victim = over_share ? own->oldest : oldest_of_heaviest(fdb, port);
 		if (victim == FDB_END)
 			return FDB_END;
 		forget(fdb, victim);

@@ -161,6 +161,7 @@ static bool alloc_items(struct command *cmd, size_t size)
 
 void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 {
+	memcpy(cmd->dir, net->facts.path, sizeof(cmd->dir));
 	switch (cmd->kind) {
 	case CMD_NETWORK_SHOW:
 		cmd->out.facts = net->facts;

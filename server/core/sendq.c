@@ -196,6 +196,10 @@ enum sendq_put sendq_put_shared(struct sendq *q, struct frame *frame)
 	item->block = block_ref(block);
 	item->end = frame->len;
 	item->hdr_len = framing_header(q->framing, item->hdr, frame->len);
+	/* a chunk that something stands behind takes no more: else unicast and flooded frames in
+	 * turn would make one slow port hold BLOCK_STANDARD for each frame, and the whole pool */
+	if (q->frames.last && q->frames.last->chunk)
+		q->frames.last->block = block_trim(q->frames.last->block);
 	lane_append(&q->frames, item);
 	q->frames.bytes += item_left(item);
 	return SENDQ_TAKEN;

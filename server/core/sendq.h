@@ -8,7 +8,8 @@
  * one block. A flooded frame is a reference to the copy that all queues share, and its own few
  * bytes of framing.
  *
- * Pure: the caller writes what sendq_fill() shows and reports with sendq_consume(). */
+ * Pure: the caller writes what sendq_fill() shows and reports with sendq_consume(), with nothing put
+ * in between. */
 #ifndef SERVER_CORE_SENDQ_H
 #define SERVER_CORE_SENDQ_H
 

@@ -172,6 +172,8 @@ static int make_some_pair(
 		rc = make_pair(ent, unit, made, err);
 		unit = netid_unit_next(unit, base);
 	}
+	if (!rc)
+		*err = (struct err){ 0 }; /* what the units before had to say */
 	return rc;
 }
 

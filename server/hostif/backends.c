@@ -1,0 +1,21 @@
+/* backends.c - the table of host side backends compiled in, the system's best first. */
+#include "server/hostif/backends.h"
+
+#include <string.h>
+
+const struct hostif_ops *const hostif_backends[] = {
+#ifdef __linux__
+	&hostif_veth,
+#endif
+	&hostif_none,
+	&hostif_fake,
+	NULL,
+};
+
+const struct hostif_ops *hostif_find(const char *name)
+{
+	for (const struct hostif_ops *const *ops = hostif_backends; *ops; ops++)
+		if (!strcmp((*ops)->name, name))
+			return *ops;
+	return NULL;
+}

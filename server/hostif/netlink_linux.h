@@ -1,0 +1,83 @@
+/* netlink_linux.h - what the veth backend asks of rtnetlink, one function per question.
+ *
+ * Below veth_linux.c, which decides; nothing here knows of networks or of ownership. Links are
+ * named by index wherever something is changed: an index is not given to another interface while
+ * the kernel lives, a name may be.
+ *
+ * Every function returns 0 or a negative errno; after a failure nl->why holds the kernel's own
+ * words (NETLINK_EXT_ACK), or "". */
+#ifndef SERVER_HOSTIF_NETLINK_LINUX_H
+#define SERVER_HOSTIF_NETLINK_LINUX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol/text.h"
+#include "server/core/hostif.h"
+
+#define NL_WHY 128u
+
+struct nl {
+	struct mnl_socket *sock; /* owned; NULL while closed */
+	uint32_t seq;
+	char why[NL_WHY];
+};
+
+/* An interface as the kernel describes it. */
+struct nl_link {
+	int index;
+	int peer; /* index of a veth's other end, in whatever namespace that is */
+	char name[HOSTIF_NAME];
+	char kind[HOSTIF_NAME]; /* "veth"; "" for hardware */
+	char alias[HOSTIF_TAG]; /* "" where none is set */
+	struct feth_mac mac;
+	uint32_t mtu;
+	bool up; /* administratively: IFF_UP */
+};
+
+/* One end of a pair to be made. */
+struct nl_end {
+	const char *name;
+	struct feth_mac mac;
+};
+
+int nl_open(struct nl *nl);
+void nl_close(struct nl *nl); /* a closed one is fine */
+
+/* Makes a veth pair, or nothing: -EEXIST where a name is taken. Both ends are down. */
+int nl_veth_make(struct nl *nl, const struct nl_end *one, const struct nl_end *two, uint32_t mtu);
+
+/* The link of this name; -ENODEV. An alternative name (altname) finds its link too, so out->name
+ * may differ. */
+int nl_link_get(struct nl *nl, const char *name, struct nl_link *out);
+
+/* Calls @each with every link of the namespace; it returns false to stop listening. The kernel's
+ * list is taken whole before the first call. -EAGAIN: links came and went too fast to list. */
+int nl_link_list(struct nl *nl, bool (*each)(void *data, const struct nl_link *link), void *data);
+
+int nl_link_delete(struct nl *nl, int index); /* with its peer */
+int nl_link_set_alias(struct nl *nl, int index, const char *alias);
+int nl_link_set_mtu(struct nl *nl, int index, uint32_t mtu);
+int nl_link_set_mac(struct nl *nl, int index, struct feth_mac mac);
+int nl_link_set_up(struct nl *nl, int index, bool up);
+
+/* Neither sends nor answers ARP (IFF_NOARP). */
+int nl_link_set_noarp(struct nl *nl, int index);
+
+/* No IPv6 address of its own making (addr_gen_mode none): hence no RS, no DAD, no MLD report.
+ * -EAFNOSUPPORT where the link has no IPv6 at all, as with an MTU below 1280. */
+int nl_link_set_addr_gen_none(struct nl *nl, int index);
+
+/* Cuts the link off from the network stack, both ways, but not from packet sockets: see
+ * veth_linux.c. Needs clsact and cls_bpf in the kernel; -EOPNOTSUPP or -ENOENT without. */
+int nl_link_seal(struct nl *nl, int index);
+
+/* Add: -EEXIST where it is there. Delete: -EADDRNOTAVAIL where it is not. */
+int nl_addr_add(struct nl *nl, int index, const struct cidr *addr);
+int nl_addr_delete(struct nl *nl, int index, const struct cidr *addr);
+
+/* What hostif_ops says of watch_open() and watch_read(). */
+int nl_watch_open(void);
+int nl_watch_read(int fd, struct hostif_event *events, unsigned max);
+
+#endif

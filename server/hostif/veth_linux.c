@@ -1,0 +1,615 @@
+/* veth_linux.c - the veth backend's control half: makes, changes and removes pairs.
+ *
+ * Theory of operation. A network's host side is a veth pair in our namespace. The host member is an
+ * ordinary interface and belongs to the people of this machine. The service member belongs to us:
+ * frames are read from and written to it by a packet socket (packet_linux.h), and the network stack
+ * is to have no part in it. Left alone, the stack would answer ARP for every address of the machine
+ * there (measured), solicit routers, report multicast groups, and take whatever the host broadcasts
+ * for traffic from outside. Three things keep it away:
+ *
+ *   1. IFF_NOARP, addr_gen_mode none, no address. These alone make the member silent of itself
+ *      (measured for 10 s with a packet socket on the host member: without them MLD reports, a
+ *      neighbour and three router solicitations; with IFF_NOARP alone still router solicitations;
+ *      with both nothing).
+ *   2. disable_ipv6, which is in /proc only. MLD does not need it, the route does: each IPv6 device
+ *      gets ff00::/8, and a program that multicasts without naming an interface might get this one.
+ *   3. The seal: traffic control drops all that the stack sends there, and all that it receives
+ *      there, behind packet sockets (linux, __netif_receive_skb_core(): ptype_all first, then
+ *      ingress). So a DHCP client, LLDP or mDNS daemon that serves every interface cannot speak
+ *      into the network by the back door, and a bridged neighbour cannot reach the host's INPUT
+ *      chain by the service member's MAC or hand it each broadcast twice. Our frames go around it
+ *      by PACKET_QDISC_BYPASS, which also hides them from a sniffer of the service member; people
+ *      sniff the host member. Needs clsact and cls_bpf (every distribution has them); where they
+ *      are missing 1 and 2 must do.
+ *
+ * Offloads: a frame has to be finished when we get it, so everything that leaves checksums or
+ * segmentation to the device is off (ethtool_linux.c).
+ *
+ * Ownership: a pair is ours if its alias is our tag. Names are only ever used to find it; a change
+ * is made by index, after its alias was seen. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/base/log.h"
+#include "server/hostif/backends.h"
+#include "server/hostif/ethtool_linux.h"
+#include "server/hostif/netlink_linux.h"
+#include "server/hostif/packet_linux.h"
+
+#define IPV6_MTU_MIN 1280u /* RFC 8200, 5: below it Linux takes IPv6 off the interface */
+#define SWEEP_MAX 4096
+
+/* Says what failed and why, "lab: cannot @verb @object: why"; returns @rc. @nl (may be NULL) is
+ * what was asked. */
+static int refused(struct err *err, const struct hostif_spec *spec, int rc, const struct nl *nl,
+	const char *verb, const char *object)
+{
+	if (rc == -EPERM)
+		return err_set(err, rc,
+			"%s: cannot %s %s: needs root or CAP_NET_ADMIN and CAP_NET_RAW; run fethd "
+			"as root, or with --rootless",
+			spec->network, verb, object);
+	const char *why = nl ? nl->why : "";
+	return err_set(err, rc, "%s: cannot %s %s: %s%s%s", spec->network, verb, object,
+		strerror(-rc), why[0] ? ": " : "", why);
+}
+
+/* -- finding what is ours -- */
+
+struct pair {
+	struct nl_link host, service; /* index 0: there is none */
+};
+
+/* The link that has exactly this name; -ENODEV. One that has it as an alternative name is -EEXIST:
+ * the name is taken, by somebody else. */
+static int link_named(struct nl *nl, const char *name, struct nl_link *out)
+{
+	struct nl_link link;
+	const int rc = nl_link_get(nl, name, &link);
+	if (rc < 0)
+		return rc;
+	if (strcmp(link.name, name))
+		return -EEXIST;
+	*out = link;
+	return 0;
+}
+
+static bool is_ours(const struct nl_link *link, const char *tag)
+{
+	return !strcmp(link->kind, "veth") && !strcmp(link->alias, tag);
+}
+
+/* Both members with our tag; -ENODEV where one is missing or not ours any more. */
+static int pair_find(struct nl *nl, const struct hostif_spec *spec, struct pair *out)
+{
+	struct pair p;
+	int rc = link_named(nl, spec->host, &p.host);
+	if (!rc)
+		rc = link_named(nl, spec->service, &p.service);
+	if (rc < 0)
+		return rc == -EEXIST ? -ENODEV : rc;
+	if (!is_ours(&p.host, spec->tag) || !is_ours(&p.service, spec->tag))
+		return -ENODEV;
+	*out = p;
+	return 0;
+}
+
+/* Frees one of the names for make(): finds what has it and whether that may go. */
+static int name_check(struct nl *nl, const struct hostif_spec *spec, const char *name,
+	int *out_index, struct err *err)
+{
+	struct nl_link link;
+	int rc = link_named(nl, name, &link);
+	*out_index = 0;
+	if (rc == -ENODEV)
+		return 0;
+	if (rc < 0 && rc != -EEXIST)
+		return refused(err, spec, rc, nl, "look for interface", name);
+	if (rc == -EEXIST || !is_ours(&link, spec->tag))
+		return err_set(err, -EEXIST,
+			"%s: cannot make interface %s: there is one of this name that is not "
+			"ours; remove it, or give the network another unit",
+			spec->network, name);
+	*out_index = link.index;
+	return 0;
+}
+
+/* Removes what is left of an earlier pair of ours, after making sure that nothing foreign has
+ * either name. */
+static int names_clear(struct nl *nl, const struct hostif_spec *spec, struct err *err)
+{
+	int index[2];
+	int rc = name_check(nl, spec, spec->host, &index[0], err);
+	if (!rc)
+		rc = name_check(nl, spec, spec->service, &index[1], err);
+	if (rc < 0)
+		return rc;
+	for (int i = 0; i < 2; i++) {
+		rc = index[i] ? nl_link_delete(nl, index[i]) : 0;
+		if (rc < 0 && rc != -ENODEV) /* the second goes with the first */
+			return refused(err, spec, rc, nl, "replace interface", spec->host);
+	}
+	return 0;
+}
+
+/* -- the service member -- */
+
+static void disable_ipv6(const char *name)
+{
+	char path[96];
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+	const int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return; /* no IPv6, or /proc/sys is read-only (containers) */
+	if (write(fd, "1", 1) < 0)
+		log_debug("veth", "disable_ipv6 if=%s error=%s", name, strerror(errno));
+	close(fd);
+}
+
+/* Takes IPv6 off the service member; to be done before it comes up. Below an MTU of 1280 there is
+ * none to take off, and what comes back above it is as new. */
+static int service_silence_ipv6(struct nl *nl, const struct nl_link *service)
+{
+	const int rc = nl_link_set_addr_gen_none(nl, service->index);
+	if (rc == -EAFNOSUPPORT || rc == -EOPNOTSUPP)
+		return 0;
+	disable_ipv6(service->name);
+	return rc;
+}
+
+static int service_prepare(struct nl *nl, const struct nl_link *service)
+{
+	int rc = nl_link_set_noarp(nl, service->index);
+	if (!rc)
+		rc = service_silence_ipv6(nl, service);
+	return rc;
+}
+
+/* -- changing a pair -- */
+
+/* The part of a pair's state that is read from the kernel and changed step by step. */
+struct state {
+	uint32_t host_mtu, service_mtu;
+	struct feth_mac host_mac, service_mac;
+	bool host_up, service_up;
+};
+
+static struct state state_of(const struct pair *p)
+{
+	return (struct state){
+		.host_mtu = p->host.mtu,
+		.service_mtu = p->service.mtu,
+		.host_mac = p->host.mac,
+		.service_mac = p->service.mac,
+		.host_up = p->host.up,
+		.service_up = p->service.up,
+	};
+}
+
+static struct state state_wanted(const struct hostif_spec *want)
+{
+	return (struct state){
+		.host_mtu = want->mtu,
+		.service_mtu = want->mtu,
+		.host_mac = want->mac,
+		.service_mac = want->service_mac,
+		.host_up = want->up,
+		.service_up = true,
+	};
+}
+
+static int link_mtu(struct nl *nl, struct nl_link *link, uint32_t mtu)
+{
+	const int rc = link->mtu == mtu ? 0 : nl_link_set_mtu(nl, link->index, mtu);
+	if (!rc)
+		link->mtu = mtu;
+	return rc;
+}
+
+static int link_mac(struct nl *nl, struct nl_link *link, struct feth_mac mac)
+{
+	const int rc = mac_equal(link->mac, mac) ? 0 : nl_link_set_mac(nl, link->index, mac);
+	if (!rc)
+		link->mac = mac;
+	return rc;
+}
+
+static int link_up(struct nl *nl, struct nl_link *link, bool up)
+{
+	const int rc = link->up == up ? 0 : nl_link_set_up(nl, link->index, up);
+	if (!rc)
+		link->up = up;
+	return rc;
+}
+
+/* Across 1280 the kernel makes the member's IPv6 anew, with an address of its own and a router
+ * solicitation, as soon as the MTU is set. So it is down meanwhile; the host member sees its
+ * carrier go and come, the packet socket stays bound. */
+static int service_mtu(struct nl *nl, struct nl_link *service, uint32_t mtu)
+{
+	const bool wakes = service->mtu < IPV6_MTU_MIN && mtu >= IPV6_MTU_MIN;
+	const bool was_up = service->up;
+	int rc = wakes ? link_up(nl, service, false) : 0;
+	if (rc < 0)
+		return rc;
+	rc = link_mtu(nl, service, mtu);
+	if (!rc && wakes)
+		rc = service_silence_ipv6(nl, service);
+	const int up = link_up(nl, service, was_up);
+	return rc ? rc : up;
+}
+
+/* The service member's MTU is never below the host member's on the way, so that no frame the host
+ * may send is refused. */
+static int pair_mtu(struct nl *nl, struct pair *p, uint32_t host, uint32_t service)
+{
+	int rc = service > p->service.mtu ? service_mtu(nl, &p->service, service) : 0;
+	if (!rc)
+		rc = link_mtu(nl, &p->host, host);
+	if (!rc)
+		rc = service_mtu(nl, &p->service, service);
+	return rc;
+}
+
+/* Brings the pair from what it is to @to. On failure some of it may be changed. */
+static int pair_apply(struct nl *nl, struct pair *p, const struct state *to, const char **out_what)
+{
+	*out_what = "set the MTU of interface";
+	int rc = pair_mtu(nl, p, to->host_mtu, to->service_mtu);
+	if (rc < 0)
+		return rc;
+	*out_what = "set the MAC of interface";
+	rc = link_mac(nl, &p->host, to->host_mac);
+	if (!rc)
+		rc = link_mac(nl, &p->service, to->service_mac);
+	if (rc < 0)
+		return rc;
+	*out_what = to->host_up ? "bring up interface" : "take down interface";
+	rc = link_up(nl, &p->service, to->service_up);
+	if (!rc)
+		rc = link_up(nl, &p->host, to->host_up);
+	return rc;
+}
+
+static bool has_addr(const struct hostif_spec *spec, const struct cidr *addr)
+{
+	for (unsigned i = 0; i < spec->n_addrs; i++)
+		if (cidr_equal(&spec->addrs[i], addr))
+			return true;
+	return false;
+}
+
+/* Removes the addresses of @now that @want has not, then adds all of @want: also those that were
+ * there may be missing, since IPv6 addresses go with the link state, and IPv4 ones with the first
+ * of their subnet. What somebody else added stays. @added: one bit per address that was missing. */
+static int addrs_apply(struct nl *nl, int index, const struct hostif_spec *now,
+	const struct hostif_spec *want, uint32_t *added, struct err *err)
+{
+	char text[CIDR_TEXT];
+	char verb[CIDR_TEXT + 16];
+
+	for (unsigned i = 0; i < now->n_addrs; i++) {
+		if (has_addr(want, &now->addrs[i]))
+			continue;
+		const int rc = nl_addr_delete(nl, index, &now->addrs[i]);
+		if (rc < 0 && rc != -EADDRNOTAVAIL && rc != -ENOENT) {
+			cidr_format(text, &now->addrs[i]);
+			snprintf(verb, sizeof(verb), "take %s from", text);
+			return refused(err, want, rc, nl, verb, now->host);
+		}
+	}
+	for (unsigned i = 0; i < want->n_addrs; i++) {
+		const int rc = nl_addr_add(nl, index, &want->addrs[i]);
+		if (rc < 0 && rc != -EEXIST) {
+			cidr_format(text, &want->addrs[i]);
+			snprintf(verb, sizeof(verb), "give %s to", text);
+			return refused(err, want, rc, nl, verb, want->host);
+		}
+		if (!rc)
+			*added |= 1u << i;
+	}
+	return 0;
+}
+
+static void addrs_undo(struct nl *nl, int index, const struct hostif_spec *now,
+	const struct hostif_spec *want, uint32_t added)
+{
+	for (unsigned i = 0; i < want->n_addrs; i++)
+		if (added & 1u << i && !has_addr(now, &want->addrs[i]))
+			(void)nl_addr_delete(nl, index, &want->addrs[i]);
+	for (unsigned i = 0; i < now->n_addrs; i++)
+		(void)nl_addr_add(nl, index, &now->addrs[i]);
+}
+
+_Static_assert(HOSTIF_ADDRS_MAX <= 32, "one bit per address");
+
+static int spec_check(const struct hostif_spec *spec, struct err *err)
+{
+	for (unsigned i = 0; i < spec->n_addrs && spec->mtu < IPV6_MTU_MIN; i++)
+		if (spec->addrs[i].family == 6)
+			return err_set(err, -EINVAL,
+				"%s: an MTU of %u is too small for IPv6: make it %u or more, or "
+				"remove the IPv6 address",
+				spec->network, spec->mtu, IPV6_MTU_MIN);
+	return 0;
+}
+
+static int veth_change(
+	const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
+{
+	int rc = spec_check(want, err);
+	if (rc < 0)
+		return rc;
+	struct nl nl;
+	rc = nl_open(&nl);
+	if (rc < 0)
+		return refused(err, want, rc, NULL, "open netlink for", want->host);
+
+	struct pair p;
+	rc = pair_find(&nl, now, &p);
+	if (rc == -ENODEV)
+		err_set(err, rc,
+			"%s: cannot change interface %s: it or %s is gone, or not ours any more",
+			want->network, now->host, now->service);
+	else if (rc < 0)
+		refused(err, want, rc, &nl, "look for interface", now->host);
+	if (rc < 0)
+		goto done;
+
+	/* The kernel's word counts, not @now: somebody may have used `ip link`. */
+	const struct state was = state_of(&p);
+	const struct state to = state_wanted(want);
+	const char *what;
+	uint32_t added = 0;
+	rc = pair_apply(&nl, &p, &to, &what);
+	if (rc < 0)
+		refused(err, want, rc, &nl, what, want->host);
+	else
+		rc = addrs_apply(&nl, p.host.index, now, want, &added, err);
+	if (rc < 0) {
+		(void)pair_apply(&nl, &p, &was, &what);
+		addrs_undo(&nl, p.host.index, now, want, added);
+	}
+done:
+	nl_close(&nl);
+	return rc;
+}
+
+/* -- making one -- */
+
+/* Makes the pair, both ends down, and tags it. */
+static int pair_make(
+	struct nl *nl, const struct hostif_spec *spec, struct pair *out, struct err *err)
+{
+	const struct nl_end host = { .name = spec->host, .mac = spec->mac };
+	const struct nl_end service = { .name = spec->service, .mac = spec->service_mac };
+	struct pair p = { 0 };
+
+	int rc = nl_veth_make(nl, &host, &service, spec->mtu);
+	if (rc == -EEXIST)
+		return err_set(err, rc,
+			"%s: cannot make interface %s: it or %s exists already and is not ours",
+			spec->network, spec->host, spec->service);
+	if (rc == -EOPNOTSUPP)
+		return err_set(err, rc,
+			"%s: cannot make interface %s: this kernel has no veth; try modprobe veth, "
+			"or use the backend none",
+			spec->network, spec->host);
+	if (rc < 0)
+		return refused(err, spec, rc, nl, "make interface", spec->host);
+
+	/* From here on by index. The names are ours as of now, and the ends know each other: that
+	 * both are what we made is sure enough to put our tag on them. */
+	rc = link_named(nl, spec->host, &p.host);
+	if (!rc)
+		rc = link_named(nl, spec->service, &p.service);
+	if (!rc && (p.host.peer != p.service.index || p.service.peer != p.host.index ||
+			   !mac_equal(p.host.mac, spec->mac) ||
+			   !mac_equal(p.service.mac, spec->service_mac)))
+		rc = -EAGAIN;
+	if (rc < 0)
+		return refused(err, spec, rc, nl, "find the new interface", spec->host);
+
+	rc = nl_link_set_alias(nl, p.host.index, spec->tag);
+	if (!rc)
+		rc = nl_link_set_alias(nl, p.service.index, spec->tag);
+	if (rc < 0) {
+		refused(err, spec, rc, nl, "tag interface", spec->host);
+		(void)nl_link_delete(nl, p.host.index);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+static int offloads_off(const struct hostif_spec *spec, const char *name, struct err *err)
+{
+	char on[ETHTOOL_FEATURE];
+	const int rc = ethtool_offloads_off(name, on);
+	if (rc < 0 && on[0])
+		return err_set(err, rc,
+			"%s: cannot use interface %s: %s cannot be switched off, and clients would "
+			"get unfinished frames",
+			spec->network, name, on);
+	return rc < 0 ? refused(err, spec, rc, NULL, "switch off the offloads of", name) : 0;
+}
+
+/* Brings a new pair into service, around the packet socket @fd. */
+static int pair_start(struct nl *nl, const struct hostif_spec *spec, struct pair *p, int fd,
+	bool bypass, struct err *err)
+{
+	int rc = offloads_off(spec, spec->host, err);
+	if (!rc)
+		rc = offloads_off(spec, spec->service, err);
+	if (rc < 0)
+		return rc;
+
+	rc = service_prepare(nl, &p->service);
+	if (!rc && bypass) {
+		const int sealed = nl_link_seal(nl, p->service.index);
+		if (sealed < 0)
+			log_info("veth",
+				"not sealed if=%s: %s%s%s; programs of this machine that use every "
+				"interface may speak there",
+				spec->service, strerror(-sealed), nl->why[0] ? ": " : "", nl->why);
+	}
+	if (!rc)
+		rc = nl_link_set_up(nl, p->service.index, true);
+	if (!rc)
+		rc = packet_bind(fd, p->service.index);
+	if (rc < 0)
+		return refused(err, spec, rc, nl, "start interface", spec->service);
+
+	/* up before its addresses: IPv6 ones of a link that is down do not work until it is */
+	rc = spec->up ? nl_link_set_up(nl, p->host.index, true) : 0;
+	if (rc < 0)
+		return refused(err, spec, rc, nl, "bring up interface", spec->host);
+	static const struct hostif_spec nothing;
+	uint32_t added = 0;
+	return addrs_apply(nl, p->host.index, &nothing, spec, &added, err);
+}
+
+static int veth_make(const struct hostif_spec *spec, struct hostif_made *out, struct err *err)
+{
+	struct nl nl = { 0 };
+	struct pair p = { 0 };
+	bool bypass;
+	const char *what;
+
+	int rc = spec_check(spec, err);
+	if (rc < 0)
+		return rc;
+	const int fd = packet_socket(&bypass, &what);
+	if (fd == -EPERM)
+		return refused(err, spec, fd, NULL, "make interface", spec->host);
+	if (fd < 0)
+		return refused(err, spec, fd, NULL, what, spec->service);
+	rc = nl_open(&nl);
+	if (rc < 0) {
+		refused(err, spec, rc, NULL, "open netlink for", spec->host);
+		goto fail;
+	}
+	rc = names_clear(&nl, spec, err);
+	if (rc < 0)
+		goto fail;
+	rc = pair_make(&nl, spec, &p, err);
+	if (rc < 0)
+		goto fail;
+	rc = pair_start(&nl, spec, &p, fd, bypass, err);
+	if (rc < 0)
+		goto fail;
+
+	nl_close(&nl);
+	*out = (struct hostif_made){ .rx_fd = fd, .tx_fd = fd };
+	return 0;
+
+fail:
+	if (p.host.index)
+		(void)nl_link_delete(&nl, p.host.index);
+	nl_close(&nl);
+	close(fd);
+	return rc;
+}
+
+static void veth_remove(const struct hostif_spec *spec)
+{
+	const char *const names[] = { spec->host, spec->service };
+	struct nl nl;
+	int rc = nl_open(&nl);
+
+	/* both names: one may have been renamed or moved to a container, and goes with its peer */
+	for (int i = 0; i < 2 && rc >= 0; i++) {
+		struct nl_link link;
+		if (link_named(&nl, names[i], &link) || !is_ours(&link, spec->tag))
+			continue;
+		rc = nl_link_delete(&nl, link.index);
+		if (rc == -ENODEV)
+			rc = 0;
+	}
+	if (rc < 0)
+		log_warn("veth", "not removed if=%s: %s", spec->host, strerror(-rc));
+	nl_close(&nl);
+}
+
+static bool veth_name_free(const char *name)
+{
+	struct nl nl;
+	struct nl_link link;
+	bool found = true;
+	if (nl_open(&nl) >= 0)
+		found = nl_link_get(&nl, name, &link) != -ENODEV;
+	nl_close(&nl);
+	return !found;
+}
+
+/* -- after a crash -- */
+
+struct sweep {
+	const char *prefix;
+	int index[SWEEP_MAX];
+	unsigned n;
+};
+
+static bool sweep_note(void *data, const struct nl_link *link)
+{
+	struct sweep *s = data;
+	if (!strcmp(link->kind, "veth") && !strncmp(link->alias, s->prefix, strlen(s->prefix)))
+		s->index[s->n++] = link->index;
+	return s->n < SWEEP_MAX;
+}
+
+static int veth_sweep(const char *prefix, struct err *err)
+{
+	if (!prefix[0])
+		return err_set(err, -EINVAL, "nothing says which interfaces are ours");
+	struct nl nl;
+	struct sweep s = { .prefix = prefix };
+	int rc = nl_open(&nl);
+	if (!rc)
+		rc = nl_link_list(&nl, sweep_note, &s);
+
+	int removed = 0;
+	for (unsigned i = 0; i < s.n && !rc; i++) {
+		rc = nl_link_delete(&nl, s.index[i]);
+		if (!rc)
+			removed++;
+		else if (rc == -ENODEV)
+			rc = 0; /* went with its peer: a pair counts once */
+	}
+	if (rc < 0)
+		err_set(err, rc, "cannot remove the interfaces tagged %s: %s%s", prefix,
+			strerror(-rc),
+			rc == -EPERM ? "; run fethd as root, or with --rootless" : "");
+	nl_close(&nl);
+	return rc < 0 ? rc : removed;
+}
+
+static int veth_watch_open(struct err *err)
+{
+	const int rc = nl_watch_open();
+	if (rc < 0)
+		return err_set(err, rc, "cannot watch interfaces (netlink): %s", strerror(-rc));
+	return rc;
+}
+
+const struct hostif_ops hostif_veth = {
+	.name = "veth",
+	.has_host = true,
+	.mtu_min = HOSTIF_MTU_MIN,
+	.mtu_max = HOSTIF_MTU_MAX,
+	.make = veth_make,
+	.change = veth_change,
+	.remove = veth_remove,
+	.name_free = veth_name_free,
+	.sweep = veth_sweep,
+	.watch_open = veth_watch_open,
+	.watch_read = nl_watch_read,
+	.open = packet_open,
+	.close = packet_close,
+	.recv = packet_recv,
+	.send = packet_send,
+	.fd = packet_fd,
+};

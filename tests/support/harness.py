@@ -1,0 +1,412 @@
+"""harness.py - a daemon in a directory of its own, and clients that share no code with it.
+
+Used by every Python test. The wire is written here once more, on python3-msgpack and struct, so that a
+mistake of ours in protocol/ cannot hide in its own mirror. Nothing here sleeps to wait for something:
+it polls with a deadline.
+"""
+import array
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import msgpack
+
+FETHD = os.environ.get("FETHD", "build/dev/server/fethd")
+FETHCTL = os.environ.get("FETHCTL", "build/dev/clients/fethctl")
+BROADCAST = bytes.fromhex("ffffffffffff")
+ETHERTYPE = 0x88B5  # IEEE 802: for local experiments
+
+
+def skip_all(why):
+    """Ends the test program as skipped, loudly."""
+    print(f"SKIPPED: {why}", flush=True)
+    sys.exit(77)
+
+
+def poll_until(what, test, seconds=10.0):
+    """Returns the first true value of test(); fails with `what` when the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        value = test()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s: {what}")
+        time.sleep(0.005)
+
+
+def mac(n):
+    """A station's address, 02:00:00:00:xx:xx, as bytes."""
+    return struct.pack("!HHH", 0x0200, 0, n)
+
+
+def mac_text(m):
+    return ":".join(f"{b:02x}" for b in m)
+
+
+def frame(dst, src, payload=b"", ethertype=ETHERTYPE, size=0):
+    """An Ethernet frame, padded with zeros to at least `size` bytes."""
+    return (dst + src + struct.pack("!H", ethertype) + payload).ljust(size, b"\0")
+
+
+class RpcError(Exception):
+    def __init__(self, error):
+        super().__init__(f"{error[0]}: {error[1]}")
+        self.code, self.message = error
+
+
+class Closed(Exception):
+    """The daemon closed the connection."""
+
+
+class Native:
+    """A client of the native protocol: one stream, python3-msgpack, recvmsg for descriptors."""
+
+    def __init__(self, path, timeout=10.0):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(timeout)
+        self.sock.connect(path)
+        self._setup()
+
+    @classmethod
+    def from_fd(cls, fd, timeout=10.0):
+        self = cls.__new__(cls)
+        self.sock = socket.socket(fileno=fd)
+        self.sock.settimeout(timeout)
+        self._setup()
+        return self
+
+    def _setup(self):
+        self.unpacker = msgpack.Unpacker(raw=False, max_buffer_size=64 << 20)
+        self.frames, self.notes, self.replies, self.fds = [], [], {}, []
+        self.msgid = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+        for fd in self.fds:
+            os.close(fd)
+        self.fds = []
+
+    def read(self):
+        """Reads once and sorts what came. Raises Closed at the end of the stream."""
+        try:
+            data, anc, flags, _ = self.sock.recvmsg(1 << 18, socket.CMSG_SPACE(16))
+        except ConnectionResetError:
+            raise Closed() from None
+        for level, kind, body in anc:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                fds = array.array("i")
+                fds.frombytes(body[: len(body) - len(body) % fds.itemsize])
+                self.fds += list(fds)
+        assert not flags & socket.MSG_CTRUNC
+        if not data:
+            raise Closed()
+        self.unpacker.feed(data)
+        for item in self.unpacker:
+            if isinstance(item, bytes):
+                self.frames.append(item)
+            elif isinstance(item, list) and item[0] == 1:
+                self.replies[item[1]] = item[2:]
+            elif isinstance(item, list) and item[0] == 2:
+                self.notes.append((item[1], item[2][0] if item[2] else {}))
+            else:
+                raise AssertionError(f"neither frame nor RPC from the daemon: {item!r}")
+
+    def send_raw(self, data):
+        self.sock.sendall(data)
+
+    def request(self, method, **params):
+        self.msgid += 1
+        self.sock.sendall(msgpack.packb([0, self.msgid, method, [params] if params else []]))
+        return self.msgid
+
+    def reply(self, msgid):
+        while msgid not in self.replies:
+            self.read()
+        error, result = self.replies.pop(msgid)
+        if error is not None:
+            raise RpcError(error)
+        return result
+
+    def call(self, method, **params):
+        return self.reply(self.request(method, **params))
+
+    def items(self, method, **params):
+        """All items of a list method, over all its pages."""
+        items, after = [], None
+        while True:
+            page = self.call(method, after=after, **params)
+            items += page["items"]
+            after = page["next"]
+            if after is None:
+                return items
+
+    def send(self, *frames):
+        self.sock.sendall(b"".join(msgpack.packb(f) for f in frames))
+
+    def recv(self, ethertype=ETHERTYPE, seconds=10.0):
+        """The next frame of this type (None: any); others are skipped."""
+        end = time.monotonic() + seconds
+        while True:
+            while self.frames:
+                f = self.frames.pop(0)
+                if ethertype is None or f[12:14] == struct.pack("!H", ethertype):
+                    return f
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no frame came")
+            self._timed(left)
+
+    def _timed(self, seconds):
+        old = self.sock.gettimeout()
+        self.sock.settimeout(max(seconds, 0.001))
+        try:
+            self.read()
+        finally:
+            self.sock.settimeout(old)
+
+    def silent(self, seconds=0.2, ethertype=ETHERTYPE):
+        """Whether no frame of this type comes for a while."""
+        try:
+            self.recv(ethertype, seconds)
+        except (TimeoutError, socket.timeout):
+            return True
+        return False
+
+    def note(self, method, seconds=10.0):
+        """The params of the next notification of this name."""
+        end = time.monotonic() + seconds
+        while True:
+            for i, (name, params) in enumerate(self.notes):
+                if name == method:
+                    del self.notes[i]
+                    return params
+            self._timed(end - time.monotonic())
+
+    def closed(self, seconds=10.0):
+        """Reads until the daemon closes; whether it did."""
+        end = time.monotonic() + seconds
+        try:
+            while time.monotonic() < end:
+                self._timed(end - time.monotonic())
+        except Closed:
+            return True
+        except (TimeoutError, socket.timeout):
+            pass
+        return False
+
+
+class Qemu:
+    """A client of QEMU's stream framing."""
+
+    def __init__(self, path=None, fd=None, timeout=10.0):
+        if fd is not None:
+            self.sock = socket.socket(fileno=fd)
+        else:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.connect(path)
+        self.sock.settimeout(timeout)
+        self.buf = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, *frames):
+        self.sock.sendall(b"".join(struct.pack("!I", len(f)) + f for f in frames))
+
+    def send_raw(self, data):
+        self.sock.sendall(data)
+
+    def recv(self, ethertype=ETHERTYPE, seconds=10.0):
+        self.sock.settimeout(seconds)
+        while True:
+            if len(self.buf) >= 4:
+                n = struct.unpack("!I", self.buf[:4])[0]
+                if len(self.buf) >= 4 + n:
+                    f, self.buf = self.buf[4 : 4 + n], self.buf[4 + n :]
+                    if ethertype is None or f[12:14] == struct.pack("!H", ethertype):
+                        return f
+                    continue
+            data = self.sock.recv(1 << 18)
+            if not data:
+                raise Closed()
+            self.buf += data
+
+    def silent(self, seconds=0.2, ethertype=ETHERTYPE):
+        try:
+            self.recv(ethertype, seconds)
+        except (TimeoutError, socket.timeout):
+            return True
+        return False
+
+    def closed(self, seconds=10.0):
+        try:
+            while True:
+                self.recv(None, seconds)
+        except (Closed, ConnectionResetError):
+            return True
+        except (TimeoutError, socket.timeout):
+            return False
+
+
+class Daemon:
+    """fethd in a fresh run directory. Ends only the process it started; its log is kept in `log`."""
+
+    def __init__(self, *args, prefix=(), env=None, run_dir=None, wait=True):
+        self.dir = tempfile.mkdtemp(prefix="fethd-", dir="/tmp")
+        os.chmod(self.dir, 0o755)
+        self.run_dir = run_dir or f"{self.dir}/run"
+        self.fake_dir = f"{self.dir}/fake"
+        os.mkdir(self.fake_dir)
+        self.log_path = f"{self.dir}/log"
+        self.args, self.prefix = list(args), list(prefix)
+        self.env = dict(os.environ, FETHD_FAKE_DIR=self.fake_dir, **(env or {}))
+        self.proc = None
+        if wait is not None:
+            self.start(wait)
+
+    def start(self, wait=True):
+        log = open(self.log_path, "ab")
+        self.log_from = log.tell()
+        self.proc = subprocess.Popen(
+            [*self.prefix, FETHD, "--run-dir", self.run_dir, *self.args],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+        log.close()
+        if wait:
+            poll_until("the daemon is ready", self._ready, 20)
+        return self
+
+    def _ready(self):
+        if self.proc.poll() is not None:
+            raise AssertionError(f"fethd ended with {self.proc.returncode}:\n{self.log}")
+        return ": ready " in self.new_log
+
+    @property
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    @property
+    def new_log(self):
+        """What was logged since the last start."""
+        with open(self.log_path, "rb") as f:
+            f.seek(self.log_from)
+            return f.read().decode(errors="replace")
+
+    def path(self, *parts):
+        return "/".join((self.run_dir, *parts))
+
+    def control(self):
+        return Native(self.path("control.sock"))
+
+    def call(self, method, **params):
+        with self.control() as c:
+            return c.call(method, **params)
+
+    def create(self, network="lab", **params):
+        params.setdefault("backend", "none")
+        return self.call("network.create", network=network, **params)
+
+    def native(self, network="lab"):
+        return Native(self.path(network, "feth.sock"))
+
+    def attach(self, network="lab", **params):
+        """A native client that is a port; `info` is what attach said."""
+        c = self.native(network)
+        c.info = c.call("attach", **params)
+        return c
+
+    def qemu(self, network="lab"):
+        return Qemu(self.path(network, "qemu.sock"))
+
+    def ctl(self, *args, check=False, **kw):
+        """Runs fethctl; returns the finished process."""
+        p = subprocess.run([FETHCTL, "--run-dir", self.run_dir, *args], text=True,
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=60, env=self.env, **kw)
+        if check and p.returncode:
+            raise AssertionError(f"fethctl {args}: {p.returncode}\n{p.stdout}{p.stderr}")
+        return p
+
+    def ports(self, network="lab"):
+        with self.control() as c:
+            return c.items("port.list", network=network)
+
+    def port(self, name, network="lab"):
+        return next((p for p in self.ports(network) if p["name"] == name), None)
+
+    def stats(self, name=None, network="lab"):
+        """The counters of a port, or of the network; drops default to 0."""
+        with self.control() as c:
+            if name is None:
+                row = c.call("stats.get", network=network)["network"]
+            else:
+                row = next(r for r in c.items("stats.get", network=network) if r["name"] == name)
+        row["drops"] = Counts(row["drops"])
+        return row
+
+    def rss_kib(self):
+        with open(f"/proc/{self.proc.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+    def kill(self):
+        """As a crash would: nothing is cleaned up."""
+        if self.proc and self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGKILL)
+            self.proc.wait()
+
+    def stop(self, seconds=20):
+        """Ends it in order; returns its exit status."""
+        if self.proc.poll() is None:
+            self.proc.send_signal(signal.SIGTERM)
+        return self.proc.wait(seconds)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        try:
+            status = self.stop() if self.proc else 0
+        except subprocess.TimeoutExpired:
+            self.kill()
+            status = "still running 20 s after SIGTERM"
+        log = self.log if os.path.exists(self.log_path) else ""
+        shutil.rmtree(self.dir, ignore_errors=True)
+        bad = status not in (0, -signal.SIGKILL) or "ERROR: " in log or "runtime error" in log
+        if bad or kind:
+            print(f"--- fethd's log (exit {status}):\n{log}---", file=sys.stderr)
+        if bad and not kind:
+            raise AssertionError(f"fethd ended with {status}")
+
+
+class Counts(dict):
+    def __missing__(self, key):
+        return 0
+
+
+def main():
+    """Runs the tests of the calling program. Whole skips are exit 77, so that ctest shows them."""
+    result = unittest.main(exit=False, verbosity=2).result
+    if not result.wasSuccessful():
+        sys.exit(1)
+    if result.testsRun and len(result.skipped) == result.testsRun:
+        sys.exit(77)
+    sys.exit(0)
