@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# installed.sh BUILD - installs a build into an empty directory and uses libfeth from there, as a stranger
+# would: pkg-config, one C file, no source tree.
+set -euo pipefail
+build=$1
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+
+cmake --install "$build" --prefix "$dir/usr" >"$dir/install.log"
+export PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$(dirname "$(find "$dir/usr" -name feth.pc)")
+lib=$(pkg-config --variable=libdir --define-variable=prefix="$dir/usr" feth)
+
+cp clients/examples/hello.c "$dir/"
+for compiler in cc "c++ -x c++ -fsyntax-only"; do
+	# the headers alone must do for C++ too
+	case $compiler in
+	cc) cc -std=c11 -Wall -Wextra -Werror "$dir/hello.c" -o "$dir/hello" \
+		$(pkg-config --define-variable=prefix="$dir/usr" --cflags --libs feth) ;;
+	*) echo '#include <feth/client.h>' >"$dir/h.cc"
+		$compiler -Wall -Wextra -Werror $(pkg-config --define-variable=prefix="$dir/usr" --cflags feth) "$dir/h.cc" ;;
+	esac
+done
+LD_LIBRARY_PATH=$lib "$dir/hello" 2>&1 | grep -qi usage
+find "$dir/usr" -type f | sed "s|$dir||" | sort
+find "$dir/usr" -name fethctl | grep -q .
+find "$dir/usr" -name fethd | grep -q .
+# nothing but feth_ leaves the library
+nm -D --defined-only "$lib/libfeth.so" | awk '{print $3}' | grep -v '^feth_' && { echo "foreign symbols above"; exit 1; }
+exit 0
