@@ -24,9 +24,9 @@ static struct port_info host_info(const struct network *net)
 static void for_each_port(struct network *net, struct command *cmd,
 	void (*item)(struct network *net, struct command *cmd, uint16_t id))
 {
-	uint64_t id = cmd->has_after ? cmd->after_n + 1 : 0;
-	if (!cmd->has_after && !net->facts.has_host)
-		id = 1;
+	uint64_t id = net->facts.has_host ? 0 : 1;
+	if (cmd->has_after)
+		id = cmd->after_n < FDB_PORTS ? cmd->after_n + 1 : FDB_PORTS;
 	for (; id < FDB_PORTS; id++) {
 		if (id && !net->recs[id])
 			continue;
@@ -109,7 +109,9 @@ static void tell_ports(struct network *net, uint32_t old_mtu)
 			net->sw.ports[id].mtu = rec->info.mtu = mtu;
 		if (rec->client && rec->client->ops->changed)
 			rec->client->ops->changed(rec->client, &net->facts);
-		net->sw.ports[id].mtu = rec->info.mtu = mtu;
+		net->sw.ports[id].mtu = mtu;
+		if (net->recs[id] == rec) /* it has not left meanwhile */
+			rec->info.mtu = mtu;
 	}
 }
 

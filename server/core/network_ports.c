@@ -77,12 +77,14 @@ static int make_rec(
 	rec->info.mac = conf->mac_given ? conf->mac : netid_mac(&net->key, name, rec->info.name);
 	rec->info.locked = conf->locked;
 	rec->info.mtu = net->facts.spec.mtu;
-	if (conf->locked) {
-		const int rc = fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), id);
+	if (conf->locked) { /* a derived address too must be nobody else's then */
+		const int rc = network_mac_free(net, rec->info.mac, 0, &holder)
+				       ? fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), id)
+				       : -EEXIST;
 		if (rc < 0) {
 			free(rec);
 			return err_set(
-				err, rc, "%s: that MAC address is locked to another port", name);
+				err, rc, "%s: that MAC address belongs to another port", name);
 		}
 	}
 	net->recs[id] = rec;

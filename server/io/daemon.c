@@ -159,6 +159,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		return err_set(err, -ENOMEM, "out of memory");
 	d->options = *options;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN); /* a closed terminal must not end the guests' network */
 
 	int rc = start(d, err);
 	if (rc == 0)
@@ -171,8 +172,10 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		uv_run(&d->uv, UV_RUN_DEFAULT);
 		uv_loop_close(&d->uv);
 		ioloop_free(d->loop);
-		if (rc == 0)
+		if (rc == 0) {
 			state_clear(d);
+			verb_run_dir_leave();
+		}
 	}
 	while (d->remembered)
 		state_forget(d, d->remembered->name);

@@ -10,6 +10,8 @@ struct ioloop {
 	uv_check_t check;     /* after it waited */
 	uint8_t *buf;         /* owned, IOLOOP_BUF bytes */
 	struct egress *spare;
+	struct egress *shared;
+	unsigned n_egress; /* made, lent or spare */
 	struct ioloop_later *later, **later_end;
 	struct block_pool rpc_pool;
 	struct daemon_counters counters;
@@ -43,7 +45,10 @@ struct ioloop *ioloop_new(void *uv)
 	if (!loop)
 		return NULL;
 	loop->buf = malloc(IOLOOP_BUF);
-	if (!loop->buf) {
+	loop->shared = malloc(sizeof(*loop->shared));
+	if (!loop->buf || !loop->shared) {
+		free(loop->buf);
+		free(loop->shared);
 		free(loop);
 		return NULL;
 	}
@@ -75,6 +80,7 @@ void ioloop_free(struct ioloop *loop)
 		free(eg);
 	}
 	block_pool_fini(&loop->rpc_pool);
+	free(loop->shared);
 	free(loop->buf);
 	free(loop);
 }
@@ -107,13 +113,21 @@ struct daemon_counters *ioloop_counters(struct ioloop *loop)
 struct egress *ioloop_egress(struct ioloop *loop)
 {
 	struct egress *eg = loop->spare;
-	if (eg)
+	if (eg) {
 		loop->spare = eg->next;
-	else
+	} else if (loop->n_egress < IOLOOP_EGRESS) {
 		eg = malloc(sizeof(*eg));
+		loop->n_egress += eg != NULL;
+	}
 	if (eg)
 		egress_reset(eg);
 	return eg;
+}
+
+struct egress *ioloop_egress_shared(struct ioloop *loop)
+{
+	egress_reset(loop->shared);
+	return loop->shared;
 }
 
 void ioloop_egress_return(struct ioloop *loop, struct egress *eg)

@@ -18,6 +18,7 @@
 			    55 % (limits.md, 4) */
 #define IOLOOP_BATCH 64u /* frames decided together: 8 reach 90 %, 32 to 64 all */
 #define IOLOOP_SNDBUF (416u * 1024u) /* 2.4 times the default's 208 KiB; 4 MiB adds nothing */
+#define IOLOOP_EGRESS 32u            /* 21 KiB each; more ports in one batch is a flood */
 #define RPC_POOL_LIMIT (32u * 1024u * 1024u) /* 256 peers that do not read, at 128 KiB each */
 
 struct ioloop;
@@ -34,9 +35,12 @@ uint8_t *ioloop_buf(struct ioloop *loop);
 struct block_pool *ioloop_rpc_pool(struct ioloop *loop);
 struct daemon_counters *ioloop_counters(struct ioloop *loop);
 
-/* Lends an empty egress, or NULL without memory; and takes it back. */
+/* Lends an empty egress until the flush, and takes it back. NULL where IOLOOP_EGRESS are lent: a
+ * flood to more ports than that is written port by port, by way of the shared one, which is empty
+ * again as soon as its borrower is through. */
 struct egress *ioloop_egress(struct ioloop *loop);
 void ioloop_egress_return(struct ioloop *loop, struct egress *eg);
+struct egress *ioloop_egress_shared(struct ioloop *loop);
 
 /* Has @fn called with @arg before the loop waits again, when nothing of the present turn is on the
  * stack any more. Each entry is embedded in its owner, and queued at most once at a time. */

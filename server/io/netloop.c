@@ -61,16 +61,18 @@ static void on_host(uv_poll_t *poll, int status, int events)
 	struct netloop *nl = poll->data;
 	struct frame frames[HOSTIF_BATCH];
 	(void)events;
-	const int n = status < 0 ? status
-				 : nl->ops->recv(nl->host, frames, HOSTIF_BATCH,
-					   ioloop_buf(nl->loop), IOLOOP_BUF);
+	const int n =
+		nl->ops->recv(nl->host, frames, HOSTIF_BATCH, ioloop_buf(nl->loop), IOLOOP_BUF);
 	if (n > 0) {
 		network_input(nl->net, PORT_HOST, frames, (unsigned)n, ioloop_now(nl->loop));
 		network_flush(nl->net);
-	} else if (n < 0 && n != -ENETDOWN && n != -EAGAIN && n != -ENOBUFS) {
-		uv_poll_stop(poll); /* dead; main makes it anew */
+	} else if (n == -ENODEV || n == -ENXIO || n == -EBADF) {
+		uv_poll_stop(poll); /* gone; main makes it anew */
 		nl->events->host_lost(nl->ctx);
+		return;
 	}
+	if (status < 0) /* libuv stops at POLLERR; recv() took the error, such as ENETDOWN */
+		uv_poll_start(poll, UV_READABLE, on_host);
 }
 
 static void free_handle(uv_handle_t *handle)

@@ -145,9 +145,8 @@ void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t
 }
 
 /* Ends the batch so far: writes what the socket takes, keeps or drops the rest. */
-static void settle(struct stream *s)
+static void settle(struct stream *s, struct egress *eg)
 {
-	struct egress *eg = s->eg;
 	struct egress_sum sum;
 	size_t written = 0;
 	if (eg->n_frames && sendq_empty(&s->q) && !s->dying) {
@@ -174,7 +173,7 @@ static void settle(struct stream *s)
 static void keep_shared(struct stream *s, struct frame *frames, unsigned n)
 {
 	if (s->eg && s->eg->n_frames)
-		settle(s); /* what came before goes before */
+		settle(s, s->eg); /* what came before goes before */
 	for (unsigned i = 0; i < n; i++) {
 		switch (sendq_put_shared(&s->q, &frames[i])) {
 		case SENDQ_TAKEN:
@@ -202,17 +201,16 @@ void stream_send(struct stream *s, struct frame *frames, unsigned n, bool floode
 	}
 	if (!s->eg)
 		s->eg = ioloop_egress(s->loop);
-	if (!s->eg) {
-		s->stats->drops[DROP_NO_MEMORY] += n;
-		return;
-	}
+	struct egress *eg = s->eg ? s->eg : ioloop_egress_shared(s->loop);
 	for (unsigned i = 0; i < n; i++) {
-		if (!egress_fits(s->eg, &frames[i]))
-			settle(s);
+		if (!egress_fits(eg, &frames[i]))
+			settle(s, eg);
 		if (s->dying)
 			return;
-		egress_add(s->eg, &frames[i], s->q.framing);
+		egress_add(eg, &frames[i], s->q.framing);
 	}
+	if (!s->eg)
+		settle(s, eg);
 }
 
 void stream_flush(struct stream *s)
@@ -220,7 +218,7 @@ void stream_flush(struct stream *s)
 	if (!s->eg)
 		return;
 	if (s->eg->n_frames)
-		settle(s);
+		settle(s, s->eg);
 	ioloop_egress_return(s->loop, s->eg);
 	s->eg = NULL;
 }

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
-static int run_fd = -1;         /* holds the lock */
+static bool run_dir_made;
+static int run_fd = -1; /* holds the lock */
 
 /* Every path, with 32 bytes more for a client's companion socket, fits the smaller sun_path
  * (macOS). */
@@ -50,12 +51,13 @@ static int check_dir(const char *path, struct err *err)
 	return 0;
 }
 
-static int make_dir(const char *path, struct err *err)
+static int make_dir(const char *path, bool *out_made, struct err *err)
 {
-	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+	const bool made = mkdir(path, 0755) == 0;
+	if (!made && errno != EEXIST)
 		return err_set(
 			err, -errno, "cannot make the directory %s: %s", path, strerror(errno));
-	const int made = errno != EEXIST;
+	*out_made = made;
 	const int rc = check_dir(path, err);
 	if (rc < 0)
 		return rc;
@@ -74,8 +76,7 @@ int verb_run_dir(const char *path, struct err *err)
 			"the run directory %s is too long for socket paths; choose one under %zu "
 			"bytes",
 			path, PATH_ROOM - sizeof("/a/seqpacket.sock"));
-	errno = 0;
-	int rc = make_dir(path, err);
+	int rc = make_dir(path, &run_dir_made, err);
 	if (rc < 0)
 		return rc;
 	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -92,6 +93,12 @@ int verb_run_dir(const char *path, struct err *err)
 	run_fd = fd;
 	snprintf(run_dir, sizeof(run_dir), "%s", path);
 	return 0;
+}
+
+void verb_run_dir_leave(void)
+{
+	if (run_dir_made)
+		rmdir(run_dir);
 }
 
 static const struct hostif_ops *host_backend(const char *name, struct err *err)
@@ -178,8 +185,8 @@ int verb_dir_make(const char *path, struct err *err)
 	const int rc = check_path(path, err);
 	if (rc < 0)
 		return rc;
-	errno = 0;
-	return make_dir(path, err);
+	bool made;
+	return make_dir(path, &made, err);
 }
 
 void verb_dir_clear(const char *path)

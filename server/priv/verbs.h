@@ -18,6 +18,8 @@
  * that it is ours: a directory, no link, our owner, writable by nobody else. Takes its lock for the
  * life of the process; -EBUSY where another daemon has it. */
 int verb_run_dir(const char *path, struct err *err);
+void verb_run_dir_leave(void); /* removes it, if we made it and it is empty */
+void verb_run_dir_leave(void); /* removes it, if we made it and it is empty */
 
 /* Whether this process may make interfaces (CAP_NET_ADMIN and CAP_NET_RAW). */
 bool verb_privileged(void);
