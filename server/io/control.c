@@ -16,6 +16,7 @@
 #include "server/priv/verbs.h"
 
 #define MTU_DEFAULT 1500u
+#define LONGEST_SOCKET "/seqpacket.sock" /* of those in a network's directory, now and to come */
 #define MTU_IPV6_MIN 1280u /* RFC 8200, 5 */
 
 struct netctl *control_find(struct daemon *d, const char *name)
@@ -117,8 +118,11 @@ static int describe(
 	f->mtu_max = ent->ops->mtu_max;
 	char path[PATH_TEXT + FETH_NAME_MAX + 2];
 	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, w->name);
-	if (strlen(path) >= sizeof(f->path))
-		return err_set(err, -ENAMETOOLONG, "%s: its path %s is too long", w->name, path);
+	if (strlen(path) + sizeof(LONGEST_SOCKET) > VERB_PATH_MAX)
+		return err_set(err, -ENAMETOOLONG,
+			"%s: the sockets in %s would have paths over %u bytes; choose a shorter name or "
+			"--run-dir",
+			w->name, path, VERB_PATH_MAX - 1);
 	memcpy(f->path, path, strlen(path) + 1);
 
 	memcpy(s->network, w->name, sizeof(s->network));

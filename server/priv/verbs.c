@@ -17,20 +17,16 @@ static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
 static bool run_dir_made;
 static int run_fd = -1; /* holds the lock */
 
-/* Every path, with 32 bytes more for a client's companion socket, fits the smaller sun_path
- * (macOS). */
-#define PATH_ROOM (104u - 32u)
-
 static int check_path(const char *path, struct err *err)
 {
 	const size_t n = strlen(run_dir);
 	if (strncmp(path, run_dir, n) || path[n] != '/' || strstr(path, "/../"))
 		return err_set(err, -EINVAL, "%s is not inside the run directory", path);
-	if (strlen(path) >= PATH_ROOM)
+	if (strlen(path) >= VERB_PATH_MAX)
 		return err_set(err, -ENAMETOOLONG,
 			"the socket path %s has %zu bytes, %u are possible; use a shorter name or "
 			"--run-dir",
-			path, strlen(path), PATH_ROOM - 1);
+			path, strlen(path), VERB_PATH_MAX - 1);
 	return 0;
 }
 
@@ -71,11 +67,11 @@ int verb_run_dir(const char *path, struct err *err)
 {
 	if (path[0] != '/')
 		return err_set(err, -EINVAL, "the run directory %s must be an absolute path", path);
-	if (strlen(path) > PATH_ROOM - sizeof("/a/seqpacket.sock"))
+	if (strlen(path) > VERB_PATH_MAX - sizeof("/a/seqpacket.sock"))
 		return err_set(err, -ENAMETOOLONG,
 			"the run directory %s is too long for socket paths; choose one under %zu "
 			"bytes",
-			path, PATH_ROOM - sizeof("/a/seqpacket.sock"));
+			path, VERB_PATH_MAX - sizeof("/a/seqpacket.sock"));
 	int rc = make_dir(path, &run_dir_made, err);
 	if (rc < 0)
 		return rc;

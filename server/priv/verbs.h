@@ -38,6 +38,10 @@ bool verb_name_free(const char *backend, const char *name);
 int verb_pair_sweep(const char *prefix, struct err *err); /* of every backend */
 int verb_watch(const char *backend, struct err *err);     /* a descriptor for watch_read() */
 
+/* Longest path of a socket and its end: with 32 bytes more for a client's companion socket beside it, it
+ * must fit macOS' sun_path of 104. */
+#define VERB_PATH_MAX (104u - 32u)
+
 /* A directory below the run directory, 0755 of our user. An existing one must be ours. */
 int verb_dir_make(const char *path, struct err *err);
 /* Removes the sockets in a directory of ours, and it, if nothing else is there. */
