@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -139,6 +140,16 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 	return 0;
 }
 
+/* As many descriptors as the system grants: a client is one, and 1024 is the usual default. */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon_options options = { .unit_base = 0 };
@@ -148,6 +159,7 @@ int main(int argc, char **argv)
 	if (quit)
 		return quit - 1;
 
+	raise_descriptors();
 	int rc = 0;
 	if (options.rootless)
 		rc = verb_rootless(&err);

@@ -590,11 +590,17 @@ static void add_declared(struct command *cmd)
 	op_end(op);
 }
 
+static void port_path(struct op *op, const char *port)
+{
+	snprintf(op->path, sizeof(op->path), "%s/ports/%s", op->ent->facts.path, port);
+}
+
 /* port.remove, last step. */
 static void remove_done(struct command *cmd)
 {
 	struct op *op = cmd->owner;
 	op->cmd->err = cmd->err;
+	port_path(op, cmd->out.port.name);
 	command_free(cmd);
 	if (!op->cmd->err.code)
 		verb_unlink(op->path);
@@ -606,7 +612,7 @@ static void port_op(struct daemon *d, struct command *cmd, void (*done)(struct c
 	struct op *op = op_begin(d, cmd);
 	if (!op)
 		return;
-	snprintf(op->path, sizeof(op->path), "%s/ports/%s", op->ent->facts.path, cmd->in.conf.name);
+	port_path(op, cmd->in.conf.name);
 	op_post(op, cmd->kind, done);
 }
 

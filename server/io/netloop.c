@@ -123,6 +123,12 @@ int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct 
 
 /* -- listeners -- */
 
+static bool may_connect(const struct netloop *nl, uint32_t uid)
+{
+	return uid == 0 || uid == nl->access.uid ||
+	       clients_of_uid(&nl->clients, uid) < CLIENTS_PER_UID;
+}
+
 static void on_accepted(void *ctx, int fd, const struct peer *peer)
 {
 	struct door *door = ctx;
@@ -132,8 +138,7 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 		&nl->access, peer, facts->group[0] ? facts->gid : nl->access.admin_gid);
 	struct err err = { 0 };
 
-	if (peer->uid != 0 && peer->uid != nl->access.uid &&
-		clients_of_uid(&nl->clients, peer->uid) >= CLIENTS_PER_UID) {
+	if (!may_connect(nl, peer->uid)) {
 		ioloop_counters(nl->loop)->denied++;
 		log_warn("access", "denied net=%s uid=%u pid=%u: %u connections already",
 			facts->spec.network, (unsigned)peer->uid, (unsigned)peer->pid,
@@ -219,6 +224,13 @@ static void close_door(struct netloop *nl, const char *port)
 static void open_port(struct netloop *nl, struct command *cmd)
 {
 	int sv[2];
+	cmd->in.conf.uid = cmd->uid;
+	cmd->in.conf.pid = cmd->pid;
+	if (!may_connect(nl, cmd->uid)) {
+		err_set(&cmd->err, -EBUSY, "%s: you have %u connections, which is the limit",
+			cmd->network, CLIENTS_PER_UID);
+		return;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
 		err_set(&cmd->err, -errno, "%s: cannot make a socket pair: %s", cmd->network,
 			strerror(errno));
@@ -227,8 +239,6 @@ static void open_port(struct netloop *nl, struct command *cmd)
 	const int size = IOLOOP_SNDBUF;
 	(void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	(void)fcntl(sv[0], F_SETFL, O_NONBLOCK);
-	cmd->in.conf.uid = cmd->uid;
-	cmd->in.conf.pid = cmd->pid;
 	struct port_info info;
 	const int rc = cmd->in.conf.kind == PORT_KIND_QEMU
 			       ? port_qemu_open(nl->loop, nl->net, &nl->clients, sv[0],

@@ -8,6 +8,7 @@
 
 #include "protocol/qemu.h"
 #include "server/base/log.h"
+#include "server/core/ingress.h"
 #include "server/io/stream.h"
 
 struct port_qemu {
@@ -75,28 +76,15 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 	struct port_qemu *q = of_stream(s);
 	struct frame frames[IOLOOP_BATCH];
 	const uint64_t now = ioloop_now(s->loop);
-	unsigned n = 0;
-	size_t at = 0;
-	struct wire_item item;
-	enum wire_kind kind;
+	size_t at = 0, used;
+	unsigned n;
 
-	while ((kind = qemu_next(buf + at, len - at, &item, need)) == WIRE_FRAME) {
-		frames[n++] = (struct frame){
-			.head = item.data,
-			.head_len = item.len,
-			.len = item.len,
-			.framing = FRAMING_QEMU,
-			.wire_hdr = item.hdr_len,
-		};
-		at += item.total;
-		if (n == IOLOOP_BATCH) {
-			network_input(q->net, q->port.id, frames, n, now);
-			n = 0;
-		}
-	}
-	if (n)
+	while ((n = ingress_qemu(buf + at, len - at, frames, IOLOOP_BATCH, &used))) {
 		network_input(q->net, q->port.id, frames, n, now);
-	if (kind == WIRE_BAD)
+		at += used;
+	}
+	struct wire_item item;
+	if (qemu_next(buf + at, len - at, &item, need) == WIRE_BAD)
 		bad_stream(q, item.reason);
 	return at;
 }

@@ -9,6 +9,7 @@
 
 #include "protocol/wire.h"
 #include "server/base/log.h"
+#include "server/core/ingress.h"
 #include "server/io/stream.h"
 
 enum { TOPIC_CHANGED = 1 }; /* network.changed: only the newest matters */
@@ -334,28 +335,22 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 	struct session *se = of_stream(s);
 	struct network *net = se->host->net;
 	struct frame frames[IOLOOP_BATCH];
-	unsigned n = 0;
 	size_t at = 0;
 	const uint64_t now = ioloop_now(s->loop);
 
 	while (!s->dying && !s->paused) {
+		if (se->attached) { /* nearly always, and then it is nearly all */
+			size_t used;
+			const unsigned n =
+				ingress_native(buf + at, len - at, frames, IOLOOP_BATCH, &used);
+			if (n) {
+				network_input(net, se->port.id, frames, n, now);
+				at += used;
+				continue;
+			}
+		}
 		struct wire_item item;
 		const enum wire_kind kind = wire_next(&se->scan, buf + at, len - at, &item);
-		if (kind == WIRE_FRAME && se->attached) {
-			frames[n++] = (struct frame){
-				.head = item.data,
-				.head_len = item.len,
-				.len = item.len,
-				.framing = FRAMING_NATIVE,
-				.wire_hdr = item.hdr_len,
-			};
-			at += item.total;
-			if (n == IOLOOP_BATCH) {
-				network_input(net, se->port.id, frames, n, now);
-				n = 0;
-			}
-			continue;
-		}
 		if (kind == WIRE_MORE) {
 			*need = se->scan.need;
 			break;
@@ -366,9 +361,6 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 		}
 		at += item.total;
 		if (kind == WIRE_RPC) { /* takes effect where it stands, behind these frames */
-			if (n)
-				network_input(net, se->port.id, frames, n, now);
-			n = 0;
 			if (net)
 				network_flush(net);
 			rpc_object(se, item.data, item.len);
@@ -379,8 +371,6 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 				kind == WIRE_EXT ? DROP_BAD_OFFLOAD : DROP_DETACHED, 1);
 		}
 	}
-	if (n)
-		network_input(net, se->port.id, frames, n, now);
 	return at;
 }
 

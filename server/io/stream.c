@@ -344,7 +344,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	while (n < 0 && errno == EINTR);
 	if (n > 0)
 		take_input(s, buf, (size_t)n);
-	else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+	else if (n == 0)
+		stream_fail(s, "closed by peer", true); /* it may only have ended its sending */
+	else if (errno != EAGAIN && errno != EWOULDBLOCK)
 		stream_fail(s, "closed by peer", false);
 }
 

@@ -268,7 +268,7 @@ int verb_write(const char *path, const char *text, struct err *err)
 
 	snprintf(temp, sizeof(temp), "%s.new", path);
 	unlink(temp);
-	const int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	const int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_set(err, -errno, "cannot write %s: %s", temp, strerror(errno));
 	const size_t len = strlen(text);

@@ -55,7 +55,7 @@ void verb_dir_clear(const char *path);
 int verb_listen(const char *path, uint32_t gid, int *out_fd, struct err *err);
 void verb_unlink(const char *path); /* only a socket */
 
-/* Writes a small file of ours whole or not at all; mode 0644. NULL text removes it. */
+/* Writes a small file of ours whole or not at all; NULL text removes it. */
 int verb_write(const char *path, const char *text, struct err *err);
 
 /* Descriptors of the namespaces this process is in: user (only if @user), network. */
