@@ -25,10 +25,10 @@
 extern "C" {
 #endif
 
-#define FETH_CALLS_MAX 64u            /* calls unanswered at once; the server stops reading there */
-#define FETH_FDS_MAX 4u               /* descriptors one reply may bring */
-#define FETH_KEEP_MAX (1024u * 1024u) /* bytes of frames kept while feth_call() waits */
-#define FETH_FOREVER (-1)             /* a timeout */
+#define FETH_CALLS_MAX 64u     /* calls unanswered at once; the server stops reading there */
+#define FETH_FDS_MAX 4u        /* descriptors one reply may bring */
+#define FETH_KEEP_MAX 1048576u /* bytes of frames kept while feth_call() waits */
+#define FETH_FOREVER (-1)      /* a timeout */
 
 struct feth_conn;
 
@@ -58,17 +58,17 @@ struct feth_notice {
 	uint32_t mtu; /* of "network.changed": the MTU from here on in the stream; else 0 */
 };
 
-/* Called during feth_recv() or feth_close(), never during other functions. What @reply and @notice
- * point to (not the descriptors) lives until it returns. It may call all but feth_close(). */
+/* Called during feth_recv() or feth_close(), never during other functions. It may call all but
+ * feth_close(). What @reply and @notice point to lives until it returns, or itself makes a call
+ * that ends the life of views; the reply's descriptors are given. */
 typedef void feth_reply_fn(struct feth_conn *conn, const struct feth_reply *reply, void *user);
 typedef void feth_notice_fn(struct feth_conn *conn, const struct feth_notice *notice, void *user);
 
 /* What to ask for in feth_attach(). All zero is a good request. */
 struct feth_attach_opts {
-	const char *name; /* of the port; NULL: the server numbers it */
-	const struct feth_mac
-		*mac; /* address registered with the port; NULL: derived from the names */
-	bool locked;  /* frames from any other source address are dropped */
+	const char *name;           /* of the port; NULL: the server numbers it */
+	const struct feth_mac *mac; /* registered with the port; NULL: derived from the names */
+	bool locked;                /* frames from any other source address are dropped */
 };
 
 /* The port that a connection became. */
@@ -93,7 +93,7 @@ FETH_API const char *feth_version(void);
 /**
  * feth_socket_path() - where a daemon listens
  * @run_dir:	its run directory; NULL: $FETHD_RUN_DIR, else the user's own daemon if it answers,
- *		else the system's
+ * 		else the system's
  * @network:	a network, for its feth.sock; NULL for the daemon's control.sock
  * @out:	the path, terminated
  * @size:	bytes of room there; 108 hold any path that can be connected to
@@ -147,34 +147,35 @@ FETH_API int feth_detach(struct feth_conn *conn, int timeout_ms);
 /**
  * feth_send() - send a batch of frames
  * @frames:	of FETH_FRAME_MIN to FETH_FRAME_MAX bytes each, borrowed for the call; views from
- *		feth_recv() may be sent on
+ * 		feth_recv() may be sent on
  * @n:		how many. Batches are what makes it fast: 64 frames are one system call
  *
  * Waits until all is taken, unless feth_set_nonblocking(); then it takes what fits. A frame begun
- *is always finished, from a copy.
+ * is always finished, from a copy.
  *
- * Return: how many frames were taken, the first ones; 0 only when nonblocking (then wait for
- * feth_fd() to become writable) or if @n is 0. -EINVAL: the first frame is too short or too long;
- * -EPIPE: the server is gone (feth_recv() still has what it sent, and the reason); -EINTR: a
- *signal, and nothing was taken. An error behind the first frame is told by the next call
+ * Return: how many frames were taken, the first ones (of the last one a rest may wait, see
+ * feth_wants_write()); 0 only when nonblocking (then wait for feth_fd() to become writable) or if
+ * @n is 0. -EINVAL: the first frame is too short or too long; -EPIPE: the server is gone
+ * (feth_recv() still has what it sent, and the reason); -EINTR: a signal, and nothing was taken. An
+ * error behind the first frame is told by the next call
  */
 FETH_API int feth_send(struct feth_conn *conn, const struct feth_frame *frames, size_t n);
 
 /**
  * feth_recv() - receive a batch of frames
  * @frames:	out: views, borrowed until the next feth_recv(), feth_call(), feth_attach(),
- *		feth_detach() or feth_close()
+ * 		feth_detach() or feth_close()
  * @max:	room there, at least 1; 64 is a good number
  * @timeout_ms:	most milliseconds to wait for the first, 0 or more, or FETH_FOREVER
  *
  * One system call reads up to 256 KiB, and feeds as many calls of this function as it takes.
- *Callbacks of replies and notices run in here, in the order of the stream: one that stands between
- *two frames is told before the second is returned.
+ * Callbacks of replies and notices run in here, in the order of the stream: one that stands between
+ * two frames is told before the second is returned.
  *
  * Return: how many frames; 0: time is up, or a callback has run and no frame was ready; at a
- *timeout of 0 that means: wait for feth_fd() (level-triggered). -EINTR: a signal. -ECONNRESET: the
- *server closed the connection; -ENODEV: the same, because the network was removed; -EPROTO: one
- *side broke the protocol. These last, and feth_error() has the sentence
+ * timeout of 0 that means: wait for feth_fd() (level-triggered). -EINTR: a signal. -ECONNRESET: the
+ * server closed the connection; -ENODEV: the same, because the network was removed; -EPROTO: one
+ * side broke the protocol. These last, and feth_error() has the sentence
  */
 FETH_API int feth_recv(
 	struct feth_conn *conn, struct feth_frame *frames, size_t max, int timeout_ms);
@@ -185,17 +186,17 @@ FETH_API int feth_recv(
  * @params:	one msgpack map; NULL: none
  * @params_len:	bytes there; the whole message may have FETH_RPC_MAX
  * @reply:	out, written whatever is returned; NULL: not wanted (descriptors are closed). What
- *it points to lives as long as views of frames do
+ * it points to lives as long as views of frames do
  * @timeout_ms:	0 or more, or FETH_FOREVER
  *
  * Frames, notices and replies to other calls that arrive meanwhile are kept for feth_recv(), in
- *order. Of frames up to FETH_KEEP_MAX bytes are kept, the rest is dropped and counted. Signals do
- *not interrupt it.
+ * order. Of frames up to FETH_KEEP_MAX bytes are kept, the rest is dropped and counted. Signals do
+ * not interrupt it.
  *
  * Return: reply->status: 0, or what the server said, as errors.h translates it; -ETIMEDOUT: no
- *answer yet (the call may still take effect); -EINVAL: also params that are not one map; -EMSGSIZE:
- *too long; -EBUSY: also FETH_CALLS_MAX calls unanswered; or why the connection ended, as
- *feth_recv()
+ * answer yet (the call may still take effect); -EINVAL: also params that are not one map;
+ * -EMSGSIZE: too long; -EBUSY: also FETH_CALLS_MAX calls unanswered; or why the connection ended,
+ * as feth_recv()
  */
 FETH_API int feth_call(struct feth_conn *conn, const char *method, const uint8_t *params,
 	size_t params_len, struct feth_reply *reply, int timeout_ms);

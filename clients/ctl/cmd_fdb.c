@@ -1,0 +1,26 @@
+/* cmd_fdb.c - fdb. */
+#include "clients/ctl/ctl.h"
+
+static const struct out_field columns[] = {
+	{ "MAC", "mac", out_any, false },
+	{ "PORT", "port", out_any, true },
+	{ "NAME", "name", out_any, false },
+	{ "TYPE", "static", out_fixed, false },
+	{ "AGE", "age", out_age, true },
+};
+
+int cmd_fdb(struct ctl *ctl, const struct args *args)
+{
+	struct rows rows;
+	const char *network = args_operand_name(args, 0, "network");
+	if (!network)
+		return CTL_USAGE;
+	if (ctl_connect_observer(ctl, network))
+		return CTL_FAILED;
+	const int status = ctl_list(
+		ctl, "fdb.list", network, "list the addresses of network", network, &rows, NULL);
+	if (!status)
+		ctl->out->table(ctl->out, OUT_FIELDS(columns), &rows, NULL);
+	rows_fini(&rows);
+	return status;
+}

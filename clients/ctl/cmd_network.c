@@ -1,0 +1,173 @@
+/* cmd_network.c - create, delete, list, show, set. */
+#include <string.h>
+
+#include "clients/ctl/ctl.h"
+#include "protocol/text.h"
+
+static const struct out_field columns[] = {
+	{ "NAME", "name", out_any, false },
+	{ "BACKEND", "backend", out_any, false },
+	{ "HOST", "host", out_any, false },
+	{ "STATE", "up", out_up, false },
+	{ "MTU", "mtu", out_any, true },
+	{ "MAC", "mac", out_any, false },
+	{ "PORTS", "ports", out_any, true },
+	{ "ADDRESSES", "addresses", out_any, false },
+};
+
+static const struct out_field lines[] = {
+	{ "Network", "name", out_any, false },
+	{ "Id", "id", out_any, false },
+	{ "Backend", "backend", out_any, false },
+	{ "Unit", "unit", out_any, false },
+	{ "Host interface", "host", out_any, false },
+	{ "Service interface", "service", out_any, false },
+	{ "State", "up", out_up, false },
+	{ "MTU", "mtu", out_any, false },
+	{ "Smallest MTU", "mtu_min", out_any, false },
+	{ "Largest MTU", "mtu_max", out_any, false },
+	{ "MAC", "mac", out_any, false },
+	{ "Addresses", "addresses", out_any, false },
+	{ "Ports", "ports", out_any, false },
+	{ "Group", "group", out_any, false },
+	{ "Sockets", "path", out_any, false },
+};
+
+/* `--address`, as often as it is given. `none` among others is as wrong as a word would be. */
+static int put_addresses(const struct args *args, struct rpc_out *params)
+{
+	unsigned n = 0;
+	if (!args_flag(args, "address"))
+		return 0;
+	for (unsigned i = 0; i < args->n_given; i++)
+		n += !strcmp(args->given[i].option->name, "address");
+
+	rpc_put_array(params, "addresses");
+	for (unsigned i = 0; i < args->n_given; i++) {
+		const char *text = args->given[i].value;
+		const char *why;
+		struct cidr cidr;
+		if (strcmp(args->given[i].option->name, "address") != 0)
+			continue;
+		if (n == 1 && !strcmp(text, "none"))
+			continue;
+		if (!cidr_parse(&cidr, text, &why))
+			return ctl_usage(args->cmd, "--address %s: %s", text, why);
+		rpc_out_text(params, text);
+	}
+	rpc_out_close(params);
+	return 0;
+}
+
+static int put_settings(const struct args *args, struct rpc_out *params)
+{
+	uint32_t mtu;
+	struct feth_mac mac;
+	const int has_mtu = args_uint(args, "mtu", &mtu);
+	const int has_mac = has_mtu < 0 ? -1 : args_mac(args, "mac", &mac);
+	if (has_mac < 0)
+		return CTL_USAGE;
+	if (has_mtu)
+		rpc_put_uint(params, "mtu", mtu);
+	if (has_mac)
+		rpc_put_mac(params, "mac", mac);
+	if (args_flag(args, "up") && args_flag(args, "down"))
+		return ctl_usage(args->cmd, "--up and --down contradict each other");
+	if (args_flag(args, "up") || args_flag(args, "down"))
+		rpc_put_bool(params, "up", args_flag(args, "up"));
+	return put_addresses(args, params);
+}
+
+static int put_creation(const struct args *args, struct rpc_out *params)
+{
+	uint32_t unit;
+	const int has_unit = args_uint(args, "unit", &unit);
+	if (has_unit < 0)
+		return CTL_USAGE;
+	if (has_unit)
+		rpc_put_uint(params, "unit", unit);
+	if (args_value(args, "backend"))
+		rpc_put_text(params, "backend", args_value(args, "backend"));
+	if (args_value(args, "group"))
+		rpc_put_text(params, "group", args_value(args, "group"));
+	return put_settings(args, params);
+}
+
+/* Creating and changing: the arguments are looked at before a daemon is needed. */
+static int change(struct ctl *ctl, const struct args *args, const char *method, const char *verb,
+	int (*put)(const struct args *args, struct rpc_out *params))
+{
+	struct rpc_out params;
+	struct ctl_result network;
+	const char *name = args_operand_name(args, 0, "network");
+	if (!name)
+		return CTL_USAGE;
+	ctl_params(&params, name);
+	int status = put(args, &params);
+	if (!status)
+		status = ctl_connect(ctl, NULL);
+	if (status) {
+		rpc_out_fini(&params);
+		return status;
+	}
+	status = ctl_call(ctl, method, &params, verb, name, &network);
+	if (!status)
+		ctl->out->record(ctl->out, OUT_FIELDS(lines), &network.value);
+	return status;
+}
+
+int cmd_create(struct ctl *ctl, const struct args *args)
+{
+	return change(ctl, args, "network.create", "create network", put_creation);
+}
+
+int cmd_set(struct ctl *ctl, const struct args *args)
+{
+	if (!args->n_given)
+		return ctl_usage(args->cmd, "set: what is to be changed?");
+	return change(ctl, args, "network.set", "change network", put_settings);
+}
+
+int cmd_delete(struct ctl *ctl, const struct args *args)
+{
+	struct rpc_out params;
+	const char *name = args_operand_name(args, 0, "network");
+	if (!name)
+		return CTL_USAGE;
+	if (ctl_connect(ctl, NULL))
+		return CTL_FAILED;
+	ctl_params(&params, name);
+	if (ctl_call(ctl, "network.delete", &params, "delete network", name, NULL))
+		return CTL_FAILED;
+	ctl->out->nothing(ctl->out);
+	return 0;
+}
+
+int cmd_list(struct ctl *ctl, const struct args *args)
+{
+	struct rows rows;
+	(void)args;
+	if (ctl_connect(ctl, NULL))
+		return CTL_FAILED;
+	const int status = ctl_list(ctl, "network.list", NULL, "list", "networks", &rows, NULL);
+	if (!status)
+		ctl->out->table(ctl->out, OUT_FIELDS(columns), &rows, NULL);
+	rows_fini(&rows);
+	return status;
+}
+
+int cmd_show(struct ctl *ctl, const struct args *args)
+{
+	struct rpc_out params;
+	struct ctl_result network;
+	const char *name = args_operand_name(args, 0, "network");
+	if (!name)
+		return CTL_USAGE;
+	if (ctl_connect_observer(ctl, name))
+		return CTL_FAILED;
+	ctl_params(&params, name);
+	if (ctl_call(ctl, "network.show", &params, "show network", name, &network))
+		return CTL_FAILED;
+	ctl->out->record(ctl->out, OUT_FIELDS(lines), &network.value);
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* cmd_port.c - port list, add, remove. */
+#include "clients/ctl/ctl.h"
+
+static const struct out_field columns[] = {
+	{ "PORT", "port", out_any, true },
+	{ "NAME", "name", out_any, false },
+	{ "KIND", "kind", out_any, false },
+	{ "STATE", "state", out_any, false },
+	{ "MAC", "mac", out_any, false },
+	{ "LOCKED", "locked", out_any, false },
+	{ "CAP", "cap", out_any, true },
+	{ "UID", "uid", out_any, true },
+	{ "PID", "pid", out_any, true },
+	{ "SOCKET", "path", out_any, false },
+};
+
+static const struct out_field lines[] = {
+	{ "Port", "port", out_any, false },
+	{ "Name", "name", out_any, false },
+	{ "Kind", "kind", out_any, false },
+	{ "State", "state", out_any, false },
+	{ "MAC", "mac", out_any, false },
+	{ "Locked", "locked", out_any, false },
+	{ "Cap", "cap", out_any, false },
+	{ "Socket", "path", out_any, false },
+};
+
+int cmd_port_list(struct ctl *ctl, const struct args *args)
+{
+	struct rows rows;
+	const char *network = args_operand_name(args, 0, "network");
+	if (!network)
+		return CTL_USAGE;
+	if (ctl_connect_observer(ctl, network))
+		return CTL_FAILED;
+	const int status = ctl_list(
+		ctl, "port.list", network, "list the ports of network", network, &rows, NULL);
+	if (!status)
+		ctl->out->table(ctl->out, OUT_FIELDS(columns), &rows, NULL);
+	rows_fini(&rows);
+	return status;
+}
+
+int cmd_port_add(struct ctl *ctl, const struct args *args)
+{
+	struct rpc_out params;
+	struct ctl_result port;
+	struct feth_mac mac;
+	const char *network = args_operand_name(args, 0, "network");
+	const char *name = network ? args_operand_name(args, 1, "port") : NULL;
+	const int has_mac = name ? args_mac(args, "mac", &mac) : -1;
+	if (has_mac < 0)
+		return CTL_USAGE;
+	if (ctl_connect(ctl, NULL))
+		return CTL_FAILED;
+	ctl_params(&params, network);
+	rpc_put_text(&params, "name", name);
+	rpc_put_text(
+		&params, "kind", args_value(args, "kind") ? args_value(args, "kind") : "native");
+	if (has_mac)
+		rpc_put_mac(&params, "mac", mac);
+	if (args_flag(args, "lock"))
+		rpc_put_bool(&params, "locked", true);
+	if (ctl_call(ctl, "port.add", &params, "add port", name, &port))
+		return CTL_FAILED;
+	ctl->out->record(ctl->out, OUT_FIELDS(lines), &port.value);
+	return 0;
+}
+
+int cmd_port_remove(struct ctl *ctl, const struct args *args)
+{
+	struct rpc_out params;
+	const char *network = args_operand_name(args, 0, "network");
+	const char *name = network ? args_operand_name(args, 1, "port") : NULL;
+	if (!name)
+		return CTL_USAGE;
+	if (ctl_connect(ctl, NULL))
+		return CTL_FAILED;
+	ctl_params(&params, network);
+	rpc_put_text(&params, "name", name);
+	if (ctl_call(ctl, "port.remove", &params, "remove port", name, NULL))
+		return CTL_FAILED;
+	ctl->out->nothing(ctl->out);
+	return 0;
+}

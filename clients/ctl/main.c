@@ -1,0 +1,155 @@
+/* main.c - fethctl: the table of commands, and the way from the command line to one of them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "clients/ctl/ctl.h"
+
+#define NET_OPTIONS                                                                                \
+	{ "mtu", "BYTES", false, "largest payload of a frame" },                                   \
+		{ "mac", "MAC", false, "of the host's interface" },                                \
+	{                                                                                          \
+		"address", "ADDR/LEN", true, "of the host's interface; may be repeated"            \
+	}
+
+static const struct option create_options[] = {
+	{ "backend", "NAME", false, "auto (default), veth, feth, none" },
+	NET_OPTIONS,
+	{ "group", "GROUP", false, "who may use the network, beside root" },
+	{ "unit", "N", false, "number of the host's interface" },
+	{ "down", NULL, false, "leave the host's interface down" },
+	{ 0 },
+};
+
+static const struct option set_options[] = {
+	NET_OPTIONS,
+	{ "up", NULL, false, "bring the host's interface up" },
+	{ "down", NULL, false, "bring it down" },
+	{ 0 },
+};
+
+static const struct option port_add_options[] = {
+	{ "kind", "KIND", false, "what it speaks: native (default) or qemu" },
+	{ "mac", "MAC", false, "an address registered with the port" },
+	{ "lock", NULL, false, "drop frames from other addresses" },
+	{ 0 },
+};
+
+static const struct option run_options[] = {
+	{ "name", "NAME", false, "of the port; a declared one is taken over" },
+	{ "mac", "MAC", false, "its address; the port is locked to it" },
+	{ 0 },
+};
+
+const struct command commands[] = {
+	{ "create", "NET [options]", "make a network", NULL, create_options, 1, 1, false,
+		cmd_create },
+	{ "delete", "NET", "remove a network, its ports and its host side", NULL, NULL, 1, 1, false,
+		cmd_delete },
+	{ "list", "", "list the networks", NULL, NULL, 0, 0, false, cmd_list },
+	{ "show", "NET", "show one network", NULL, NULL, 1, 1, false, cmd_show },
+	{ "set", "NET [options]", "change a living network",
+		"What is given is changed, all or nothing. The addresses given replace all there\n"
+		"were; `--address none` leaves none.\n",
+		set_options, 1, 1, false, cmd_set },
+	{ "port list", "NET", "list the ports of a network", NULL, NULL, 1, 1, false,
+		cmd_port_list },
+	{ "port add", "NET NAME [options]", "declare a port with a socket of its own", NULL,
+		port_add_options, 2, 2, false, cmd_port_add },
+	{ "port remove", "NET NAME", "remove a port and close its client", NULL, NULL, 2, 2, false,
+		cmd_port_remove },
+	{ "fdb", "NET", "show which addresses are where", NULL, NULL, 1, 1, false, cmd_fdb },
+	{ "stats", "[NET]", "show the counters of ports", NULL, NULL, 0, 1, false, cmd_stats },
+	{ "run", "NET [options] -- CMD [ARG…]", "run a program with a port at descriptor 3",
+		"Descriptor 3 of CMD is a connected stream socket that speaks QEMU's framing. CMD\n"
+		"finds FETH_NET, FETH_FD (3), FETH_MAC and FETH_MTU in its environment, and its\n"
+		"exit status is fethctl's. For QEMU: -netdev stream,id=n,addr.type=fd,addr.str=3\n",
+		run_options, 1, 1, true, cmd_run },
+	{ "enter", "NET [-- CMD [ARG…]]", "run a program in the namespaces of the host side",
+		"Without CMD it is your shell. Needed where the daemon runs --rootless.\n", NULL, 1,
+		1, true, cmd_enter },
+	{ "daemon show", "", "show the daemon's version, paths and counters", NULL, NULL, 0, 0,
+		false, cmd_daemon_show },
+	{ "daemon stop", "", "remove all networks and end the daemon", NULL, NULL, 0, 0, false,
+		cmd_daemon_stop },
+	{ "version", "", "show the versions of client and daemon", NULL, NULL, 0, 0, false,
+		cmd_version },
+	{ "help", "[COMMAND | rpc]", "explain a command, or list the daemon's methods", NULL, NULL,
+		0, 2, false, cmd_help },
+	{ 0 },
+};
+
+const struct command *command_find(const char *first, const char *second, bool *more)
+{
+	const size_t len = strlen(first);
+	*more = false;
+	for (const struct command *c = commands; c->name; c++) {
+		if (strncmp(c->name, first, len) != 0)
+			continue;
+		if (!c->name[len] && !second)
+			return c;
+		if (c->name[len] != ' ')
+			continue;
+		*more = true;
+		if (second && !strcmp(c->name + len + 1, second))
+			return c;
+	}
+	return NULL;
+}
+
+/* A descriptor of ours must never be taken for standard input, output or error. */
+static int occupy_standard_fds(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_WRONLY : O_RDONLY) != fd)
+			return CTL_FAILED;
+	return 0;
+}
+
+/* What is buffered may meet a full disk only now. */
+static int finish_output(const struct ctl *ctl, int status)
+{
+	if (ctl->out && ctl->out->failed && !status)
+		return ctl_fail("cannot print the result: out of memory or output refused");
+	if ((fflush(stdout) || ferror(stdout)) && !status)
+		return ctl_fail("cannot write to standard output: %s", strerror(errno));
+	return status;
+}
+
+static int run(struct ctl *ctl, const struct args *args)
+{
+	if (args->version) {
+		printf("fethctl %s\n", feth_version());
+		return 0;
+	}
+	if (args->help) {
+		help_print(args->cmd);
+		return 0;
+	}
+	if (!args->cmd)
+		return ctl_usage(NULL, "which command?");
+	ctl->out = ctl->json ? out_json_new() : out_text_new();
+	if (!ctl->out || !msgpack_zone_init(&ctl->zone, 8192))
+		return ctl_fail("out of memory");
+	return args->cmd->run(ctl, args);
+}
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { 0 };
+	struct args args;
+	if (!argc || occupy_standard_fds())
+		return CTL_FAILED;
+	int status = args_parse(argv, &ctl, &args);
+	if (!status)
+		status = run(&ctl, &args);
+	status = finish_output(&ctl, status);
+
+	feth_close(ctl.conn);
+	if (ctl.zone.chunk_list.head)
+		msgpack_zone_destroy(&ctl.zone);
+	free(ctl.out);
+	return status;
+}
