@@ -17,10 +17,10 @@
 #include "server/core/hostif.h"
 #include "server/core/netid.h"
 
-#define PATH_TEXT 108u  /* sun_path of Linux, the longer one */
-#define GROUP_TEXT 33u  /* a Unix group's name or number */
-#define LIST_LIMIT 256u /* items of one answer; 256 ports are 40 KiB of the 64 an answer may have  \
-			 */
+#define PATH_TEXT 108u /* sun_path of Linux, the longer one */
+#define GROUP_TEXT 33u /* a Unix group's name or number */
+/* Items of one answer: 256 ports are 40 KiB of the 64 that an answer may have. */
+#define LIST_LIMIT 256u
 #define LIST_DEFAULT 64u
 
 /* What is true of a network, for whoever asks. */
@@ -141,7 +141,7 @@ struct command {
 	char network[FETH_NAME_MAX + 1];   /* which one, where the kind needs one */
 	uint32_t uid, pid;                 /* of the caller, as the kernel attested it */
 	unsigned rights;                   /* the caller's (rpc/method.h) */
-	struct err err; /* out: code 0 on success */
+	struct err err;                    /* out: code 0 on success */
 
 	/* lists */
 	uint32_t limit; /* 1 to LIST_LIMIT */

@@ -8,43 +8,121 @@ void egress_reset(struct egress *eg)
 	eg->n_segs = 0;
 	eg->n_frames = 0;
 	eg->bytes = 0;
+	eg->flat_len = 0;
 	eg->payload = 0;
 }
 
-bool egress_fits(const struct egress *eg, const struct frame *frame)
+/* Whether @frame can still be added, in whatever way. */
+static bool fits(const struct egress *eg, const struct frame *frame)
 {
-	return eg->n_frames < EGRESS_FRAMES && eg->n_segs + 2u + frame->more_n <= EGRESS_SEGS;
+	return eg->n_frames < EGRESS_FRAMES && eg->n_segs + 2u + frame->more_n <= EGRESS_SEGS &&
+	       eg->flat_len <= EGRESS_FLAT - EGRESS_COPY - WIRE_HDR_MAX;
 }
 
-void egress_add(struct egress *eg, const struct frame *frame, enum framing framing)
+static bool is_in(const struct frame *frame, enum framing framing)
+{
+	return frame->wire_hdr && frame->framing == framing;
+}
+
+static bool ends_at(const struct egress *eg, const uint8_t *base)
+{
+	const struct seg *last = eg->segs + eg->n_segs - 1;
+	return eg->n_segs && (const uint8_t *)last->base + last->len == base;
+}
+
+/* @len bytes at @base leave next: in the last entry, if it ends there. */
+static void put_seg(struct egress *eg, const uint8_t *base, size_t len)
+{
+	if (ends_at(eg, base))
+		eg->segs[eg->n_segs - 1].len += len;
+	else
+		eg->segs[eg->n_segs++] = (struct seg){ base, len };
+}
+
+/* The next @len bytes of flat, which are written already, leave next. */
+static void put_flat(struct egress *eg, uint32_t len)
+{
+	put_seg(eg, eg->flat + eg->flat_len, len);
+	eg->flat_len += len;
+}
+
+/* Adds the first frame of some, which is in the framing it leaves in, and those that lie in memory
+ * right behind it. Returns how many. */
+static unsigned add_stretch(
+	struct egress *eg, const struct frame *frames, unsigned n, enum framing framing)
+{
+	const uint8_t *const start = frames->head - frames->wire_hdr;
+	const uint8_t *end = start;
+	uint32_t *ends = eg->ends + eg->n_frames;
+	uint8_t *hdr_len = eg->hdr_len + eg->n_frames;
+	uint32_t bytes = eg->bytes;
+	uint64_t payload = eg->payload;
+	if (n > EGRESS_FRAMES - eg->n_frames)
+		n = EGRESS_FRAMES - eg->n_frames;
+
+	unsigned i = 0;
+	for (; i < n; i++) {
+		const struct frame *f = &frames[i];
+		if (f->head - f->wire_hdr != end || !is_in(f, framing))
+			break;
+		const uint32_t span = f->wire_hdr + f->len;
+		end += span;
+		bytes += span;
+		payload += f->len;
+		ends[i] = bytes;
+		hdr_len[i] = f->wire_hdr;
+	}
+	const uint32_t len = bytes - eg->bytes;
+	eg->bytes = bytes;
+	eg->payload = payload;
+	eg->n_frames += i;
+	if (len <= EGRESS_COPY && !ends_at(eg, start)) {
+		memcpy(eg->flat + eg->flat_len, start, len);
+		put_flat(eg, len);
+	} else {
+		put_seg(eg, start, len);
+	}
+	return i;
+}
+
+/* Adds a frame that leaves in another framing than it came in, or came in none. */
+static void add_reframed(struct egress *eg, const struct frame *frame, enum framing framing)
 {
 	const unsigned k = eg->n_frames++;
-	struct seg *last = eg->segs + eg->n_segs;
-	uint32_t span = frame->len;
+	uint8_t *out = eg->flat + eg->flat_len;
+	const uint8_t hdr = framing_header(framing, out, frame->len);
 
-	if (frame->wire_hdr && frame->framing == framing) {
-		const uint8_t *start = frame->head - frame->wire_hdr;
-		span += frame->wire_hdr;
-		eg->hdr_len[k] = frame->wire_hdr;
-		if (eg->n_segs && (const uint8_t *)last[-1].base + last[-1].len == start) {
-			last[-1].len += span;
-		} else {
-			*last = (struct seg){ start, span };
-			eg->n_segs++;
-		}
-	} else {
-		const uint8_t hdr = framing_header(framing, eg->hdrs[k], frame->len);
-		span += hdr;
-		eg->hdr_len[k] = hdr;
-		*last++ = (struct seg){ eg->hdrs[k], hdr };
-		*last++ = (struct seg){ frame->head, frame->head_len };
-		if (frame->more_n)
-			memcpy(last, frame->more, frame->more_n * sizeof(*last));
-		eg->n_segs += 2u + frame->more_n;
-	}
-	eg->bytes += span;
+	eg->hdr_len[k] = hdr;
+	eg->bytes += hdr + frame->len;
 	eg->ends[k] = eg->bytes;
 	eg->payload += frame->len;
+	if (frame->len > EGRESS_COPY) {
+		put_flat(eg, hdr);
+		put_seg(eg, frame->head, frame->head_len);
+		for (unsigned i = 0; i < frame->more_n; i++)
+			put_seg(eg, frame->more[i].base, frame->more[i].len);
+		return;
+	}
+	memcpy(out + hdr, frame->head, frame->head_len);
+	out += hdr + frame->head_len;
+	for (unsigned i = 0; i < frame->more_n; i++) {
+		memcpy(out, frame->more[i].base, frame->more[i].len);
+		out += frame->more[i].len;
+	}
+	put_flat(eg, hdr + frame->len);
+}
+
+unsigned egress_add(
+	struct egress *eg, const struct frame *frames, unsigned n, enum framing framing)
+{
+	unsigned i = 0;
+	while (i < n && fits(eg, &frames[i])) {
+		if (is_in(&frames[i], framing))
+			i += add_stretch(eg, frames + i, n - i, framing);
+		else
+			add_reframed(eg, &frames[i++], framing);
+	}
+	return i;
 }
 
 /* Reads the entries from a place in them onwards. */

@@ -2,8 +2,9 @@
  *
  * Frames that arrived in the framing they leave in, one behind the other, become one entry of the
  * write that points into the read buffer, headers included: 98 times vde_switch at 60 bytes,
- * against 47 times with an entry per frame (limits.md, 4). Anything else gets a header here and
- * entries of its own.
+ * against 47 times with an entry per frame (limits.md, 4). An entry costs the kernel some 30 ns, so
+ * what would be many short ones is copied together instead: frames under EGRESS_COPY bytes that
+ * stand alone or need another header. Longer ones get a header here and entries of their own.
  *
  * An egress is lent to a port from its first frame in a batch to the flush, so idle ports need
  * none. */
@@ -17,25 +18,29 @@
  * (limits.md, 1). */
 #define EGRESS_SEGS 512u
 #define EGRESS_FRAMES 1024u
+/* Copying n bytes against one more entry, both in ns a frame, measured with one read and one write
+ * of 64 KiB: 62 bytes 6 against 31, 512 bytes 13 against 31, 1517 bytes 24 against 50. */
+#define EGRESS_COPY 512u
+#define EGRESS_FLAT (64u * 1024u)
 
 struct egress {
 	struct egress *next; /* in the loop's list of free ones */
 	unsigned n_segs, n_frames;
-	uint32_t bytes;   /* of all entries */
-	uint64_t payload; /* of the frames alone */
+	uint32_t bytes;    /* of all entries */
+	uint32_t flat_len; /* bytes of flat in use */
+	uint64_t payload;  /* of the frames alone */
 	struct seg segs[EGRESS_SEGS];
 	uint32_t ends[EGRESS_FRAMES];   /* where each frame ends, in bytes from the start */
 	uint8_t hdr_len[EGRESS_FRAMES]; /* framing bytes of each */
-	uint8_t hdrs[EGRESS_FRAMES][8]; /* headers written here, for those that had none to reuse */
+	uint8_t flat[EGRESS_FLAT];      /* headers made here, and what was copied behind them */
 };
 
 void egress_reset(struct egress *eg);
 
-/* Whether @frame can still be added; else the port flushes first. */
-bool egress_fits(const struct egress *eg, const struct frame *frame);
-
-/* Adds a frame to leave in @framing. It must fit. */
-void egress_add(struct egress *eg, const struct frame *frame, enum framing framing);
+/* Adds frames to leave in @framing. Returns how many were taken: fewer than @n where it is full, so
+ * that the port writes first. An empty one takes any frame of less than EGRESS_SEGS pieces. */
+unsigned egress_add(
+	struct egress *eg, const struct frame *frames, unsigned n, enum framing framing);
 
 /* What became of the frames of a batch. */
 struct egress_sum {

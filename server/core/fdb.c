@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define FDB_END UINT32_MAX
-
 int fdb_init(struct fdb *fdb, uint32_t capacity, uint64_t seed)
 {
 	memset(fdb, 0, sizeof(*fdb));
@@ -38,21 +36,10 @@ void fdb_fini(struct fdb *fdb)
 	fdb->buckets = NULL;
 }
 
-/* Two rounds of multiply and fold, keyed: who does not know the seed cannot choose collisions. */
-static uint32_t bucket_of(const struct fdb *fdb, mac_key key)
-{
-	uint64_t h = (key ^ fdb->seed) * 0x9e3779b97f4a7c15;
-	h ^= h >> 32;
-	h *= fdb->seed | 1;
-	return (uint32_t)(h >> 32) & fdb->mask;
-}
-
 static uint32_t find(const struct fdb *fdb, mac_key key)
 {
-	uint32_t i = fdb->buckets[bucket_of(fdb, key)];
-	while (i != FDB_END && fdb->entries[i].key != key)
-		i = fdb->entries[i].chain;
-	return i;
+	const struct fdb_entry *e = fdb_entry(fdb, key);
+	return e ? (uint32_t)(e - fdb->entries) : FDB_END;
 }
 
 /* Dynamic entries are on their port's list; static ones are on none, but counted nowhere else
@@ -93,7 +80,7 @@ static void forget(struct fdb *fdb, uint32_t i)
 	struct fdb_entry *e = &fdb->entries[i];
 	if (!e->is_static)
 		list_remove(fdb, i);
-	uint32_t *link = &fdb->buckets[bucket_of(fdb, e->key)];
+	uint32_t *link = &fdb->buckets[fdb_bucket(fdb, e->key)];
 	while (*link != i)
 		link = &fdb->entries[*link].chain;
 	*link = e->chain;
@@ -102,8 +89,8 @@ static void forget(struct fdb *fdb, uint32_t i)
 	fdb->n--;
 }
 
-/* The oldest address of the port that holds most, among equals of @port; FDB_END where no dynamic one
- * is left. */
+/* The oldest address of the port that holds most, among equals of @port; FDB_END where no dynamic
+ * one is left. */
 static uint32_t oldest_of_heaviest(const struct fdb *fdb, uint16_t port)
 {
 	unsigned most = port;
@@ -131,7 +118,7 @@ static uint32_t take_entry(struct fdb *fdb, mac_key key, uint16_t port)
 		fdb->free = fdb->entries[i].chain;
 	else
 		i = fdb->fresh++;
-	uint32_t *bucket = &fdb->buckets[bucket_of(fdb, key)];
+	uint32_t *bucket = &fdb->buckets[fdb_bucket(fdb, key)];
 	fdb->entries[i] = (struct fdb_entry){ .key = key, .port = port, .chain = *bucket };
 	*bucket = i;
 	fdb->n++;
@@ -164,17 +151,6 @@ enum fdb_learned fdb_learn(
 	e->seen_ms = now_ms;
 	list_append(fdb, i);
 	return expired ? FDB_NEW : *old_port == port ? FDB_KNOWN : FDB_MOVED;
-}
-
-uint16_t fdb_find(const struct fdb *fdb, mac_key key, uint64_t now_ms)
-{
-	const uint32_t i = find(fdb, key);
-	if (i == FDB_END)
-		return PORT_NONE;
-	const struct fdb_entry *e = &fdb->entries[i];
-	if (!e->is_static && now_ms - e->seen_ms > FDB_AGE_MS)
-		return PORT_NONE;
-	return e->port;
 }
 
 int fdb_add_static(struct fdb *fdb, mac_key key, uint16_t port)

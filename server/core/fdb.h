@@ -83,6 +83,27 @@ struct fdb {
 	struct fdb_list ports[FDB_PORTS];
 };
 
+#define FDB_END UINT32_MAX
+
+/* Two rounds of multiply and fold, keyed: who does not know the seed cannot choose collisions. */
+static inline uint32_t fdb_bucket(const struct fdb *fdb, mac_key key)
+{
+	uint64_t h = (key ^ fdb->seed) * 0x9e3779b97f4a7c15;
+	h ^= h >> 32;
+	h *= fdb->seed | 1;
+	return (uint32_t)(h >> 32) & fdb->mask;
+}
+
+/* The entry of @key, expired or not; NULL where there is none. */
+static inline struct fdb_entry *fdb_entry(const struct fdb *fdb, mac_key key)
+{
+	for (uint32_t i = fdb->buckets[fdb_bucket(fdb, key)]; i != FDB_END;
+		i = fdb->entries[i].chain)
+		if (fdb->entries[i].key == key)
+			return &fdb->entries[i];
+	return NULL;
+}
+
 /* What learning an address found. */
 enum fdb_learned {
 	FDB_KNOWN,   /* already there, on this port */
@@ -110,8 +131,21 @@ void fdb_fini(struct fdb *fdb);
 enum fdb_learned fdb_learn(
 	struct fdb *fdb, mac_key key, uint16_t port, uint64_t now_ms, uint16_t *old_port);
 
+/* Whether fdb_learn() would find nothing to do. Nearly always, so it is asked first, and inline. */
+static inline bool fdb_knows(const struct fdb *fdb, mac_key key, uint16_t port, uint64_t now_ms)
+{
+	const struct fdb_entry *e = fdb_entry(fdb, key);
+	return e && e->port == port && (e->is_static || now_ms - e->seen_ms < FDB_REFRESH_MS);
+}
+
 /* The port that reaches @key; PORT_NONE where unknown or older than FDB_AGE_MS. */
-uint16_t fdb_find(const struct fdb *fdb, mac_key key, uint64_t now_ms);
+static inline uint16_t fdb_find(const struct fdb *fdb, mac_key key, uint64_t now_ms)
+{
+	const struct fdb_entry *e = fdb_entry(fdb, key);
+	if (!e || (!e->is_static && now_ms - e->seen_ms > FDB_AGE_MS))
+		return PORT_NONE;
+	return e->port;
+}
 
 /* Makes @key a static address of @port, whatever was known of it. -EEXIST where it is static on
  * another port, -ENOSPC where the whole table is static addresses. */

@@ -171,7 +171,7 @@ void network_input(
 
 	unsigned from = 0;
 	struct verdict run = { 0 };
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i += vswitch_run(&net->sw, &frames[i], n - i, in)) {
 		const struct verdict v = vswitch_decide(&net->sw, &frames[i], in, now_ms);
 		if (i > from && !verdict_same(v, run)) {
 			deliver(net, in, run, frames + from, i - from);

@@ -153,6 +153,14 @@ static void set_facts(struct network *net, struct command *cmd)
 		tell_ports(net, old);
 }
 
+static void remove_port(struct network *net, struct command *cmd)
+{
+	const struct port_rec *rec = network_rec_named(net, cmd->in.conf.name);
+	if (rec)
+		cmd->out.port = rec->info; /* its name in the case it was declared with */
+	(void)network_remove_port(net, cmd->in.conf.name, &cmd->err);
+}
+
 static bool alloc_items(struct command *cmd, size_t size)
 {
 	cmd->items.any = calloc(cmd->limit, size);
@@ -172,7 +180,7 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 		(void)network_declare(net, &cmd->in.conf, &cmd->out.port, &cmd->err);
 		break;
 	case CMD_PORT_REMOVE:
-		(void)network_remove_port(net, cmd->in.conf.name, &cmd->err);
+		remove_port(net, cmd);
 		break;
 	case CMD_PORT_LIST:
 		if (alloc_items(cmd, sizeof(*cmd->items.ports)))

@@ -78,9 +78,10 @@ static int make_rec(
 	rec->info.locked = conf->locked;
 	rec->info.mtu = net->facts.spec.mtu;
 	if (conf->locked) { /* a derived address too must be nobody else's then */
-		const int rc = network_mac_free(net, rec->info.mac, 0, &holder)
-				       ? fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), id)
-				       : -EEXIST;
+		const int rc =
+			network_mac_free(net, rec->info.mac, 0, &holder)
+				? fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), id)
+				: -EEXIST;
 		if (rc < 0) {
 			free(rec);
 			return err_set(

@@ -61,6 +61,7 @@ void sendq_fini(struct sendq *q, void (*drop_fd)(int fd))
 {
 	lane_clear(&q->rpc, drop_fd);
 	lane_clear(&q->frames, drop_fd);
+	q->n_messages = 0;
 	q->rpc_begun = false;
 }
 
@@ -158,6 +159,7 @@ int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint32_t 
 		memcpy(item->fds, fds, n_fds * sizeof(*fds));
 	lane_append(&q->rpc, item);
 	q->rpc.bytes += len;
+	q->n_messages++;
 	return 0;
 }
 
@@ -323,7 +325,10 @@ void sendq_consume(struct sendq *q, size_t written, void (*drop_fd)(int fd))
 				&q->frames, written < begun ? written : begun, drop_fd);
 			continue;
 		}
-		written -= lane_consume(&q->rpc, written, drop_fd);
+		const uint32_t left = item_left(q->rpc.first);
+		const size_t taken = lane_consume(&q->rpc, written, drop_fd);
+		q->n_messages -= taken == left;
+		written -= taken;
 		q->rpc_begun = q->rpc.first && q->rpc.first->off;
 	}
 }

@@ -8,8 +8,8 @@
  * one block. A flooded frame is a reference to the copy that all queues share, and its own few
  * bytes of framing.
  *
- * Pure: the caller writes what sendq_fill() shows and reports with sendq_consume(), with nothing put
- * in between. */
+ * Pure: the caller writes what sendq_fill() shows and reports with sendq_consume(), with nothing
+ * put in between. */
 #ifndef SERVER_CORE_SENDQ_H
 #define SERVER_CORE_SENDQ_H
 
@@ -49,6 +49,7 @@ struct sendq {
 	struct block_pool *rpc_pool;   /* borrowed; the loop's: frames can never starve messages */
 	enum framing framing;          /* of queued frames */
 	struct sendq_lane rpc, frames;
+	uint32_t n_messages;
 	bool rpc_begun; /* the first message is partly written */
 };
 

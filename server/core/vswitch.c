@@ -26,6 +26,23 @@ static bool too_long(const struct frame *frame, uint32_t mtu)
 	return frame->len > frame_room(mtu, type == ETH_P_CTAG || type == ETH_P_STAG);
 }
 
+/* Learns a source that is new, has moved or was silent. False: it belongs to another port. */
+static bool learn(struct vswitch *sw, mac_key src, uint16_t in, uint64_t now_ms)
+{
+	uint16_t old;
+	switch (fdb_learn(&sw->fdb, src, in, now_ms, &old)) {
+	case FDB_SPOOFED:
+		return false;
+	case FDB_MOVED:
+		sw->moves++;
+		break;
+	case FDB_KNOWN:
+	case FDB_NEW:
+		break;
+	}
+	return true;
+}
+
 struct verdict vswitch_decide(
 	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms)
 {
@@ -38,19 +55,9 @@ struct verdict vswitch_decide(
 	const mac_key src = mac_key_at(frame->head + 6);
 	if (from->locked && src != from->lock)
 		return drop(DROP_SPOOFED);
-	if (!(frame->head[6] & 1)) {
-		uint16_t old;
-		switch (fdb_learn(&sw->fdb, src, in, now_ms, &old)) {
-		case FDB_SPOOFED:
-			return drop(DROP_SPOOFED);
-		case FDB_MOVED:
-			sw->moves++;
-			break;
-		case FDB_KNOWN:
-		case FDB_NEW:
-			break;
-		}
-	}
+	if (!(frame->head[6] & 1) && !fdb_knows(&sw->fdb, src, in, now_ms) &&
+		!learn(sw, src, in, now_ms))
+		return drop(DROP_SPOOFED);
 
 	if (frame->head[0] & 1)
 		return (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE };

@@ -54,4 +54,18 @@ void vswitch_fini(struct vswitch *sw);
 struct verdict vswitch_decide(
 	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms);
 
+/* How many frames, the first one included, vswitch_decide() treats as the first, from the same port
+ * at the same time: they have the same two addresses and lengths that no rule forbids. Most of a
+ * batch are such, and to see it costs a tenth of a decision. */
+static inline unsigned vswitch_run(
+	const struct vswitch *sw, const struct frame *frames, unsigned n, uint16_t in)
+{
+	const uint32_t room = sw->ports[in].mtu; /* payload of an untagged frame: frame_room() */
+	const uint8_t *first = frames->head;
+	unsigned i = 0;
+	while (i < n && frames[i].len - FETH_FRAME_MIN <= room && !memcmp(frames[i].head, first, 12))
+		i++;
+	return i ? i : 1;
+}
+
 #endif

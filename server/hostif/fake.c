@@ -1,21 +1,24 @@
 /* fake.c - a host side made of files, so that tests drive the whole daemon without privilege.
  *
- * It exists where the environment variable FETHD_FAKE_DIR names a directory. For a network NET with
- * the members HOST and SERVICE there is in it:
+ * It exists where the environment variable FETHD_FAKE_DIR names a directory. There, for a
+ * network NET with the members HOST and SERVICE, are
  *
- *   NET.host      a bound AF_UNIX datagram socket, ours: a datagram sent there is a frame from the
- *                 host. A sender waits while ten are unread (net.unix.max_dgram_qlen)
- *   NET.peer      the same for frames to the host, if the test has bound it; else they are taken
- * and forgotten. A frame that does not fit there is lost; no limit of ten where that socket has
- * been connected to NET.host NET.state     what "the kernel" knows, replaced as a whole at each
- * change: lines tag= host= service= mac= service_mac= mtu= up=(yes|no), and an addr= for each
- * address. When a test removes it, the pair has been removed by somebody else HOST.if, SERVICE.if
- * that these interfaces exist, and in them NET NET.fail      the test's, optional; words: make,
- * change-mtu, change-mac, change-up, change-addr make that step -EPERM, with what was done before
- * it undone; taken makes make() -EEXIST IF.fail       the test's, optional; taken: an interface of
- * this name is somebody else's, so name_free(IF) is false and make() -EEXIST
+ *  - NET.host, a bound AF_UNIX datagram socket of ours: a datagram sent there is a frame
+ *    from the host. A sender waits while ten are unread (net.unix.max_dgram_qlen).
+ *  - NET.peer, the same for frames to the host, if the test has bound it; else they are
+ *    taken and forgotten. One that does not fit there is lost. Where the test has connected
+ *    that socket to NET.host, the limit of ten does not hold.
+ *  - NET.state, what "the kernel" knows, replaced as a whole at each change: lines tag=
+ *    host= service= mac= service_mac= mtu= up=(yes|no), and an addr= for each address. When
+ *    a test removes it, the pair has been removed by somebody else.
+ *  - HOST.if and SERVICE.if: that these interfaces exist; in them stands NET.
+ *  - NET.fail, the test's, optional, words in it: make, change-mtu, change-mac, change-up,
+ *    change-addr have that step fail with -EPERM, and what was done before it undone; taken
+ *    has make() fail with -EEXIST.
+ *  - IF.fail, the test's, optional: the word taken says that an interface of this name is
+ *    somebody else's, so name_free(IF) is false and make() fails with -EEXIST.
  *
- * There is no state in memory, so that two processes, or two daemons in a row, see the same. */
+ * There is no state in memory, so two processes, or two daemons in a row, see the same. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -432,8 +435,7 @@ static unsigned watch_one(const struct inotify_event *in, struct hostif_event *e
 
 static int fake_watch_read(int fd, struct hostif_event *events, unsigned max)
 {
-	/* Two events come of one change, so the last place is left free. Space for one change at a
-	 * time, so that nothing read is dropped. */
+	/* Two events may come of one change, so there must be room for two. */
 	_Alignas(struct inotify_event) char buf[sizeof(struct inotify_event) + NAME_MAX + 1];
 	unsigned n = 0;
 

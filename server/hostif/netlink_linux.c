@@ -16,7 +16,6 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -25,7 +24,6 @@
 #define NL_BUF 32768u    /* largest piece of a dump: linux, netlink_recvmsg(), max_recvmsg_len */
 #define NL_REQUEST 1024u /* largest request here: two names, alias, filter, below 500 bytes */
 #define NL_PATIENCE_S 5
-#define NL_LINKS_MAX 4096 /* links listed; a host with more has other worries than ours */
 
 static int cidr_family(const struct cidr *addr)
 {
@@ -253,44 +251,32 @@ int nl_link_get(struct nl *nl, const char *name, struct nl_link *out)
 	return 0;
 }
 
-struct link_list {
-	struct nl_link *links;
-	size_t n;
-	bool full;
+struct link_listener {
+	void (*each)(void *data, const struct nl_link *link);
+	void *data;
 };
 
-static void link_collect(void *data, const struct nlmsghdr *nlh)
+static void link_tell(void *data, const struct nlmsghdr *nlh)
 {
-	struct link_list *list = data;
-	if (list->n == NL_LINKS_MAX)
-		list->full = true;
-	else if (link_parse(&list->links[list->n], nlh))
-		list->n++;
+	const struct link_listener *to = data;
+	struct nl_link link;
+	if (link_parse(&link, nlh))
+		to->each(to->data, &link);
 }
 
-int nl_link_list(struct nl *nl, bool (*each)(void *data, const struct nl_link *link), void *data)
+int nl_link_list(struct nl *nl, void (*each)(void *data, const struct nl_link *link), void *data)
 {
 	_Alignas(struct nlmsghdr) char buf[NL_REQUEST];
-	struct link_list list = { .links = malloc(NL_LINKS_MAX * sizeof(struct nl_link)) };
-	if (!list.links)
-		return -ENOMEM;
+	struct link_listener to = { .each = each, .data = data };
 
-	int rc = -EINTR;
-	for (int tries = 0; rc == -EINTR && tries < 10; tries++) {
-		list.n = 0;
+	for (int tries = 0; tries < 10; tries++) {
 		struct nlmsghdr *nlh = link_request(buf, RTM_GETLINK, NLM_F_DUMP, 0);
 		mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-		rc = talk(nl, nlh, link_collect, &list);
+		const int rc = talk(nl, nlh, link_tell, &to);
+		if (rc != -EINTR)
+			return rc;
 	}
-	if (rc == -EINTR)
-		rc = -EAGAIN;
-	if (!rc && list.full)
-		rc = -E2BIG;
-	for (size_t i = 0; !rc && i < list.n; i++)
-		if (!each(data, &list.links[i]))
-			break;
-	free(list.links);
-	return rc;
+	return -EAGAIN;
 }
 
 int nl_link_delete(struct nl *nl, int index)

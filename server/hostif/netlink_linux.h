@@ -51,9 +51,9 @@ int nl_veth_make(struct nl *nl, const struct nl_end *one, const struct nl_end *t
  * may differ. */
 int nl_link_get(struct nl *nl, const char *name, struct nl_link *out);
 
-/* Calls @each with every link of the namespace; it returns false to stop listening. The kernel's
- * list is taken whole before the first call. -EAGAIN: links came and went too fast to list. */
-int nl_link_list(struct nl *nl, bool (*each)(void *data, const struct nl_link *link), void *data);
+/* Calls @each with every link of the namespace; with some twice, where links came and went while
+ * the kernel listed them. -EAGAIN: they did so all the time. */
+int nl_link_list(struct nl *nl, void (*each)(void *data, const struct nl_link *link), void *data);
 
 int nl_link_delete(struct nl *nl, int index); /* with its peer */
 int nl_link_set_alias(struct nl *nl, int index, const char *alias);

@@ -112,10 +112,11 @@ static int ask(const struct hostif *hif, unsigned long what, struct ifreq *ifr)
 	return ioctl(hif->fd, what, ifr) < 0 ? -errno : 0;
 }
 
-/* Learns the present MTU. The control half may change it under us at any time, and so may anybody
- * with `ip link`; a stale one would cut frames. -ENODEV where the interface is gone. Asked before
- * every batch: 0.2 us (measured, against 0.7 us for a recvmmsg of one frame and 20 us for 64), no
- * lock but RCU. */
+/* Learns the present MTU; -ENODEV where the interface is gone. The control half may change it under
+ * us at any time, and so may anybody with `ip link`, and a stale one would cut the first frames
+ * that use a new one. Asking before every batch costs 0.65 us, without a lock, as much as a
+ * recvmmsg() that finds nothing; a single frame costs 5 us of this machine, from socket to socket
+ * (measured). */
 static int mtu_refresh(struct hostif *hif)
 {
 	struct ifreq ifr;

@@ -10,9 +10,10 @@
  *   1. IFF_NOARP, addr_gen_mode none, no address. These alone make the member silent of itself
  *      (measured for 10 s with a packet socket on the host member: without them MLD reports, a
  *      neighbour and three router solicitations; with IFF_NOARP alone still router solicitations;
- *      with both nothing).
- *   2. disable_ipv6, which is in /proc only. MLD does not need it, the route does: each IPv6 device
- *      gets ff00::/8, and a program that multicasts without naming an interface might get this one.
+ *      with both nothing, also not when asked by IGMP and MLD queries).
+ *   2. disable_ipv6, which is in /proc only and may be read-only there. Silence does not need it,
+ *      the routes do: each IPv6 device gets ff00::/8, and a program that multicasts without naming
+ *      an interface might get this one.
  *   3. The seal: traffic control drops all that the stack sends there, and all that it receives
  *      there, behind packet sockets (linux, __netif_receive_skb_core(): ptype_all first, then
  *      ingress). So a DHCP client, LLDP or mDNS daemon that serves every interface cannot speak
@@ -40,7 +41,7 @@
 #include "server/hostif/packet_linux.h"
 
 #define IPV6_MTU_MIN 1280u /* RFC 8200, 5: below it Linux takes IPv6 off the interface */
-#define SWEEP_MAX 4096
+#define SWEEP_MAX 1024u    /* interfaces; a daemon has 64 networks of two */
 
 /* Says what failed and why, "lab: cannot @verb @object: why"; returns @rc. @nl (may be NULL) is
  * what was asked. */
@@ -53,8 +54,10 @@ static int refused(struct err *err, const struct hostif_spec *spec, int rc, cons
 			"as root, or with --rootless",
 			spec->network, verb, object);
 	const char *why = nl ? nl->why : "";
-	return err_set(err, rc, "%s: cannot %s %s: %s%s%s", spec->network, verb, object,
-		strerror(-rc), why[0] ? ": " : "", why);
+	/* EACCES: IPv6 is switched off here, say. That is the system's word, not a matter of who
+	 * asked, which `denied` would mean. */
+	return err_set(err, rc == -EACCES ? -EIO : rc, "%s: cannot %s %s: %s%s%s", spec->network,
+		verb, object, strerror(-rc), why[0] ? ": " : "", why);
 }
 
 /* -- finding what is ours -- */
@@ -171,33 +174,26 @@ static int service_prepare(struct nl *nl, const struct nl_link *service)
 /* -- changing a pair -- */
 
 /* The part of a pair's state that is read from the kernel and changed step by step. */
-struct state {
-	uint32_t host_mtu, service_mtu;
-	struct feth_mac host_mac, service_mac;
-	bool host_up, service_up;
+struct end {
+	uint32_t mtu;
+	struct feth_mac mac;
+	bool up;
 };
 
-static struct state state_of(const struct pair *p)
+struct state {
+	struct end host, service;
+};
+
+static struct end end_of(const struct nl_link *link)
 {
-	return (struct state){
-		.host_mtu = p->host.mtu,
-		.service_mtu = p->service.mtu,
-		.host_mac = p->host.mac,
-		.service_mac = p->service.mac,
-		.host_up = p->host.up,
-		.service_up = p->service.up,
-	};
+	return (struct end){ .mtu = link->mtu, .mac = link->mac, .up = link->up };
 }
 
 static struct state state_wanted(const struct hostif_spec *want)
 {
 	return (struct state){
-		.host_mtu = want->mtu,
-		.service_mtu = want->mtu,
-		.host_mac = want->mac,
-		.service_mac = want->service_mac,
-		.host_up = want->up,
-		.service_up = true,
+		.host = { .mtu = want->mtu, .mac = want->mac, .up = want->up },
+		.service = { .mtu = want->mtu, .mac = want->service_mac, .up = true },
 	};
 }
 
@@ -258,19 +254,19 @@ static int pair_mtu(struct nl *nl, struct pair *p, uint32_t host, uint32_t servi
 static int pair_apply(struct nl *nl, struct pair *p, const struct state *to, const char **out_what)
 {
 	*out_what = "set the MTU of interface";
-	int rc = pair_mtu(nl, p, to->host_mtu, to->service_mtu);
+	int rc = pair_mtu(nl, p, to->host.mtu, to->service.mtu);
 	if (rc < 0)
 		return rc;
 	*out_what = "set the MAC of interface";
-	rc = link_mac(nl, &p->host, to->host_mac);
+	rc = link_mac(nl, &p->host, to->host.mac);
 	if (!rc)
-		rc = link_mac(nl, &p->service, to->service_mac);
+		rc = link_mac(nl, &p->service, to->service.mac);
 	if (rc < 0)
 		return rc;
-	*out_what = to->host_up ? "bring up interface" : "take down interface";
-	rc = link_up(nl, &p->service, to->service_up);
+	*out_what = to->host.up ? "bring up interface" : "take down interface";
+	rc = link_up(nl, &p->service, to->service.up);
 	if (!rc)
-		rc = link_up(nl, &p->host, to->host_up);
+		rc = link_up(nl, &p->host, to->host.up);
 	return rc;
 }
 
@@ -295,7 +291,8 @@ static int addrs_apply(struct nl *nl, int index, const struct hostif_spec *now,
 		if (has_addr(want, &now->addrs[i]))
 			continue;
 		const int rc = nl_addr_delete(nl, index, &now->addrs[i]);
-		if (rc < 0 && rc != -EADDRNOTAVAIL && rc != -ENOENT) {
+		/* gone already; ENXIO: with all of IPv6, below its least MTU */
+		if (rc < 0 && rc != -EADDRNOTAVAIL && rc != -ENOENT && rc != -ENXIO) {
 			cidr_format(text, &now->addrs[i]);
 			snprintf(verb, sizeof(verb), "take %s from", text);
 			return refused(err, want, rc, nl, verb, now->host);
@@ -360,7 +357,7 @@ static int veth_change(
 		goto done;
 
 	/* The kernel's word counts, not @now: somebody may have used `ip link`. */
-	const struct state was = state_of(&p);
+	const struct state was = { .host = end_of(&p.host), .service = end_of(&p.service) };
 	const struct state to = state_wanted(want);
 	const char *what;
 	uint32_t added = 0;
@@ -553,12 +550,12 @@ struct sweep {
 	unsigned n;
 };
 
-static bool sweep_note(void *data, const struct nl_link *link)
+static void sweep_note(void *data, const struct nl_link *link)
 {
 	struct sweep *s = data;
-	if (!strcmp(link->kind, "veth") && !strncmp(link->alias, s->prefix, strlen(s->prefix)))
+	if (s->n < SWEEP_MAX && !strcmp(link->kind, "veth") &&
+		!strncmp(link->alias, s->prefix, strlen(s->prefix)))
 		s->index[s->n++] = link->index;
-	return s->n < SWEEP_MAX;
 }
 
 static int veth_sweep(const char *prefix, struct err *err)

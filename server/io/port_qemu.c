@@ -41,10 +41,23 @@ static void port_flush(struct port *port)
 	stream_flush(&of_port(port)->s);
 }
 
+static void detach(struct port_qemu *q, const char *why)
+{
+	if (!q->attached)
+		return;
+	log_info("port", "detached net=%s port=%u uid=%u pid=%u why=%s",
+		network_facts(q->net)->spec.network, (unsigned)q->port.id, (unsigned)q->client.uid,
+		(unsigned)q->pid, why);
+	network_detach(q->net, &q->port);
+	q->attached = false;
+	q->s.stats = NULL;
+}
+
 static void port_close(struct port *port, bool gone)
 {
-	stream_fail(
-		&of_port(port)->s, gone ? "its network is removed" : "its port is removed", true);
+	const char *why = gone ? "its network is removed" : "its port is removed";
+	detach(of_port(port), why); /* now, so that the next call finds its name and number free */
+	stream_fail(&of_port(port)->s, why, true);
 }
 
 static uint32_t port_queued(const struct port *port)
@@ -96,15 +109,7 @@ static void on_batch_end(struct stream *s)
 
 static void on_lost(struct stream *s, const char *why)
 {
-	struct port_qemu *q = of_stream(s);
-	if (!q->attached)
-		return;
-	log_info("port", "detached net=%s port=%u uid=%u pid=%u why=%s",
-		network_facts(q->net)->spec.network, (unsigned)q->port.id, (unsigned)q->client.uid,
-		(unsigned)q->pid, why);
-	network_detach(q->net, &q->port);
-	q->attached = false;
-	s->stats = NULL;
+	detach(of_stream(s), why);
 }
 
 static void on_closed(struct stream *s)

@@ -338,7 +338,7 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 	size_t at = 0;
 	const uint64_t now = ioloop_now(s->loop);
 
-	while (!s->dying && !s->paused) {
+	while (stream_takes_input(s)) {
 		if (se->attached) { /* nearly always, and then it is nearly all */
 			size_t used;
 			const unsigned n =
@@ -410,6 +410,7 @@ static void client_close(struct client *client, bool gone)
 	struct session *se = of_client(client);
 	if (gone && se->attached && !se->s.dying)
 		notify_network(se, "network.removed", NULL, false);
+	detach(se); /* now, so that the next call finds its name and number free */
 	stream_fail(&se->s, gone ? "its network is removed" : "its port is removed", true);
 }
 

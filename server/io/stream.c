@@ -30,7 +30,8 @@ static void watch(struct stream *s)
 {
 	if (s->dying)
 		return;
-	const int events = (s->paused ? 0 : UV_READABLE) | (sendq_empty(&s->q) ? 0 : UV_WRITABLE);
+	const int events = (stream_takes_input(s) ? UV_READABLE : 0) |
+			   (sendq_empty(&s->q) ? 0 : UV_WRITABLE);
 	if (events == s->events)
 		return;
 	s->events = events;
@@ -111,6 +112,16 @@ static ssize_t write_segs(
 	return -1;
 }
 
+static void resumed(void *arg);
+
+static void choke(struct stream *s)
+{
+	const bool choked = s->q.n_messages >= STREAM_ANSWERS_MAX;
+	if (s->choked && !choked)
+		ioloop_defer(s->loop, &s->resume, resumed, s);
+	s->choked = choked;
+}
+
 static void write_queue(struct stream *s)
 {
 	struct seg segs[WRITE_SEGS];
@@ -124,6 +135,7 @@ static void write_queue(struct stream *s)
 			break;
 		sendq_consume(&s->q, (size_t)rc, close_fd);
 	}
+	choke(s);
 	watch(s);
 }
 
@@ -140,7 +152,9 @@ void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t
 		stream_fail(s, "too slow for its RPC", false);
 		return;
 	}
-	if (!s->reading)
+	/* answers to one read are written together, unless they are more than may wait */
+	if (!s->reading || s->q.rpc.bytes > SENDQ_RPC_MAX / 2 ||
+		s->q.n_messages >= STREAM_ANSWERS_MAX)
 		write_queue(s);
 }
 
@@ -149,6 +163,10 @@ static void settle(struct stream *s, struct egress *eg)
 {
 	struct egress_sum sum;
 	size_t written = 0;
+	/* It may have room for what waits: the kernel says so late, at three quarters free
+	 * (unix_writable()). Of an overload at 1514 bytes 2 % are lost so, against 7. */
+	if (eg->n_frames && !sendq_empty(&s->q))
+		write_queue(s);
 	if (eg->n_frames && sendq_empty(&s->q) && !s->dying) {
 		const ssize_t rc = write_segs(s, eg->segs, eg->n_segs, NULL, 0);
 		written = rc > 0 ? (size_t)rc : 0;
@@ -202,12 +220,15 @@ void stream_send(struct stream *s, struct frame *frames, unsigned n, bool floode
 	if (!s->eg)
 		s->eg = ioloop_egress(s->loop);
 	struct egress *eg = s->eg ? s->eg : ioloop_egress_shared(s->loop);
-	for (unsigned i = 0; i < n; i++) {
-		if (!egress_fits(eg, &frames[i]))
-			settle(s, eg);
+	for (;;) {
+		const unsigned taken = egress_add(eg, frames, n, s->q.framing);
+		if (taken == n)
+			break;
+		frames += taken;
+		n -= taken;
+		settle(s, eg); /* full */
 		if (s->dying)
 			return;
-		egress_add(eg, &frames[i], s->q.framing);
 	}
 	if (!s->eg)
 		settle(s, eg);
@@ -262,7 +283,7 @@ static void tail_save(struct stream *s, const uint8_t *rest, size_t len)
 static size_t tail_top_up(struct stream *s, const uint8_t *buf, size_t len)
 {
 	size_t at = 0;
-	while (at < len && s->tail_len && !s->dying && !s->paused) {
+	while (at < len && s->tail_len && stream_takes_input(s)) {
 		if (!tail_reserve(s, s->tail_need))
 			break;
 		size_t part = s->tail_need - s->tail_len;
@@ -284,7 +305,7 @@ static void take_input(struct stream *s, const uint8_t *buf, size_t len)
 {
 	s->reading = true;
 	size_t at = s->tail_len ? tail_top_up(s, buf, len) : 0;
-	if (!s->tail_len && !s->dying && !s->paused && at < len)
+	if (!s->tail_len && stream_takes_input(s) && at < len)
 		at += s->ops->input(s, buf + at, len - at, &s->tail_need);
 	s->ops->batch_end(s);
 	s->reading = false;
@@ -304,7 +325,7 @@ static void take_input(struct stream *s, const uint8_t *buf, size_t len)
 static void resumed(void *arg)
 {
 	struct stream *s = arg;
-	if (s->dying || s->paused)
+	if (!stream_takes_input(s))
 		return;
 	if (s->tail_len) {
 		s->reading = true;
@@ -334,7 +355,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	}
 	if (events & UV_WRITABLE)
 		write_queue(s);
-	if (s->dying || s->paused || !(events & UV_READABLE))
+	if (!stream_takes_input(s) || !(events & UV_READABLE))
 		return;
 
 	ssize_t n;

@@ -13,6 +13,10 @@
 #include "server/core/sendq.h"
 #include "server/io/ioloop.h"
 
+/* Answers of one peer that wait to be written: input pauses there (docs/protocol.md, 2), so that a
+ * caller who pipelines without end waits for itself. What these may weigh is SENDQ_RPC_MAX. */
+#define STREAM_ANSWERS_MAX 64u
+
 struct stream;
 struct port_stats;
 
@@ -40,6 +44,7 @@ struct stream {
 	int events;   /* what the poll handle waits for */
 	bool reading; /* inside a read: writes are left to its end */
 	bool paused;  /* takes no input: a call is being carried out */
+	bool choked;  /* takes no input: STREAM_ANSWERS_MAX */
 	bool dying;
 	const char *why; /* constant text */
 	struct ioloop_later bury, resume;
@@ -64,6 +69,10 @@ void stream_flush(struct stream *s);
 /* Drops frames that wait; one that is begun is finished. */
 void stream_drop_frames(struct stream *s);
 
+static inline bool stream_takes_input(const struct stream *s)
+{
+	return !s->dying && !s->paused && !s->choked;
+}
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s); /* takes up what was held back, in a turn of its own */
 

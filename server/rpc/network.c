@@ -58,9 +58,15 @@ int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, 
 		rc = want_u32(params, "unit", &want->has_unit, &want->unit, err);
 	if (rc < 0)
 		return rc;
-	if (rpc_get_text(params, "backend", want->backend, sizeof(want->backend)) == RPC_FIELD_BAD)
+	if (name_same(cmd->network, "state"))
+		return bad_field(err, "network",
+			"state is a file of the run directory, beside the networks; give another "
+			"name");
+	enum rpc_field f =
+		rpc_get_text(params, "backend", want->backend, sizeof(want->backend));
+	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->backend[0]))
 		return bad_field(err, "backend", "must be auto, veth or none");
-	const enum rpc_field f = rpc_get_text(params, "group", want->group, sizeof(want->group));
+	f = rpc_get_text(params, "group", want->group, sizeof(want->group));
 	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->group[0]))
 		return bad_field(
 			err, "group", "must be the name or number of a Unix group, as text");
