@@ -5,6 +5,7 @@ mistake of ours in protocol/ cannot hide in its own mirror. Nothing here sleeps 
 it polls with a deadline.
 """
 import array
+import fcntl
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import threading
 import time
 import unittest
 
@@ -21,6 +24,7 @@ import msgpack
 FETHD = os.environ.get("FETHD", "build/dev/server/fethd")
 FETHCTL = os.environ.get("FETHCTL", "build/dev/clients/fethctl")
 BROADCAST = bytes.fromhex("ffffffffffff")
+ISOLATED = ["unshare", "-n"] if os.geteuid() == 0 else []  # root's daemon in a namespace of its own
 ETHERTYPE = 0x88B5  # IEEE 802: for local experiments
 
 
@@ -42,6 +46,11 @@ def poll_until(what, test, seconds=10.0):
         time.sleep(0.005)
 
 
+def text_of(path):
+    with open(path, errors="replace") as f:
+        return f.read()
+
+
 def mac(n):
     """A station's address, 02:00:00:00:xx:xx, as bytes."""
     return struct.pack("!HHH", 0x0200, 0, n)
@@ -54,6 +63,19 @@ def mac_text(m):
 def frame(dst, src, payload=b"", ethertype=ETHERTYPE, size=0):
     """An Ethernet frame, padded with zeros to at least `size` bytes."""
     return (dst + src + struct.pack("!H", ethertype) + payload).ljust(size, b"\0")
+
+
+def taken(client, seconds=10.0):
+    """Waits until the daemon has read all that `client` sent; what it read it has also acted upon
+    before it reads from anybody else. (SIOCOUTQ of a Unix socket: bytes not yet received.)"""
+    def unread():
+        return struct.unpack("i", fcntl.ioctl(client.sock, termios.TIOCOUTQ, b"\0" * 4))[0]
+    end = time.monotonic() + seconds
+    while unread():
+        if time.monotonic() > end:
+            raise AssertionError(f"the daemon left {unread()} bytes unread for {seconds} s")
+        time.sleep(0)
+    return client
 
 
 class RpcError(Exception):
@@ -87,6 +109,7 @@ class Native:
         self.unpacker = msgpack.Unpacker(raw=False, max_buffer_size=64 << 20)
         self.frames, self.notes, self.replies, self.fds = [], [], {}, []
         self.msgid = 0
+        self.order = None  # a list: everything goes there as well, as it came
 
     def __enter__(self):
         return self
@@ -116,6 +139,8 @@ class Native:
             raise Closed()
         self.unpacker.feed(data)
         for item in self.unpacker:
+            if self.order is not None:
+                self.order.append(item)
             if isinstance(item, bytes):
                 self.frames.append(item)
             elif isinstance(item, list) and item[0] == 1:
@@ -395,6 +420,104 @@ class Daemon:
             print(f"--- fethd's log (exit {status}):\n{log}---", file=sys.stderr)
         if bad and not kind:
             raise AssertionError(f"fethd ended with {status}")
+
+
+class Pair:
+    """A native and a QEMU client that exchange numbered frames. Whatever others do to the daemon
+    meanwhile may cost these two none: check() after each offence."""
+
+    TYPE = 0x88B6  # IEEE 802: the second one for local experiments
+
+    def __init__(self, daemon, network="lab", first=0xFA00):
+        self.n = 0
+        self.macs = mac(first), mac(first + 1)
+        self.ends = daemon.attach(network), daemon.qemu(network)
+        # whose frame came back is attached, and known to the switch
+        for me, other in ((1, 0), (0, 1)):
+            self.ends[me].send(frame(BROADCAST, self.macs[me], b"pair", self.TYPE))
+            self.ends[other].recv(self.TYPE)
+
+    def check(self, frames=4, size=60, rounds=1):
+        """Fails if one frame between the two is lost, changed, doubled or out of order."""
+        for _ in range(rounds):
+            for me, other in ((0, 1), (1, 0)):
+                sent = []
+                for _ in range(frames):
+                    self.n += 1
+                    sent.append(frame(self.macs[other], self.macs[me], struct.pack("!Q", self.n),
+                                      self.TYPE, size))
+                self.ends[me].send(*sent)
+                for f in sent:
+                    got = self.ends[other].recv(self.TYPE)
+                    assert got == f, f"frame {f[14:22].hex()} expected, {got[14:22].hex()} came"
+
+    def close(self):
+        for end in self.ends:
+            end.close()
+
+
+def come(c):
+    """The frames that have come so far, of any type."""
+    c.sock.settimeout(0)
+    try:
+        while True:
+            if isinstance(c, Native):
+                c.read()
+                continue
+            data = c.sock.recv(1 << 18)
+            if not data:
+                break
+            c.buf += data
+    except (BlockingIOError, Closed):
+        pass
+    finally:
+        c.sock.settimeout(10.0)
+    if isinstance(c, Native):
+        frames, c.frames = c.frames, []
+        return frames
+    at, frames = 0, []
+    while len(c.buf) - at >= 4:
+        n = struct.unpack_from("!I", c.buf, at)[0]
+        if len(c.buf) - at - 4 < n:
+            break
+        frames.append(c.buf[at + 4 : at + 4 + n])
+        at += 4 + n
+    c.buf = c.buf[at:]
+    return frames
+
+
+def drain(*clients):
+    """Throws away the frames that have come so far."""
+    for c in clients:
+        come(c)
+
+
+class Flood(threading.Thread):
+    """Sends the same frames over and over until the end of the with block."""
+
+    def __init__(self, client, *frames, pause=0.0):
+        super().__init__(daemon=True)
+        self.client, self.frames, self.pause = client, frames, pause
+        self.n, self.error, self.done = 0, None, threading.Event()
+
+    def run(self):
+        try:
+            while not self.done.is_set():
+                self.client.send(*self.frames)
+                self.n += len(self.frames)
+                self.done.wait(self.pause) if self.pause else time.sleep(0)
+        except OSError as e:
+            self.error = e
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.done.set()
+        self.join(20)
+        if not kind:
+            assert not self.is_alive() and not self.error, self.error
 
 
 class Counts(dict):

@@ -1,0 +1,76 @@
+/* ends.h - the two ends of a measurement: how frames get into a switch and out of it.
+ *
+ * One `struct end_ops` for each way to attach. bench_client.c runs the loop, keeps the time and
+ * prints; an end sends one batch or reads once. What is measured is the switch, so an end does as
+ * little as a correct client can: its frames are laid out once, and a receiver looks at length, type
+ * and sequence number only. */
+#ifndef TESTS_BENCH_ENDS_H
+#define TESTS_BENCH_ENDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define END_BATCH_MAX 64u
+#define END_SIZE_MAX 9216u         /* as long as libvdeplug's frames may be */
+#define END_READ (256u * 1024u)    /* limits.md, 4: less than 128 KiB loses */
+#define END_SLOT (END_SIZE_MAX + 64) /* of recvmmsg */
+#define END_SNDBUF (416 * 1024)    /* limits.md, 1: 2.4 times the default at 1514 bytes */
+#define END_ETHERTYPE 0x88b5u      /* IEEE 802: for local experiments */
+#define END_SEQ 14u                /* a frame's sequence number: 32 bits behind its header */
+
+/* What a receiver has seen. */
+struct tally {
+	uint64_t frames, bytes; /* of ours */
+	uint64_t other;         /* of others */
+	uint64_t disorder;      /* ours that did not come in the order sent */
+	uint32_t next;          /* the least sequence number that may come */
+};
+
+/* What a sender repeats: a batch of frames, each behind its framing, back to back. */
+struct batch {
+	uint8_t *bytes; /* owned */
+	unsigned n;     /* frames */
+	uint32_t size;  /* of a frame */
+	uint8_t hdr;    /* framing bytes before each */
+	uint32_t next;  /* sequence number of the first frame of the next batch */
+};
+
+struct end {
+	const struct end_ops *ops;
+	int fd;
+	void *conn; /* of vde */
+	uint8_t mac[6];
+	struct batch out;
+	uint8_t *buf; /* owned: what was read; END_BATCH_MAX slots, which is more than END_READ */
+	size_t kept;  /* bytes of buf that are the beginning of a frame */
+	struct tally in;
+	uint64_t calls; /* reads or writes that moved something */
+};
+
+struct end_ops {
+	const char *name;
+	uint8_t (*header)(uint8_t *out, uint32_t len); /* framing; NULL: none */
+	/* Connects; sets fd. Has the switch learn end->mac where @hello. 0, or -1 with errno. */
+	int (*open)(struct end *end, const char *where, bool hello);
+	/* One batch. Frames sent; 0: none for now; -1 with errno. */
+	int (*send)(struct end *end);
+	/* Reads once and counts. 1; 0: nothing came for a while; -1: it ended. */
+	int (*recv)(struct end *end);
+};
+
+extern const struct end_ops end_native, end_qemu, end_raw, end_packet;
+#ifdef BENCH_VDE
+extern const struct end_ops end_vde;
+#endif
+
+/* Counts a frame. */
+void tally_frame(struct tally *t, const uint8_t *frame, size_t len);
+/* Writes the sequence numbers of the next batch. */
+void batch_stamp(struct batch *b);
+/* A broadcast frame from end->mac of another type than those that are counted. Returns its length. */
+size_t end_hello(const struct end *end, uint8_t out[60]);
+/* Reads give up after 100 ms, writes after 200 ms; send buffer as END_SNDBUF. */
+void end_socket(int fd);
+
+#endif

@@ -1,0 +1,91 @@
+/* test_ingress.c - server/core/ingress.c: the short way finds the frames that wire_next() and
+ * qemu_next() find, and stops at all else. (At every cut: property/prop_wire.c.) */
+#include "tests/support/test.h"
+
+#include "server/core/ingress.h"
+#include "tests/support/stream.h"
+
+static struct frame frames[8];
+static size_t used;
+
+static unsigned native(const uint8_t *bytes, size_t len, unsigned max)
+{
+	uint8_t *buf = exact_copy(bytes, len);
+	const unsigned n = ingress_native(buf, len, frames, max, &used);
+	free(buf);
+	return n;
+}
+
+static void test_frames_back_to_back_are_views_with_their_framing(void **state)
+{
+	(void)state;
+	struct bytes b = { 0 };
+	put_frame(&b, FRAMING_NATIVE, 0, 60, false);
+	put_frame(&b, FRAMING_NATIVE, 1, 300, false);
+	put_frame(&b, FRAMING_NATIVE, 2, 60, true);
+	assert_int_equal(ingress_native(b.data, b.len, frames, 8, &used), 3);
+	assert_int_equal(used, b.len);
+	static const uint32_t lens[] = { 60, 300, 60 };
+	static const uint8_t hdrs[] = { 2, 3, 5 };
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_true(frame_is(frames[i].head, frames[i].len, i, lens[i]));
+		assert_int_equal(frames[i].head_len, lens[i]);
+		assert_int_equal(frames[i].wire_hdr, hdrs[i]);
+		assert_int_equal(frames[i].framing, FRAMING_NATIVE);
+		assert_int_equal(frames[i].more_n, 0);
+		assert_null(frames[i].copy);
+	}
+	assert_int_equal(ingress_native(b.data, b.len, frames, 2, &used), 2);
+	assert_int_equal(used, 62 + 303);
+	free(b.data);
+}
+
+static void test_all_else_is_left_where_it_is(void **state)
+{
+	(void)state;
+	assert_int_equal(native(NULL, 0, 8), 0);
+	assert_int_equal(used, 0);
+	assert_int_equal(native(BYTES(0xc4, 1, 'x', 0x90), 8), 1); /* a message follows */
+	assert_int_equal(used, 3);
+	assert_int_equal(native(BYTES(0xc4, 1, 'x', 0xd4, 1, 'y'), 8), 1); /* an ext */
+	assert_int_equal(native(BYTES(0xc4, 0, 0xc4), 8), 1); /* a cut header; an empty frame */
+	assert_int_equal(used, 2);
+	assert_int_equal(native(BYTES(0xc5, 0), 8), 0);
+	assert_int_equal(native(BYTES(0xc6, 0, 0, 0), 8), 0);
+	assert_int_equal(native(BYTES(0xc4, 2, 'x'), 8), 0);                 /* a cut body */
+	assert_int_equal(native(BYTES(0xc6, 0x00, 0x01, 0x00, 0x12), 8), 0); /* too long */
+	assert_int_equal(native(BYTES('G', 'E', 'T'), 8), 0);
+	assert_int_equal(used, 0);
+}
+
+static void test_qemu_frames_likewise(void **state)
+{
+	(void)state;
+	static uint8_t longest[4 + QEMU_FRAME_MAX + 1];
+	struct bytes b = { 0 };
+	put_frame(&b, FRAMING_QEMU, 0, 60, false);
+	put_frame(&b, FRAMING_QEMU, 1, 0, false);
+	bytes_add(&b, BYTES(0, 0, 0, 2, 'x'));
+	assert_int_equal(ingress_qemu(b.data, b.len, frames, 8, &used), 2);
+	assert_int_equal(used, 64 + 4);
+	assert_true(frame_is(frames[0].head, frames[0].len, 0, 60));
+	assert_int_equal(frames[0].wire_hdr, 4);
+	assert_int_equal(frames[0].framing, FRAMING_QEMU);
+	assert_int_equal(frames[1].len, 0);
+	free(b.data);
+
+	qemu_frame_header(longest, QEMU_FRAME_MAX);
+	assert_int_equal(ingress_qemu(longest, sizeof(longest), frames, 8, &used), 1);
+	qemu_frame_header(longest, QEMU_FRAME_MAX + 1);
+	assert_int_equal(ingress_qemu(longest, sizeof(longest), frames, 8, &used), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_frames_back_to_back_are_views_with_their_framing),
+		cmocka_unit_test(test_all_else_is_left_where_it_is),
+		cmocka_unit_test(test_qemu_frames_likewise),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,171 @@
+/* test_vswitch.c - server/core/vswitch.c: every verdict, every reason, in the order of the checks.
+ */
+#include "tests/support/test.h"
+
+#include <stdlib.h>
+
+#include "server/core/vswitch.h"
+#include "tests/support/eth.h"
+
+static int setup(void **state)
+{
+	struct vswitch *sw = malloc(sizeof(*sw));
+	*state = sw;
+	const int rc = vswitch_init(sw, 1);
+	for (unsigned p = 0; p < 5; p++)
+		sw->ports[p].mtu = 1500;
+	return rc || fdb_add_static(&sw->fdb, key_n(HOST_MAC), PORT_HOST);
+}
+
+static int teardown(void **state)
+{
+	vswitch_fini(*state);
+	free(*state);
+	return 0;
+}
+
+static struct verdict decide_typed(struct vswitch *sw, uint16_t in, unsigned dst, unsigned src,
+	uint32_t len, uint16_t type, uint64_t now_ms)
+{
+	uint8_t buf[15];
+	struct frame frame = eth_frame(buf, dst, src, type, sizeof(buf), 't');
+	frame.head_len = len < 14 ? len : 14; /* the rest is never looked at */
+	frame.len = len;
+	return vswitch_decide(sw, &frame, in, now_ms);
+}
+
+static struct verdict decide(struct vswitch *sw, uint16_t in, unsigned dst, unsigned src)
+{
+	return decide_typed(sw, in, dst, src, 60, 0x88b5, 0);
+}
+
+static void dropped(struct verdict v, enum drop_reason reason)
+{
+	assert_int_equal(v.kind, VERDICT_DROP);
+	assert_string_equal(drop_name(v.reason), drop_name(reason));
+}
+
+static void to_port(struct verdict v, uint16_t port)
+{
+	assert_int_equal(v.kind, VERDICT_PORT);
+	assert_int_equal(v.port, port);
+}
+
+static void test_under_14_bytes_is_a_runt_and_teaches_nothing(void **state)
+{
+	struct vswitch *sw = *state;
+	for (uint32_t len = 0; len < 14; len++)
+		dropped(decide_typed(sw, 1, 2, 1, len, 0, 0), DROP_RUNT);
+	assert_int_equal(decide_typed(sw, 1, 2, 1, 14, 0x88b5, 0).kind, VERDICT_FLOOD);
+	dropped(decide_typed(sw, 1, 2, 9, 13, 0, 0), DROP_RUNT);
+	assert_int_equal(fdb_find(&sw->fdb, key_n(9), 0), PORT_NONE);
+}
+
+static void test_the_cap_is_the_mtu_a_header_and_one_tag(void **state)
+{
+	struct vswitch *sw = *state;
+	assert_int_equal(decide_typed(sw, 1, 2, 1, 1514, 0x0800, 0).kind, VERDICT_FLOOD);
+	dropped(decide_typed(sw, 1, 2, 9, 1515, 0x0800, 0), DROP_OVERSIZE);
+	dropped(decide_typed(sw, 1, 2, 9, 1518, 0x0800, 0), DROP_OVERSIZE);
+	assert_int_equal(decide_typed(sw, 1, 2, 1, 1518, 0x8100, 0).kind, VERDICT_FLOOD);
+	assert_int_equal(decide_typed(sw, 1, 2, 1, 1518, 0x88a8, 0).kind, VERDICT_FLOOD);
+	dropped(decide_typed(sw, 1, 2, 9, 1519, 0x8100, 0), DROP_OVERSIZE);
+	dropped(decide_typed(sw, 1, 2, 9, 1519, 0x88a8, 0), DROP_OVERSIZE);
+	assert_int_equal(fdb_find(&sw->fdb, key_n(9), 0), PORT_NONE);
+	dropped(decide_typed(sw, PORT_HOST, 2, HOST_MAC, 1515, 0x0800, 0), DROP_OVERSIZE);
+}
+
+static void test_unknown_and_group_destinations_flood(void **state)
+{
+	struct vswitch *sw = *state;
+	assert_int_equal(decide(sw, 1, 2, 1).kind, VERDICT_FLOOD);
+	assert_int_equal(decide(sw, 1, BROADCAST, 1).kind, VERDICT_FLOOD);
+	assert_int_equal(decide(sw, PORT_HOST, BROADCAST, HOST_MAC).kind, VERDICT_FLOOD);
+	/* all floods are one run */
+	assert_true(verdict_same(decide(sw, 1, 2, 1), decide(sw, 1, BROADCAST, 1)));
+}
+
+static void test_learned_destinations_get_it_alone(void **state)
+{
+	struct vswitch *sw = *state;
+	decide(sw, 2, BROADCAST, 2);
+	to_port(decide(sw, 1, 2, 1), 2);
+	to_port(decide(sw, 2, 1, 2), 1);
+	to_port(decide(sw, 1, HOST_MAC, 1), PORT_HOST);
+	to_port(decide(sw, PORT_HOST, 1, HOST_MAC), 1);
+	/* 300 s of silence later nobody knows */
+	assert_int_equal(decide_typed(sw, 1, 2, 1, 60, 0x88b5, FDB_AGE_MS + 1).kind, VERDICT_FLOOD);
+}
+
+static void test_a_frame_for_its_own_port_is_filtered(void **state)
+{
+	struct vswitch *sw = *state;
+	decide(sw, 1, BROADCAST, 1);
+	decide(sw, 1, BROADCAST, 2);
+	dropped(decide(sw, 1, 2, 1), DROP_LOCAL);
+	dropped(decide(sw, 1, 1, 1), DROP_LOCAL);
+	dropped(decide(sw, PORT_HOST, HOST_MAC, HOST_MAC), DROP_LOCAL);
+	dropped(decide(sw, 3, 3, 3), DROP_LOCAL); /* learned from this very frame */
+}
+
+static void test_addresses_of_others_are_spoofed(void **state)
+{
+	struct vswitch *sw = *state;
+	dropped(decide(sw, 1, BROADCAST, HOST_MAC), DROP_SPOOFED);
+	fdb_add_static(&sw->fdb, key_n(7), 2);
+	dropped(decide(sw, 1, BROADCAST, 7), DROP_SPOOFED);
+	dropped(decide(sw, PORT_HOST, BROADCAST, 7), DROP_SPOOFED);
+	assert_int_equal(decide(sw, 2, BROADCAST, 7).kind, VERDICT_FLOOD);
+}
+
+static void test_a_locked_port_has_one_source(void **state)
+{
+	struct vswitch *sw = *state;
+	sw->ports[2].locked = true;
+	sw->ports[2].lock = key_n(7);
+	fdb_add_static(&sw->fdb, key_n(7), 2);
+	assert_int_equal(decide(sw, 2, BROADCAST, 7).kind, VERDICT_FLOOD);
+	dropped(decide(sw, 2, BROADCAST, 8), DROP_SPOOFED);
+	dropped(decide(sw, 2, BROADCAST, BROADCAST),
+		DROP_SPOOFED); /* a group is no source of its */
+	assert_int_equal(fdb_find(&sw->fdb, key_n(8), 0), PORT_NONE);
+	to_port(decide(sw, 1, 7, 1), 2);
+}
+
+static void test_group_sources_are_never_learned(void **state)
+{
+	struct vswitch *sw = *state;
+	const uint32_t n = sw->fdb.n;
+	assert_int_equal(decide(sw, 1, 2, BROADCAST).kind, VERDICT_FLOOD);
+	assert_int_equal(sw->fdb.n, n);
+}
+
+static void test_moves_are_counted(void **state)
+{
+	struct vswitch *sw = *state;
+	decide(sw, 1, BROADCAST, 5);
+	decide(sw, 1, BROADCAST, 5);
+	assert_int_equal(sw->moves, 0);
+	decide(sw, 2, BROADCAST, 5);
+	decide(sw, 1, BROADCAST, 5);
+	assert_int_equal(sw->moves, 2);
+	to_port(decide(sw, 3, 5, 3), 1);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_under_14_bytes_is_a_runt_and_teaches_nothing),
+		T(test_the_cap_is_the_mtu_a_header_and_one_tag),
+		T(test_unknown_and_group_destinations_flood),
+		T(test_learned_destinations_get_it_alone),
+		T(test_a_frame_for_its_own_port_is_filtered),
+		T(test_addresses_of_others_are_spoofed),
+		T(test_a_locked_port_has_one_source),
+		T(test_group_sources_are_never_learned),
+		T(test_moves_are_counted),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
