@@ -63,7 +63,7 @@ int cmd_enter(struct ctl *ctl, const struct args *args)
 	struct ctl_result spaces;
 	const char *network = args_operand_name(args, 0, "network");
 	if (!network)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect(ctl, NULL))
 		return CTL_FAILED;
 	ctl_params(&params, network);

@@ -14,7 +14,7 @@ int cmd_fdb(struct ctl *ctl, const struct args *args)
 	struct rows rows;
 	const char *network = args_operand_name(args, 0, "network");
 	if (!network)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect_observer(ctl, network))
 		return CTL_FAILED;
 	const int status = ctl_list(

@@ -52,7 +52,7 @@ static int put_addresses(const struct args *args, struct rpc_out *params)
 		if (n == 1 && !strcmp(text, "none"))
 			continue;
 		if (!cidr_parse(&cidr, text, &why))
-			return ctl_usage(args->cmd, "--address %s: %s", text, why);
+			return ctl_fail("--address %s: %s", text, why);
 		rpc_out_text(params, text);
 	}
 	rpc_out_close(params);
@@ -66,7 +66,7 @@ static int put_settings(const struct args *args, struct rpc_out *params)
 	const int has_mtu = args_uint(args, "mtu", &mtu);
 	const int has_mac = has_mtu < 0 ? -1 : args_mac(args, "mac", &mac);
 	if (has_mac < 0)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (has_mtu)
 		rpc_put_uint(params, "mtu", mtu);
 	if (has_mac)
@@ -83,7 +83,7 @@ static int put_creation(const struct args *args, struct rpc_out *params)
 	uint32_t unit;
 	const int has_unit = args_uint(args, "unit", &unit);
 	if (has_unit < 0)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (has_unit)
 		rpc_put_uint(params, "unit", unit);
 	if (args_value(args, "backend"))
@@ -101,7 +101,7 @@ static int change(struct ctl *ctl, const struct args *args, const char *method, 
 	struct ctl_result network;
 	const char *name = args_operand_name(args, 0, "network");
 	if (!name)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	ctl_params(&params, name);
 	int status = put(args, &params);
 	if (!status)
@@ -133,7 +133,7 @@ int cmd_delete(struct ctl *ctl, const struct args *args)
 	struct rpc_out params;
 	const char *name = args_operand_name(args, 0, "network");
 	if (!name)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect(ctl, NULL))
 		return CTL_FAILED;
 	ctl_params(&params, name);
@@ -162,7 +162,7 @@ int cmd_show(struct ctl *ctl, const struct args *args)
 	struct ctl_result network;
 	const char *name = args_operand_name(args, 0, "network");
 	if (!name)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect_observer(ctl, name))
 		return CTL_FAILED;
 	ctl_params(&params, name);

@@ -30,7 +30,7 @@ int cmd_port_list(struct ctl *ctl, const struct args *args)
 	struct rows rows;
 	const char *network = args_operand_name(args, 0, "network");
 	if (!network)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect_observer(ctl, network))
 		return CTL_FAILED;
 	const int status = ctl_list(
@@ -50,7 +50,7 @@ int cmd_port_add(struct ctl *ctl, const struct args *args)
 	const char *name = network ? args_operand_name(args, 1, "port") : NULL;
 	const int has_mac = name ? args_mac(args, "mac", &mac) : -1;
 	if (has_mac < 0)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect(ctl, NULL))
 		return CTL_FAILED;
 	ctl_params(&params, network);
@@ -73,7 +73,7 @@ int cmd_port_remove(struct ctl *ctl, const struct args *args)
 	const char *network = args_operand_name(args, 0, "network");
 	const char *name = network ? args_operand_name(args, 1, "port") : NULL;
 	if (!name)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect(ctl, NULL))
 		return CTL_FAILED;
 	ctl_params(&params, network);

@@ -64,10 +64,10 @@ static int open_port(struct ctl *ctl, const struct args *args, struct ctl_result
 	const char *name = NULL;
 	const char *network = args_operand_name(args, 0, "network");
 	if (!network || args_name(args, "name", &name) < 0)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	const int has_mac = args_mac(args, "mac", &mac);
 	if (has_mac < 0)
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (ctl_connect(ctl, network))
 		return CTL_FAILED;
 

@@ -145,7 +145,7 @@ int cmd_stats(struct ctl *ctl, const struct args *args)
 	struct rows lines = { 0 }, docs = { 0 };
 	const char *name = NULL;
 	if (args->n_operands && !(name = args_operand_name(args, 0, "network")))
-		return CTL_USAGE;
+		return CTL_FAILED;
 	if (name ? ctl_connect_observer(ctl, name) : ctl_connect(ctl, NULL))
 		return CTL_FAILED;
 

@@ -59,7 +59,7 @@ static int no_daemon(const char *socket)
 {
 	return ctl_fail("no daemon answers at %s: start it with %s, or say where it is with "
 			"--run-dir",
-		socket, geteuid() ? "`fethd`" : "`systemctl start fethd` or `fethd`");
+		socket, geteuid() ? "`fethd --rootless` (or `sudo fethd`)" : "`fethd`");
 }
 
 static int not_allowed(const char *socket)

@@ -164,7 +164,7 @@ int args_uint(const struct args *args, const char *name, uint32_t *out)
 	for (; *p >= '0' && *p <= '9' && v <= UINT32_MAX; p++)
 		v = v * 10 + (uint64_t)(*p - '0');
 	if (*p || p == text || v > UINT32_MAX) {
-		ctl_usage(args->cmd, "--%s %s: it must be a decimal number", name, text);
+		ctl_fail("--%s %s: it must be a decimal number", name, text);
 		return -1;
 	}
 	*out = (uint32_t)v;
@@ -177,23 +177,22 @@ int args_mac(const struct args *args, const char *name, struct feth_mac *out)
 	if (!text)
 		return 0;
 	if (!mac_parse(out, text)) {
-		ctl_usage(args->cmd, "--%s %s: it must look like 02:00:00:00:00:01", name, text);
+		ctl_fail("--%s %s: it must look like 02:00:00:00:00:01", name, text);
 		return -1;
 	}
 	if (mac_is_group(*out) || mac_is_zero(*out)) {
-		ctl_usage(args->cmd, "--%s %s: it is %s, not the address of one station", name,
-			text, mac_is_zero(*out) ? "zero" : "a group");
+		ctl_fail("--%s %s: it is %s, not the address of one station", name, text,
+			mac_is_zero(*out) ? "zero" : "a group");
 		return -1;
 	}
 	return 1;
 }
 
-static bool check_name(const struct args *args, const char *what, const char *text)
+static bool check_name(const char *what, const char *text)
 {
 	if (name_valid(text))
 		return true;
-	ctl_usage(args->cmd,
-		"%s %s: a name is a letter or digit, then at most %u letters, digits, '-' or '_'",
+	ctl_fail("%s %s: a name is a letter or digit, then at most %u letters, digits, '-' or '_'",
 		what, *text ? text : "''", FETH_NAME_MAX - 1);
 	return false;
 }
@@ -203,7 +202,7 @@ int args_name(const struct args *args, const char *name, const char **out)
 	const char *text = args_value(args, name);
 	if (!text)
 		return 0;
-	if (!check_name(args, name, text))
+	if (!check_name(name, text))
 		return -1;
 	*out = text;
 	return 1;
@@ -211,5 +210,5 @@ int args_name(const struct args *args, const char *name, const char **out)
 
 const char *args_operand_name(const struct args *args, unsigned i, const char *what)
 {
-	return check_name(args, what, args->operands[i]) ? args->operands[i] : NULL;
+	return check_name(what, args->operands[i]) ? args->operands[i] : NULL;
 }

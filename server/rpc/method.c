@@ -103,7 +103,7 @@ int want_u32(const msgpack_object_map *params, const char *field, bool *has, uin
 
 int want_limit(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
-	bool has;
+	bool has = false;
 	uint32_t limit = 0;
 	const int rc = want_u32(params, "limit", &has, &limit, err);
 	if (rc < 0)

@@ -116,6 +116,7 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 	rpc_put_uint(out, "mtu", facts->spec.mtu);
 	rpc_put_uint(out, "mtu_min", facts->mtu_min);
 	rpc_put_uint(out, "mtu_max", facts->mtu_max);
+	rpc_put_uint(out, "cap", frame_room(facts->spec.mtu, true));
 	if (facts->has_host) {
 		rpc_put_uint(out, "unit", facts->unit);
 		rpc_put_text(out, "host", facts->spec.host);

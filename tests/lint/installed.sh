@@ -21,7 +21,8 @@ for compiler in cc "c++ -x c++ -fsyntax-only"; do
 		$compiler -Wall -Wextra -Werror $(pkg-config --define-variable=prefix="$dir/usr" --cflags feth) "$dir/h.cc" ;;
 	esac
 done
-LD_LIBRARY_PATH=$lib "$dir/hello" 2>&1 | grep -qi usage
+usage=$(LD_LIBRARY_PATH=$lib "$dir/hello" 2>&1 || true)
+grep -qi usage <<<"$usage"
 find "$dir/usr" -type f | sed "s|$dir||" | sort
 find "$dir/usr" -name fethctl | grep -q .
 find "$dir/usr" -name fethd | grep -q .
