@@ -137,6 +137,9 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 		return bad_option("it takes options only") + 1;
 	if (!o->run_dir[0] && !default_run_dir(o))
 		return bad_option("$XDG_RUNTIME_DIR is not set, so give --run-dir") + 1;
+	/* a slash at its end would follow a link there, and change the tags of our pairs */
+	for (size_t n = strlen(o->run_dir); n > 1 && o->run_dir[n - 1] == '/'; n--)
+		o->run_dir[n - 1] = '\0';
 	return 0;
 }
 

@@ -112,8 +112,7 @@ static void add_reframed(struct egress *eg, const struct frame *frame, enum fram
 	put_flat(eg, hdr + frame->len);
 }
 
-unsigned egress_add(
-	struct egress *eg, const struct frame *frames, unsigned n, enum framing framing)
+unsigned egress_add(struct egress *eg, const struct frame *frames, unsigned n, enum framing framing)
 {
 	unsigned i = 0;
 	while (i < n && fits(eg, &frames[i])) {

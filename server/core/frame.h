@@ -60,7 +60,8 @@ static inline uint16_t frame_type(const struct frame *f)
 }
 
 /* Longest frame a network of this MTU carries: header, payload, and one 802.1Q or 802.1ad tag where
- * the frame has one. The same rule as Linux's packet_snd() for AF_PACKET. */
+ * the frame has one. Linux's packet_snd() grants the four bytes to 802.1Q only, so a longer 802.1ad
+ * frame for the host is refused there and counted. */
 static inline uint32_t frame_room(uint32_t mtu, bool tagged)
 {
 	return mtu + 14 + (tagged ? 4 : 0);

@@ -63,7 +63,8 @@ static inline unsigned vswitch_run(
 	const uint32_t room = sw->ports[in].mtu; /* payload of an untagged frame: frame_room() */
 	const uint8_t *first = frames->head;
 	unsigned i = 0;
-	while (i < n && frames[i].len - FETH_FRAME_MIN <= room && !memcmp(frames[i].head, first, 12))
+	while (i < n && frames[i].len - FETH_FRAME_MIN <= room &&
+		!memcmp(frames[i].head, first, 12))
 		i++;
 	return i ? i : 1;
 }

@@ -127,7 +127,7 @@ static const char *state_get(char out[STATE_BYTES], const char *network, const c
 	char *rest = NULL;
 	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
 		if (!strncmp(line, key, len) && line[len] == '=')
-			return strcpy(out, line + len + 1);
+			return memcpy(out, line + len + 1, strlen(line + len + 1) + 1);
 	return out;
 }
 
@@ -175,7 +175,7 @@ static int each_file(
 	int n = 0;
 	for (struct dirent *e; (e = readdir(dir));) {
 		char *dot = strrchr(e->d_name, '.');
-		if (!dot || strcmp(dot + 1, ext))
+		if (!dot || strcmp(dot + 1, ext) != 0)
 			continue;
 		*dot = '\0';
 		n += each(e->d_name, data);
@@ -338,7 +338,7 @@ static int fake_change(
 	const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
 {
 	char text[STATE_BYTES];
-	if (strcmp(state_get(text, now->network, "tag"), now->tag))
+	if (strcmp(state_get(text, now->network, "tag"), now->tag) != 0)
 		return err_set(err, -ENODEV,
 			"%s: cannot change interface %s: it or %s is gone, or not ours any more",
 			want->network, now->host, now->service);

@@ -74,7 +74,7 @@ static int link_named(struct nl *nl, const char *name, struct nl_link *out)
 	const int rc = nl_link_get(nl, name, &link);
 	if (rc < 0)
 		return rc;
-	if (strcmp(link.name, name))
+	if (strcmp(link.name, name) != 0)
 		return -EEXIST;
 	*out = link;
 	return 0;
@@ -124,7 +124,7 @@ static int name_check(struct nl *nl, const struct hostif_spec *spec, const char 
  * either name. */
 static int names_clear(struct nl *nl, const struct hostif_spec *spec, struct err *err)
 {
-	int index[2];
+	int index[2] = { 0, 0 };
 	int rc = name_check(nl, spec, spec->host, &index[0], err);
 	if (!rc)
 		rc = name_check(nl, spec, spec->service, &index[1], err);

@@ -8,11 +8,14 @@ struct ioloop {
 	uv_loop_t *uv;        /* borrowed */
 	uv_prepare_t prepare; /* before the loop waits */
 	uv_check_t check;     /* after it waited */
+	uv_timer_t pace;      /* runs while some are held */
 	uint8_t *buf;         /* owned, IOLOOP_BUF bytes */
 	struct egress *spare;
 	struct egress *shared;
 	unsigned n_egress; /* made, lent or spare */
 	struct ioloop_later *later, **later_end;
+	struct ioloop_later *held;
+	bool behind; /* a reader, in the present batch */
 	struct block_pool rpc_pool;
 	struct daemon_counters counters;
 };
@@ -55,11 +58,13 @@ struct ioloop *ioloop_new(void *uv)
 	loop->uv = uv;
 	loop->later_end = &loop->later;
 	block_pool_init(&loop->rpc_pool, RPC_POOL_LIMIT);
+	uv_timer_init(loop->uv, &loop->pace);
 	uv_prepare_init(loop->uv, &loop->prepare);
 	uv_check_init(loop->uv, &loop->check);
-	loop->prepare.data = loop->check.data = loop;
+	loop->pace.data = loop->prepare.data = loop->check.data = loop;
 	uv_prepare_start(&loop->prepare, on_prepare);
 	uv_check_start(&loop->check, on_check);
+	uv_unref((uv_handle_t *)&loop->pace);
 	uv_unref((uv_handle_t *)&loop->prepare);
 	uv_unref((uv_handle_t *)&loop->check);
 	return loop;
@@ -68,6 +73,7 @@ struct ioloop *ioloop_new(void *uv)
 void ioloop_close(struct ioloop *loop)
 {
 	run_later(loop);
+	uv_close((uv_handle_t *)&loop->pace, NULL);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_close((uv_handle_t *)&loop->check, NULL);
 }
@@ -143,4 +149,47 @@ void ioloop_defer(struct ioloop *loop, struct ioloop_later *later, void (*fn)(vo
 	*later = (struct ioloop_later){ .fn = fn, .arg = arg, .queued = true };
 	*loop->later_end = later;
 	loop->later_end = &later->next;
+}
+
+void ioloop_behind(struct ioloop *loop)
+{
+	loop->behind = true;
+}
+
+bool ioloop_fell_behind(struct ioloop *loop)
+{
+	const bool behind = loop->behind;
+	loop->behind = false;
+	return behind;
+}
+
+static void on_pace(uv_timer_t *timer)
+{
+	ioloop_release(timer->data);
+}
+
+void ioloop_hold(struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg)
+{
+	if (!loop->held)
+		uv_timer_start(&loop->pace, on_pace, IOLOOP_PACE_MS, 0);
+	*later = (struct ioloop_later){ .next = loop->held, .fn = fn, .arg = arg };
+	loop->held = later;
+}
+
+void ioloop_unhold(struct ioloop *loop, struct ioloop_later *later)
+{
+	struct ioloop_later **link = &loop->held;
+	while (*link && *link != later)
+		link = &(*link)->next;
+	if (*link)
+		*link = later->next;
+}
+
+void ioloop_release(struct ioloop *loop)
+{
+	while (loop->held) {
+		struct ioloop_later *l = loop->held;
+		loop->held = l->next;
+		ioloop_defer(loop, l, l->fn, l->arg);
+	}
 }

@@ -19,6 +19,7 @@
 #define IOLOOP_BATCH 64u /* frames decided together: 8 reach 90 %, 32 to 64 all */
 #define IOLOOP_SNDBUF (416u * 1024u) /* 2.4 times the default's 208 KiB; 4 MiB adds nothing */
 #define IOLOOP_EGRESS 32u            /* 21 KiB each; more ports in one batch is a flood */
+#define IOLOOP_PACE_MS 1u            /* see ioloop_hold() */
 #define RPC_POOL_LIMIT (32u * 1024u * 1024u) /* 256 peers that do not read, at 128 KiB each */
 
 struct ioloop;
@@ -52,5 +53,16 @@ struct ioloop_later {
 };
 void ioloop_defer(
 	struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg);
+
+/* Pacing (stream.h says why). ioloop_behind() notes that a reader fell behind in the present batch;
+ * ioloop_fell_behind() says whether that was noted since it was last asked. ioloop_hold() is
+ * ioloop_defer() after the next ioloop_release() or IOLOOP_PACE_MS, whichever comes first, and
+ * ioloop_unhold() takes it back. */
+void ioloop_behind(struct ioloop *loop);
+bool ioloop_fell_behind(struct ioloop *loop);
+void ioloop_hold(
+	struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg);
+void ioloop_unhold(struct ioloop *loop, struct ioloop_later *later);
+void ioloop_release(struct ioloop *loop);
 
 #endif

@@ -53,6 +53,8 @@ static void on_closed(uv_handle_t *handle)
 static void bury(void *arg)
 {
 	struct stream *s = arg;
+	if (s->held)
+		ioloop_unhold(s->loop, &s->release);
 	s->ops->lost(s, s->why);
 	if (s->eg)
 		ioloop_egress_return(s->loop, s->eg);
@@ -104,8 +106,10 @@ static ssize_t write_segs(
 	do
 		rc = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 	while (rc < 0 && errno == EINTR);
-	if (rc >= 0)
+	if (rc >= 0) {
+		s->moved = true;
 		return rc;
+	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 		return 0;
 	stream_fail(s, "closed by peer", false);
@@ -124,6 +128,7 @@ static void choke(struct stream *s)
 
 static void write_queue(struct stream *s)
 {
+	const bool waits = !sendq_empty(&s->q);
 	struct seg segs[WRITE_SEGS];
 	for (unsigned round = 0; round < WRITE_ROUNDS && !sendq_empty(&s->q) && !s->dying;
 		round++) {
@@ -137,6 +142,8 @@ static void write_queue(struct stream *s)
 	}
 	choke(s);
 	watch(s);
+	if (waits && sendq_empty(&s->q))
+		ioloop_release(s->loop);
 }
 
 void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t topic,
@@ -176,6 +183,11 @@ static void settle(struct stream *s, struct egress *eg)
 		return;
 	}
 	egress_settle(eg, written, &s->q, &sum);
+	if (sum.full && s->unicast && s->moved) {
+		s->moved = false;
+		ioloop_behind(s->loop);
+	}
+	s->unicast = false;
 	if (s->stats) {
 		s->stats->tx_frames += sum.frames;
 		s->stats->tx_bytes += sum.bytes;
@@ -217,6 +229,7 @@ void stream_send(struct stream *s, struct frame *frames, unsigned n, bool floode
 		keep_shared(s, frames, n);
 		return;
 	}
+	s->unicast |= !flooded;
 	if (!s->eg)
 		s->eg = ioloop_egress(s->loop);
 	struct egress *eg = s->eg ? s->eg : ioloop_egress_shared(s->loop);
@@ -301,8 +314,29 @@ static size_t tail_top_up(struct stream *s, const uint8_t *buf, size_t len)
 	return at;
 }
 
+static void resumed(void *arg);
+
+static void released(void *arg)
+{
+	struct stream *s = arg;
+	s->held = false;
+	watch(s);
+	resumed(s);
+}
+
+/* A batch of ours is over: rests where somebody could not keep up with it. */
+static void pace(struct stream *s)
+{
+	if (!ioloop_fell_behind(s->loop) || s->dying || s->held)
+		return;
+	s->held = true;
+	ioloop_hold(s->loop, &s->release, released, s);
+	watch(s);
+}
+
 static void take_input(struct stream *s, const uint8_t *buf, size_t len)
 {
+	(void)ioloop_fell_behind(s->loop); /* what others' frames did is not ours */
 	s->reading = true;
 	size_t at = s->tail_len ? tail_top_up(s, buf, len) : 0;
 	if (!s->tail_len && stream_takes_input(s) && at < len)
@@ -319,6 +353,7 @@ static void take_input(struct stream *s, const uint8_t *buf, size_t len)
 	}
 	if (s->dying)
 		return;
+	pace(s);
 	write_queue(s);
 }
 

@@ -3,6 +3,14 @@
  * Built on uv_poll_t with our own recvmsg and sendmsg (descriptors must ride along, and uv_pipe_t
  * costs 11 to 17 %: limits.md, 5). Used by sessions (native, control) and by QEMU-framed ports.
  *
+ * Pacing. Frames for a reader whose queue is full are dropped, and nobody waits for it. But a reader
+ * may only be waiting for a processor, which sender and daemon keep busy with what is then dropped:
+ * with three processes on two processors one run in four went so, and 85 % was lost (docs/benchmarks.md).
+ * So where frames for one port alone are dropped, and that port did read since the last time, their
+ * sender is not read again until a queue has been written out, at most IOLOOP_PACE_MS later. A reader
+ * that does not read at all holds nobody; one that is slow leaves those who send to it 256 KiB
+ * a millisecond, to all ports together; a flooded frame holds nobody.
+ *
  * Life: OPEN - DYING (stream_fail() was called: no more I/O) - gone. The owner hears `lost` once,
  * in a turn of its own, and `closed` last of all, where it may free the memory. */
 #ifndef SERVER_IO_STREAM_H
@@ -45,9 +53,12 @@ struct stream {
 	bool reading; /* inside a read: writes are left to its end */
 	bool paused;  /* takes no input: a call is being carried out */
 	bool choked;  /* takes no input: STREAM_ANSWERS_MAX */
+	bool held;    /* takes no input: pacing */
+	bool moved;   /* bytes went out since somebody was last held for it */
+	bool unicast; /* its egress has frames for it alone */
 	bool dying;
 	const char *why; /* constant text */
-	struct ioloop_later bury, resume;
+	struct ioloop_later bury, resume, release;
 	struct sendq q;
 	struct egress *eg;        /* frames of this batch; NULL outside of one */
 	struct port_stats *stats; /* of the port it is; NULL while it is none */
@@ -71,7 +82,7 @@ void stream_drop_frames(struct stream *s);
 
 static inline bool stream_takes_input(const struct stream *s)
 {
-	return !s->dying && !s->paused && !s->choked;
+	return !s->dying && !s->paused && !s->choked && !s->held;
 }
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s); /* takes up what was held back, in a turn of its own */

@@ -191,9 +191,10 @@ void verb_dir_clear(const char *path)
 		return;
 	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
+	if (!dir) { /* out of descriptors; an empty one can go all the same */
 		if (fd >= 0)
 			close(fd);
+		rmdir(path);
 		return;
 	}
 	const struct dirent *e;
@@ -263,11 +264,11 @@ int verb_write(const char *path, const char *text, struct err *err)
 	int rc = check_path(path, err);
 	if (rc < 0)
 		return rc;
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	unlink(temp); /* left over from a crash */
 	if (!text)
 		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 
-	snprintf(temp, sizeof(temp), "%s.new", path);
-	unlink(temp);
 	const int fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_set(err, -errno, "cannot write %s: %s", temp, strerror(errno));

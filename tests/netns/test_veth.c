@@ -261,7 +261,7 @@ static bool service_next(struct hostif *hif, struct frame *out)
 
 static void assert_service_gets(struct rig *r, const struct test_frame *f)
 {
-	struct frame got;
+	struct frame got = { 0 };
 	if (!service_next(r->hif, &got))
 		fail_msg("a frame of %zu bytes did not arrive", f->len);
 	assert_int_equal(got.len, f->len);
@@ -1044,7 +1044,7 @@ static void test_tcp_gets_through(void **state)
 		size_t sent = 0, got = 0;
 		int server = -1;
 		static uint8_t data[65536], in[65536];
-		connect(client, (const struct sockaddr *)&to, sizeof(to));
+		(void)connect(client, (const struct sockaddr *)&to, sizeof(to));
 		const int64_t end = now_ms() + 15000;
 		while (got < total && now_ms() < end) {
 			struct pollfd p[] = { { veth->fd(one.hif), POLLIN, 0 },
