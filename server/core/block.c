@@ -8,12 +8,17 @@ void block_pool_init(struct block_pool *pool, size_t limit)
 	pool->used = 0;
 	pool->limit = limit;
 	pool->spare = NULL;
+	pool->n_spare = 0;
 }
 
 void block_pool_fini(struct block_pool *pool)
 {
-	free(pool->spare);
-	pool->spare = NULL;
+	while (pool->spare) {
+		struct block *block = pool->spare;
+		pool->spare = block->next;
+		free(block);
+	}
+	pool->n_spare = 0;
 }
 
 struct block *block_new(struct block_pool *pool, uint32_t capacity)
@@ -22,10 +27,12 @@ struct block *block_new(struct block_pool *pool, uint32_t capacity)
 		return NULL;
 
 	struct block *block = pool->spare;
-	if (block && capacity == BLOCK_STANDARD)
-		pool->spare = NULL;
-	else
+	if (block && capacity == BLOCK_STANDARD) {
+		pool->spare = block->next;
+		pool->n_spare--;
+	} else {
 		block = malloc(sizeof(*block) + capacity);
+	}
 	if (!block)
 		return NULL;
 	block->pool = pool;
@@ -48,10 +55,13 @@ void block_unref(struct block *block)
 		return;
 	struct block_pool *pool = block->pool;
 	pool->used -= block->capacity;
-	if (block->capacity == BLOCK_STANDARD && !pool->spare)
-		pool->spare = block;
-	else
+	if (block->capacity != BLOCK_STANDARD || pool->n_spare == BLOCK_SPARES) {
 		free(block);
+		return;
+	}
+	block->next = pool->spare;
+	pool->spare = block;
+	pool->n_spare++;
 }
 
 struct block *block_trim(struct block *block)

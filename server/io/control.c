@@ -140,11 +140,6 @@ static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made
 {
 	struct hostif_spec *s = &ent->facts.spec;
 	netid_names(unit, s->host, s->service);
-	if (!verb_name_free(ent->ops->name, s->host) || !verb_name_free(ent->ops->name, s->service))
-		return err_set(err, -EEXIST,
-			"%s: unit %u is taken: an interface %s or %s that is not ours exists; "
-			"choose another",
-			s->network, unit, s->host, s->service);
 	const int rc = verb_pair_make(ent->ops->name, s, made, err);
 	if (!rc) {
 		ent->facts.unit = unit;
@@ -165,7 +160,13 @@ static int make_some_pair(
 			return err_set(err, -EINVAL,
 				"unit: %u is out of range; %u to %u are possible", w->unit,
 				base + NETID_UNIT_MIN, base + NETID_UNIT_MIN + NETID_UNITS - 1);
-		return make_pair(ent, w->unit, made, err);
+		const int rc = make_pair(ent, w->unit, made, err);
+		if (rc == -EEXIST)
+			err_set(err, rc,
+				"%s: unit %u is taken: an interface %s or %s that is not ours "
+				"exists; choose another",
+				w->name, w->unit, ent->facts.spec.host, ent->facts.spec.service);
+		return rc;
 	}
 	uint32_t unit = netid_unit(ent->facts.id, base);
 	(void)state_unit(d, w->name, &unit);

@@ -2,6 +2,9 @@
 #include "server/io/ioloop.h"
 
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <uv.h>
 
 struct ioloop {
@@ -9,13 +12,14 @@ struct ioloop {
 	uv_prepare_t prepare; /* before the loop waits */
 	uv_check_t check;     /* after it waited */
 	uv_timer_t pace;      /* runs while some are held */
+	uv_timer_t tidy;      /* runs when streams have closed */
 	uint8_t *buf;         /* owned, IOLOOP_BUF bytes */
 	struct egress *spare;
 	struct egress *shared;
 	unsigned n_egress; /* made, lent or spare */
 	struct ioloop_later *later, **later_end;
 	struct ioloop_later *held;
-	bool behind; /* a reader, in the present batch */
+	unsigned flushed, behind; /* ports that the present batch went to */
 	struct block_pool rpc_pool;
 	struct daemon_counters counters;
 };
@@ -59,12 +63,14 @@ struct ioloop *ioloop_new(void *uv)
 	loop->later_end = &loop->later;
 	block_pool_init(&loop->rpc_pool, RPC_POOL_LIMIT);
 	uv_timer_init(loop->uv, &loop->pace);
+	uv_timer_init(loop->uv, &loop->tidy);
 	uv_prepare_init(loop->uv, &loop->prepare);
 	uv_check_init(loop->uv, &loop->check);
-	loop->pace.data = loop->prepare.data = loop->check.data = loop;
+	loop->pace.data = loop->tidy.data = loop->prepare.data = loop->check.data = loop;
 	uv_prepare_start(&loop->prepare, on_prepare);
 	uv_check_start(&loop->check, on_check);
 	uv_unref((uv_handle_t *)&loop->pace);
+	uv_unref((uv_handle_t *)&loop->tidy);
 	uv_unref((uv_handle_t *)&loop->prepare);
 	uv_unref((uv_handle_t *)&loop->check);
 	return loop;
@@ -74,17 +80,45 @@ void ioloop_close(struct ioloop *loop)
 {
 	run_later(loop);
 	uv_close((uv_handle_t *)&loop->pace, NULL);
+	uv_close((uv_handle_t *)&loop->tidy, NULL);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
 	uv_close((uv_handle_t *)&loop->check, NULL);
 }
 
-void ioloop_free(struct ioloop *loop)
+static void free_spares(struct ioloop *loop)
 {
 	while (loop->spare) {
 		struct egress *eg = loop->spare;
 		loop->spare = eg->next;
+		loop->n_egress--;
 		free(eg);
 	}
+}
+
+static void on_tidy(uv_timer_t *timer)
+{
+	struct ioloop *loop = timer->data;
+	uint8_t *untouched = malloc(IOLOOP_BUF); /* nobody has a view into the old one now */
+	if (untouched) {
+		free(loop->buf);
+		loop->buf = untouched;
+	}
+	free_spares(loop);
+#ifdef __GLIBC__
+	malloc_trim(0); /* by itself glibc gives back what is at the end of its heap only */
+#endif
+}
+
+void ioloop_tidy(struct ioloop *loop)
+{
+	if (!uv_is_active((uv_handle_t *)&loop->tidy) &&
+		!uv_is_closing((uv_handle_t *)&loop->tidy))
+		uv_timer_start(&loop->tidy, on_tidy, IOLOOP_TIDY_MS, 0);
+}
+
+void ioloop_free(struct ioloop *loop)
+{
+	free_spares(loop);
 	block_pool_fini(&loop->rpc_pool);
 	free(loop->shared);
 	free(loop->buf);
@@ -151,16 +185,20 @@ void ioloop_defer(struct ioloop *loop, struct ioloop_later *later, void (*fn)(vo
 	loop->later_end = &later->next;
 }
 
-void ioloop_behind(struct ioloop *loop)
+void ioloop_batch(struct ioloop *loop)
 {
-	loop->behind = true;
+	loop->flushed = loop->behind = 0;
 }
 
-bool ioloop_fell_behind(struct ioloop *loop)
+void ioloop_flushed(struct ioloop *loop, bool behind)
 {
-	const bool behind = loop->behind;
-	loop->behind = false;
-	return behind;
+	loop->flushed++;
+	loop->behind += behind;
+}
+
+bool ioloop_overran(const struct ioloop *loop)
+{
+	return loop->behind && loop->behind == loop->flushed;
 }
 
 static void on_pace(uv_timer_t *timer)

@@ -20,6 +20,7 @@
 #define IOLOOP_SNDBUF (416u * 1024u) /* 2.4 times the default's 208 KiB; 4 MiB adds nothing */
 #define IOLOOP_EGRESS 32u            /* 21 KiB each; more ports in one batch is a flood */
 #define IOLOOP_PACE_MS 1u            /* see ioloop_hold() */
+#define IOLOOP_TIDY_MS 1000u
 #define RPC_POOL_LIMIT (32u * 1024u * 1024u) /* 256 peers that do not read, at 128 KiB each */
 
 struct ioloop;
@@ -41,6 +42,10 @@ struct daemon_counters *ioloop_counters(struct ioloop *loop);
  * again as soon as its borrower is through. */
 struct egress *ioloop_egress(struct ioloop *loop);
 void ioloop_egress_return(struct ioloop *loop, struct egress *eg);
+
+/* A stream has closed: soon the memory that is kept for use again goes back to the system, so that
+ * a crowd which came and went leaves nothing. At most once in IOLOOP_TIDY_MS (5 ms for 10 MiB of crumbs). */
+void ioloop_tidy(struct ioloop *loop);
 struct egress *ioloop_egress_shared(struct ioloop *loop);
 
 /* Has @fn called with @arg before the loop waits again, when nothing of the present turn is on the
@@ -54,14 +59,14 @@ struct ioloop_later {
 void ioloop_defer(
 	struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg);
 
-/* Pacing (stream.h says why). ioloop_behind() notes that a reader fell behind in the present batch;
- * ioloop_fell_behind() says whether that was noted since it was last asked. ioloop_hold() is
+/* Pacing (stream.h says why). Every port that a batch went to says whether its reader fell behind;
+ * ioloop_overran() says whether all of them did since ioloop_batch(). ioloop_hold() is
  * ioloop_defer() after the next ioloop_release() or IOLOOP_PACE_MS, whichever comes first, and
  * ioloop_unhold() takes it back. */
-void ioloop_behind(struct ioloop *loop);
-bool ioloop_fell_behind(struct ioloop *loop);
-void ioloop_hold(
-	struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg);
+void ioloop_batch(struct ioloop *loop);
+void ioloop_flushed(struct ioloop *loop, bool behind);
+bool ioloop_overran(const struct ioloop *loop);
+void ioloop_hold(struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg);
 void ioloop_unhold(struct ioloop *loop, struct ioloop_later *later);
 void ioloop_release(struct ioloop *loop);
 

@@ -41,6 +41,8 @@ struct netloop {
 	const struct hostif_ops *ops; /* with host */
 	struct hostif *host;          /* owned */
 	uv_poll_t *host_poll;         /* owned; NULL where there is nothing to poll */
+	struct ioloop_later rest;     /* the host side is not read: pacing, stream.h */
+	bool resting;
 	bool stopping;
 	bool tick_closed;
 };
@@ -56,6 +58,16 @@ static void maybe_gone(struct netloop *nl)
 
 /* -- the host side -- */
 
+static void on_host(uv_poll_t *poll, int status, int events);
+
+static void rested(void *arg)
+{
+	struct netloop *nl = arg;
+	nl->resting = false;
+	if (nl->host_poll)
+		uv_poll_start(nl->host_poll, UV_READABLE, on_host);
+}
+
 static void on_host(uv_poll_t *poll, int status, int events)
 {
 	struct netloop *nl = poll->data;
@@ -64,8 +76,14 @@ static void on_host(uv_poll_t *poll, int status, int events)
 	const int n =
 		nl->ops->recv(nl->host, frames, HOSTIF_BATCH, ioloop_buf(nl->loop), IOLOOP_BUF);
 	if (n > 0) {
+		ioloop_batch(nl->loop);
 		network_input(nl->net, PORT_HOST, frames, (unsigned)n, ioloop_now(nl->loop));
 		network_flush(nl->net);
+		if (ioloop_overran(nl->loop) && !nl->resting) {
+			nl->resting = true;
+			uv_poll_stop(poll); /* the kernel keeps 4 MiB meanwhile */
+			ioloop_hold(nl->loop, &nl->rest, rested, nl);
+		}
 	} else if (n == -ENODEV || n == -ENXIO || n == -EBADF) {
 		uv_poll_stop(poll); /* gone; main makes it anew */
 		nl->events->host_lost(nl->ctx);
@@ -83,6 +101,9 @@ static void free_handle(uv_handle_t *handle)
 static void host_close(struct netloop *nl)
 {
 	network_set_host(nl->net, NULL, NULL);
+	if (nl->resting)
+		ioloop_unhold(nl->loop, &nl->rest);
+	nl->resting = false;
 	if (nl->host_poll) {
 		uv_poll_stop(nl->host_poll);
 		uv_close((uv_handle_t *)nl->host_poll, free_handle);

@@ -30,8 +30,8 @@ static void watch(struct stream *s)
 {
 	if (s->dying)
 		return;
-	const int events = (stream_takes_input(s) ? UV_READABLE : 0) |
-			   (sendq_empty(&s->q) ? 0 : UV_WRITABLE);
+	const int events =
+		(stream_takes_input(s) ? UV_READABLE : 0) | (sendq_empty(&s->q) ? 0 : UV_WRITABLE);
 	if (events == s->events)
 		return;
 	s->events = events;
@@ -46,6 +46,7 @@ static void on_closed(uv_handle_t *handle)
 	struct stream *s = handle->data;
 	free(handle);
 	s->poll = NULL;
+	ioloop_tidy(s->loop);
 	s->ops->closed(s);
 }
 
@@ -183,10 +184,7 @@ static void settle(struct stream *s, struct egress *eg)
 		return;
 	}
 	egress_settle(eg, written, &s->q, &sum);
-	if (sum.full && s->unicast && s->moved) {
-		s->moved = false;
-		ioloop_behind(s->loop);
-	}
+	s->dropped |= sum.full && s->unicast;
 	s->unicast = false;
 	if (s->stats) {
 		s->stats->tx_frames += sum.frames;
@@ -249,12 +247,17 @@ void stream_send(struct stream *s, struct frame *frames, unsigned n, bool floode
 
 void stream_flush(struct stream *s)
 {
-	if (!s->eg)
-		return;
-	if (s->eg->n_frames)
-		settle(s, s->eg);
-	ioloop_egress_return(s->loop, s->eg);
-	s->eg = NULL;
+	if (s->eg) {
+		if (s->eg->n_frames)
+			settle(s, s->eg);
+		ioloop_egress_return(s->loop, s->eg);
+		s->eg = NULL;
+	}
+	const bool behind = s->dropped && s->moved;
+	if (behind)
+		s->moved = false;
+	s->dropped = false;
+	ioloop_flushed(s->loop, behind);
 }
 
 void stream_drop_frames(struct stream *s)
@@ -314,8 +317,6 @@ static size_t tail_top_up(struct stream *s, const uint8_t *buf, size_t len)
 	return at;
 }
 
-static void resumed(void *arg);
-
 static void released(void *arg)
 {
 	struct stream *s = arg;
@@ -327,7 +328,7 @@ static void released(void *arg)
 /* A batch of ours is over: rests where somebody could not keep up with it. */
 static void pace(struct stream *s)
 {
-	if (!ioloop_fell_behind(s->loop) || s->dying || s->held)
+	if (!ioloop_overran(s->loop) || s->dying || s->held)
 		return;
 	s->held = true;
 	ioloop_hold(s->loop, &s->release, released, s);
@@ -336,7 +337,7 @@ static void pace(struct stream *s)
 
 static void take_input(struct stream *s, const uint8_t *buf, size_t len)
 {
-	(void)ioloop_fell_behind(s->loop); /* what others' frames did is not ours */
+	ioloop_batch(s->loop);
 	s->reading = true;
 	size_t at = s->tail_len ? tail_top_up(s, buf, len) : 0;
 	if (!s->tail_len && stream_takes_input(s) && at < len)
@@ -369,12 +370,11 @@ static void resumed(void *arg)
 		s->reading = false;
 		if (s->dying)
 			return;
-		if (used == s->tail_len)
-			tail_save(s, NULL, 0);
+		s->tail_len -= used;
+		if (s->tail_len)
+			memmove(s->tail, s->tail + used, s->tail_len);
 		else
-			tail_save(s, s->tail + used, s->tail_len - used);
-		if (s->dying)
-			return;
+			tail_save(s, NULL, 0);
 	}
 	write_queue(s);
 }

@@ -3,13 +3,13 @@
  * Built on uv_poll_t with our own recvmsg and sendmsg (descriptors must ride along, and uv_pipe_t
  * costs 11 to 17 %: limits.md, 5). Used by sessions (native, control) and by QEMU-framed ports.
  *
- * Pacing. Frames for a reader whose queue is full are dropped, and nobody waits for it. But a reader
- * may only be waiting for a processor, which sender and daemon keep busy with what is then dropped:
- * with three processes on two processors one run in four went so, and 85 % was lost (docs/benchmarks.md).
- * So where frames for one port alone are dropped, and that port did read since the last time, their
- * sender is not read again until a queue has been written out, at most IOLOOP_PACE_MS later. A reader
- * that does not read at all holds nobody; one that is slow leaves those who send to it 256 KiB
- * a millisecond, to all ports together; a flooded frame holds nobody.
+ * Pacing. Frames for a reader whose queue is full are dropped, and nobody waits for it. But a
+ * reader may only be waiting for a processor, which sender and daemon keep busy with what is then
+ * dropped: with three processes on two processors one run in four went so, and 85 % was lost
+ * (docs/benchmarks.md). So where all of a batch was for ports that had to drop of it, and those did
+ * read since the last time, its sender is not read again until a queue has been written out, at
+ * most IOLOOP_PACE_MS later. A reader that does not read at all holds nobody, nor does a flooded
+ * frame; and who sends to others as well is not held for the slow one's sake.
  *
  * Life: OPEN - DYING (stream_fail() was called: no more I/O) - gone. The owner hears `lost` once,
  * in a turn of its own, and `closed` last of all, where it may free the memory. */
@@ -56,6 +56,7 @@ struct stream {
 	bool held;    /* takes no input: pacing */
 	bool moved;   /* bytes went out since somebody was last held for it */
 	bool unicast; /* its egress has frames for it alone */
+	bool dropped; /* such, of the present batch */
 	bool dying;
 	const char *why; /* constant text */
 	struct ioloop_later bury, resume, release;

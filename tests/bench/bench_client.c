@@ -1,13 +1,13 @@
-/* bench_client.c - one end of a measurement: sends frames as fast as the switch takes them, or counts
- * those that arrive. bench.py starts both ends.
+/* bench_client.c - one end of a measurement: sends frames as fast as the switch takes them, or
+ * counts those that arrive. bench.py starts both ends.
  *
  *   bench_client send KIND WHERE DST SIZE BATCH SECONDS
  *   bench_client recv KIND WHERE
  *
- * KIND and WHERE: native, qemu and raw with a socket's path; vde with vde_switch's directory; packet
- * with an interface. A receiver prints "ready MAC" when the switch has its address, counts until
- * SIGTERM and 100 ms of silence, or until its connection ends. Both then print one line of JSON.
- * A sender stops by itself after SECONDS (at most 60); a receiver after 120. */
+ * KIND and WHERE: native, qemu and raw with a socket's path; vde with vde_switch's directory;
+ * packet with an interface. A receiver prints "ready MAC" when the switch has its address, counts
+ * until SIGTERM and 100 ms of silence, or until its connection ends. Both then print one line of
+ * JSON. A sender stops by itself after SECONDS (at most 60); a receiver after 120. */
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -120,9 +120,10 @@ static int make_batch(struct end *end, const uint8_t dst[6], uint32_t size, unsi
 
 static int run_send(struct end *end, double seconds)
 {
-	const struct itimerval timer = { .it_value = { (time_t)seconds,
-						 (suseconds_t)((seconds - (double)(time_t)seconds) *
-							       1e6) } };
+	const struct itimerval timer = {
+		.it_value = { (time_t)seconds,
+			(suseconds_t)((seconds - (double)(time_t)seconds) * 1e6) }
+	};
 	uint64_t frames = 0;
 	const double cpu = cpu_seconds(), start = now_seconds();
 	setitimer(ITIMER_REAL, &timer, NULL);

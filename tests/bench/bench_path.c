@@ -4,7 +4,8 @@
  *   bench_path PATH BATCHES
  *
  * PATH is one of those below. Every batch is 64 frames of 60 bytes from one port, all to one
- * address (mixed4: to four in turn, so that no two neighbours share a decision). Prints nothing unless frames went elsewhere than they should (exit 1). */
+ * address (mixed4: to four in turn, so that no two neighbours share a decision). Prints nothing
+ * unless frames went elsewhere than they should (exit 1). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,8 +122,9 @@ static void input_stream(struct lab *lab, uint64_t now_ms)
 	unsigned n;
 	for (;;) {
 		const uint8_t *p = lab->buf + at;
-		n = lab->in == FRAMING_QEMU ? ingress_qemu(p, lab->len - at, frames, BATCH, &used)
-					    : ingress_native(p, lab->len - at, frames, BATCH, &used);
+		n = lab->in == FRAMING_QEMU
+			    ? ingress_qemu(p, lab->len - at, frames, BATCH, &used)
+			    : ingress_native(p, lab->len - at, frames, BATCH, &used);
 		if (!n)
 			break;
 		network_input(lab->net, lab->source.port.id, frames, n, now_ms);
@@ -138,7 +140,8 @@ static void input_host(struct lab *lab, uint64_t now_ms)
 	struct frame frames[BATCH];
 	for (unsigned i = 0; i < BATCH; i++)
 		frames[i] = (struct frame){
-			.head = lab->buf + i * SIZE, .head_len = SIZE, .len = SIZE };
+			.head = lab->buf + i * SIZE, .head_len = SIZE, .len = SIZE
+		};
 	network_input(lab->net, PORT_HOST, frames, BATCH, now_ms);
 }
 
@@ -210,9 +213,9 @@ static void fill(struct lab *lab, const struct path *path)
 
 static int lab_open(struct lab *lab, const struct path *path)
 {
-	struct network_facts facts = { .has_host = path->target == TO_HOST || !path->in,
-		.mtu_min = 68,
-		.mtu_max = 65521 };
+	struct network_facts facts = {
+		.has_host = path->target == TO_HOST || !path->in, .mtu_min = 68, .mtu_max = 65521
+	};
 	const struct netid_key key = { 0 };
 	facts.spec.mtu = 1500;
 	facts.spec.mac = host_mac;

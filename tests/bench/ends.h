@@ -2,8 +2,8 @@
  *
  * One `struct end_ops` for each way to attach. bench_client.c runs the loop, keeps the time and
  * prints; an end sends one batch or reads once. What is measured is the switch, so an end does as
- * little as a correct client can: its frames are laid out once, and a receiver looks at length, type
- * and sequence number only. */
+ * little as a correct client can: its frames are laid out once, and a receiver looks at length,
+ * type and sequence number only. */
 #ifndef TESTS_BENCH_ENDS_H
 #define TESTS_BENCH_ENDS_H
 
@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 #define END_BATCH_MAX 64u
-#define END_SIZE_MAX 9216u         /* as long as libvdeplug's frames may be */
-#define END_READ (256u * 1024u)    /* limits.md, 4: less than 128 KiB loses */
+#define END_SIZE_MAX 9216u           /* as long as libvdeplug's frames may be */
+#define END_READ (256u * 1024u)      /* limits.md, 4: less than 128 KiB loses */
 #define END_SLOT (END_SIZE_MAX + 64) /* of recvmmsg */
-#define END_SNDBUF (416 * 1024)    /* limits.md, 1: 2.4 times the default at 1514 bytes */
-#define END_ETHERTYPE 0x88b5u      /* IEEE 802: for local experiments */
-#define END_SEQ 14u                /* a frame's sequence number: 32 bits behind its header */
+#define END_SNDBUF (416 * 1024)      /* limits.md, 1: 2.4 times the default at 1514 bytes */
+#define END_ETHERTYPE 0x88b5u        /* IEEE 802: for local experiments */
+#define END_SEQ 14u                  /* a frame's sequence number: 32 bits behind its header */
 
 /* What a receiver has seen. */
 struct tally {
@@ -68,7 +68,8 @@ extern const struct end_ops end_vde;
 void tally_frame(struct tally *t, const uint8_t *frame, size_t len);
 /* Writes the sequence numbers of the next batch. */
 void batch_stamp(struct batch *b);
-/* A broadcast frame from end->mac of another type than those that are counted. Returns its length. */
+/* A broadcast frame from end->mac of another type than those that are counted. Returns its length.
+ */
 size_t end_hello(const struct end *end, uint8_t out[60]);
 /* Reads give up after 100 ms, writes after 200 ms; send buffer as END_SNDBUF. */
 void end_socket(int fd);

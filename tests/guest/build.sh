@@ -60,6 +60,8 @@ kernel=$(apt-cache depends --important linux-image-cloud-amd64 2>/dev/null |
 [ -n "$kernel" ] || skip "apt knows no linux-image-cloud-amd64 (apt-get update first?)"
 download "$kernel"
 cp "$kernel"/boot/vmlinuz-* "$out/vmlinuz"
+all_modules=$kernel/lib/modules
+[ -d "$all_modules" ] || all_modules=$kernel/usr/lib/modules # from Debian 13 on
 
 # --- the tools
 # An installed busybox will do if it is Debian's static one: the plain one lacks applets.
@@ -92,7 +94,7 @@ done
 modules="virtio_ring virtio virtio_pci_legacy_dev virtio_pci_modern_dev virtio_pci
 	failover net_failover virtio_net llc stp garp mrp 8021q"
 for module in $modules; do
-	file=$(find "$kernel/lib/modules" -name "$module.ko*")
+	file=$(find "$all_modules" -name "$module.ko*")
 	case $file in
 	*.ko) cp "$file" root/lib/modules/ ;;
 	*.ko.xz) xz -dc "$file" >"root/lib/modules/$module.ko" ;;
@@ -103,7 +105,7 @@ for module in $modules; do
 done
 for module in virtio_net 8021q; do
 	grep -qx "$module" root/lib/modules/order ||
-		grep -q "/$module.ko" "$kernel"/lib/modules/*/modules.builtin ||
+		grep -q "/$module.ko" "$all_modules"/*/modules.builtin ||
 		{ echo "build.sh: $kernel has no $module" >&2; exit 1; }
 done
 

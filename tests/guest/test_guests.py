@@ -19,7 +19,7 @@ from guest import Guest, Netns, boot, prepare, tcp_transfer
 from harness import BROADCAST, FETHCTL, Daemon, main, poll_until, skip_all
 from netlab import CTAG, IPV4, STAG, Namespace, Station, Tap, frame_type, require
 
-BULK = (64 if os.environ.get("FETHD_FULL") else 16) << 20
+BULK = (64 if os.environ.get("FETHD_FULL") == "1" else 16) << 20
 MAC_A, MAC_B, MAC_C = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 HOST_IP, A_IP, B_IP, C_IP = (f"10.77.0.{n}" for n in (1, 2, 3, 4))
 HOST_IP6, A_IP6, B_IP6 = (f"fd77::{n}" for n in (1, 2, 3))
@@ -129,14 +129,13 @@ class Everybody:
     def test_frames_of_every_kind_arrive_unchanged(self):
         """Guest to host, host to guest, guest to guest, and to and from the Python client."""
         lab, guests = self.lab, {"a": self.lab.a, "b": self.lab.b}
-        to = {name: [] for name in self.macs}
+        to, commands = {name: [] for name in self.macs}, {}
         before = lab.d.stats()["drops"]
         for g in guests.values():
-            g.check(f"bulk {NOISE_SEED} {len(NOISE_BYTES)} >/tmp/noise")
+            commands[g.name] = [f"noise=$(bulk {NOISE_SEED} {len(NOISE_BYTES)} | xxd -p | tr -d '\\n')"]
             self.capture(g)
         lab.tap.drain()
         lab.station.taken = []
-        commands = {name: [] for name in guests}
         for sender, receivers, f, at in self.all_kinds():
             for name in receivers:
                 to[name].append(f)
@@ -147,8 +146,8 @@ class Everybody:
             else:
                 # The console of a guest is slow: it makes most of the frame itself.
                 head = next(n for n in (14, 18, 22) if f[n:] == NOISE_BYTES[at : at + len(f) - n])
-                commands[sender].append(f"rawframe send eth0 {f[:head].hex()}$(tail -c +{at + 1} /tmp/noise "
-                                        f"| head -c {len(f) - head} | xxd -p | tr -d '\n')")
+                noise = f"${{noise:{2 * at}:{2 * (len(f) - head)}}}"
+                commands[sender].append(f"rawframe send eth0 {f[:head].hex()}{noise}")
         for name, g in guests.items():
             # One last frame: when it is there, so is all that came before.
             last = BROADCAST + unhex(self.macs[name]) + b"\x88\xb5last" + bytes(46)

@@ -102,6 +102,13 @@ static enum fdb_learned model_learn(
 						 : FDB_MOVED;
 }
 
+/* Whether learning would change nothing. */
+static bool model_knows(struct model *m, mac_key key, uint16_t port, uint64_t now_ms)
+{
+	const struct entry *e = model_find(m, key);
+	return e && e->port == port && (e->is_static || now_ms - e->seen_ms < FDB_REFRESH_MS);
+}
+
 static uint16_t model_lookup(struct model *m, mac_key key, uint64_t now_ms)
 {
 	const struct entry *e = model_find(m, key);
@@ -244,6 +251,8 @@ static void test_the_table_is_as_a_plain_list_would_be(void **state)
 				break;
 			default:
 				now_ms += rng_below(&rng, 300);
+				assert_int_equal(fdb_knows(fdb, key, port, now_ms),
+					model_knows(&m, key, port, now_ms));
 				assert_int_equal(fdb_learn(fdb, key, port, now_ms, &old),
 					model_learn(&m, key, port, now_ms, &old_model));
 				assert_int_equal(old, old_model);

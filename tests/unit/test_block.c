@@ -41,24 +41,27 @@ static void test_the_limit_is_the_last_byte(void **state)
 	block_pool_fini(&pool);
 }
 
-static void test_one_standard_block_is_kept_and_used_again(void **state)
+static void test_some_standard_blocks_are_kept_and_used_again(void **state)
 {
 	(void)state;
 	struct block_pool pool;
-	block_pool_init(&pool, 4 * BLOCK_STANDARD);
-	struct block *a = block_new(&pool, BLOCK_STANDARD), *b = block_new(&pool, BLOCK_STANDARD);
-	a->len = 7;
-	block_unref(a);
-	block_unref(b);
-	assert_ptr_equal(pool.spare, a);
+	block_pool_init(&pool, (BLOCK_SPARES + 2) * BLOCK_STANDARD);
+	struct block *blocks[BLOCK_SPARES + 1];
+	for (unsigned i = 0; i <= BLOCK_SPARES; i++)
+		blocks[i] = block_new(&pool, BLOCK_STANDARD);
+	blocks[BLOCK_SPARES - 1]->len = 7;
+	for (unsigned i = 0; i <= BLOCK_SPARES; i++)
+		block_unref(blocks[i]);
+	assert_int_equal(pool.n_spare, BLOCK_SPARES); /* one was too many */
+	assert_ptr_equal(pool.spare, blocks[BLOCK_SPARES - 1]);
 	assert_int_equal(pool.used, 0); /* a spare is no frame */
 	struct block *small = block_new(&pool, 10);
-	assert_ptr_equal(pool.spare, a);
+	assert_int_equal(pool.n_spare, BLOCK_SPARES);
 	struct block *again = block_new(&pool, BLOCK_STANDARD);
-	assert_ptr_equal(again, a);
+	assert_ptr_equal(again, blocks[BLOCK_SPARES - 1]);
 	assert_int_equal(again->len, 0);
 	assert_int_equal(again->refs, 1);
-	assert_null(pool.spare);
+	assert_int_equal(pool.n_spare, BLOCK_SPARES - 1);
 	block_unref(small);
 	block_unref(again);
 	block_pool_fini(&pool); /* LeakSanitizer watches */
@@ -87,7 +90,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_blocks_count_until_their_last_reference_is_gone),
 		cmocka_unit_test(test_the_limit_is_the_last_byte),
-		cmocka_unit_test(test_one_standard_block_is_kept_and_used_again),
+		cmocka_unit_test(test_some_standard_blocks_are_kept_and_used_again),
 		cmocka_unit_test(test_a_trimmed_block_counts_what_it_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

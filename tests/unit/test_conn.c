@@ -1227,13 +1227,14 @@ static void test_flood_of_ignored_objects_does_not_hold_the_caller(void **state)
 		PUT(&b, UNKNOWN_EXT);
 	const pid_t child = fork();
 	if (!child) {
+		close(feth_fd(p->conn)); /* so that writing ends with the reader */
 		while (write(p->peer, b.data, b.len) > 0)
 			;
 		_exit(0);
 	}
 	assert_true(child > 0);
 	alarm(20); /* or it would be for ever */
-	for (unsigned i = 0; i < 100; i++)
+	for (int i = 0; i < 4; i++)
 		assert_int_equal(feth_recv(p->conn, &frame, 1, i % 2), 0);
 	alarm(0);
 	kill(child, SIGKILL);

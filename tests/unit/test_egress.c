@@ -34,6 +34,20 @@ static int teardown(void **state)
 	return left ? -1 : 0;
 }
 
+/* Frames have 60 + id bytes: short ones are copied together, those over EGRESS_COPY are not. */
+#define LONG 1000u
+
+static void put(struct bytes *b, enum framing framing, uint32_t id)
+{
+	put_frame(b, framing, id, 60 + id, false);
+}
+
+static void put_run(struct bytes *b, enum framing framing, uint32_t from, uint32_t n)
+{
+	for (uint32_t id = from; id < from + n; id++)
+		put(b, framing, id);
+}
+
 /* Adds all frames of f->in; returns how many there were. */
 static unsigned add_all(struct fixture *f, enum framing in, enum framing out)
 {
@@ -42,49 +56,81 @@ static unsigned add_all(struct fixture *f, enum framing in, enum framing out)
 	return n;
 }
 
-/* All of @sink is frames with the ids from @from on, each of 60 + id bytes, in @framing. */
-static void holds_frames(const struct bytes *sink, enum framing framing, uint32_t from, uint32_t n)
+/* The next object of @sink is the frame @id; returns its bytes. */
+static size_t holds(const struct bytes *sink, size_t at, enum framing framing, uint32_t id)
 {
 	struct wire_scan scan = { 0 };
 	struct wire_item item;
+	assert_int_equal(
+		next_item(framing, &scan, sink->data + at, sink->len - at, &item), WIRE_FRAME);
+	assert_true(frame_is(item.data, item.len, id, 60 + id));
+	return item.total;
+}
+
+/* All of @sink is frames with the ids from @from on. */
+static void holds_run(const struct bytes *sink, enum framing framing, uint32_t from, uint32_t n)
+{
 	size_t at = 0;
-	for (uint32_t id = from; id < from + n; id++, at += item.total) {
-		assert_int_equal(next_item(framing, &scan, sink->data + at, sink->len - at, &item),
-			WIRE_FRAME);
-		assert_true(frame_is(item.data, item.len, id, 60 + id));
-	}
+	for (uint32_t id = from; id < from + n; id++)
+		at += holds(sink, at, framing, id);
 	assert_int_equal(at, sink->len);
 }
 
-static void put_frames(struct fixture *f, enum framing framing, unsigned n)
+/* What the egress would write is these frames; and its own sums are right. */
+static void writes_run(struct fixture *f, enum framing framing, uint32_t from, uint32_t n)
 {
-	for (uint32_t id = 0; id < n; id++)
-		put_frame(&f->in, framing, id, 60 + id, false);
+	f->sink.len = 0;
+	assert_int_equal(gather(&f->sink, f->eg.segs, f->eg.n_segs, SIZE_MAX), f->eg.bytes);
+	assert_int_equal(f->eg.n_frames, n);
+	assert_int_equal(f->eg.ends[n - 1], f->eg.bytes);
+	holds_run(&f->sink, framing, from, n);
 }
 
 static void test_a_run_in_its_own_framing_is_one_entry(void **state)
 {
 	struct fixture *f = *state;
-	put_frames(f, FRAMING_NATIVE, 300); /* bin 8 and bin 16 */
+	put_run(&f->in, FRAMING_NATIVE, 0, 300); /* bin 8 and bin 16 */
 	put_frame(&f->in, FRAMING_NATIVE, 300, 360, true);
 	assert_int_equal(add_all(f, FRAMING_NATIVE, FRAMING_NATIVE), 301);
 	assert_int_equal(f->eg.n_segs, 1);
 	assert_ptr_equal(f->eg.segs[0].base, f->in.data);
 	assert_int_equal(f->eg.segs[0].len, f->in.len); /* headers included, as they came */
-	assert_int_equal(f->eg.bytes, f->in.len);
+	writes_run(f, FRAMING_NATIVE, 0, 301);
+}
+
+static void test_a_run_that_comes_in_parts_is_still_one_entry(void **state)
+{
+	struct fixture *f = *state;
+	put_run(&f->in, FRAMING_QEMU, LONG, 5);
+	views(&f->in, FRAMING_QEMU, f->frames, 5);
+	assert_int_equal(egress_add(&f->eg, f->frames, 2, FRAMING_QEMU), 2);
+	assert_int_equal(egress_add(&f->eg, f->frames + 2, 0, FRAMING_QEMU), 0);
+	assert_int_equal(egress_add(&f->eg, f->frames + 2, 3, FRAMING_QEMU), 3);
+	assert_int_equal(f->eg.n_segs, 1);
+	writes_run(f, FRAMING_QEMU, LONG, 5);
 }
 
 static void test_a_gap_begins_another_entry(void **state)
 {
 	struct fixture *f = *state;
-	put_frame(&f->in, FRAMING_NATIVE, 0, 60, false);
-	put_frame(&f->in, FRAMING_NATIVE, 1, 61, false);
+	put_run(&f->in, FRAMING_NATIVE, LONG, 2);
 	bytes_add(&f->in, BYTES(0x91, 0xc0)); /* a call in between */
-	put_frame(&f->in, FRAMING_NATIVE, 2, 62, false);
+	put(&f->in, FRAMING_NATIVE, LONG + 2);
 	add_all(f, FRAMING_NATIVE, FRAMING_NATIVE);
 	assert_int_equal(f->eg.n_segs, 2);
-	gather(&f->sink, f->eg.segs, f->eg.n_segs, SIZE_MAX);
-	holds_frames(&f->sink, FRAMING_NATIVE, 0, 3);
+	writes_run(f, FRAMING_NATIVE, LONG, 3);
+}
+
+static void test_short_frames_that_stand_alone_are_copied_together(void **state)
+{
+	struct fixture *f = *state;
+	for (uint32_t id = 0; id < 10; id++) {
+		put(&f->in, FRAMING_NATIVE, id);
+		bytes_add(&f->in, BYTES(0x91, 0xc0));
+	}
+	add_all(f, FRAMING_NATIVE, FRAMING_NATIVE);
+	assert_int_equal(f->eg.n_segs, 1);
+	writes_run(f, FRAMING_NATIVE, 0, 10);
 }
 
 static void test_other_framings_get_headers(void **state)
@@ -93,160 +139,190 @@ static void test_other_framings_get_headers(void **state)
 		{ FRAMING_NATIVE, FRAMING_QEMU }, { FRAMING_QEMU, FRAMING_QEMU } };
 	struct fixture *f = *state;
 	for (unsigned i = 0; i < 3; i++) {
-		f->in.len = f->sink.len = 0;
+		const bool other = pairs[i][0] != pairs[i][1];
+		f->in.len = 0;
+		put_run(&f->in, pairs[i][0], 0, 100);
 		egress_reset(&f->eg);
-		put_frames(f, pairs[i][0], 210);
 		add_all(f, pairs[i][0], pairs[i][1]);
-		assert_int_equal(f->eg.n_segs, 1); /* short ones are copied together */
-		assert_int_equal(gather(&f->sink, f->eg.segs, f->eg.n_segs, SIZE_MAX), f->eg.bytes);
-		holds_frames(&f->sink, pairs[i][1], 0, 210);
+		assert_int_equal(f->eg.n_segs, 1); /* copied */
+		writes_run(f, pairs[i][1], 0, 100);
+
+		f->in.len = 0;
+		put_run(&f->in, pairs[i][0], LONG, 100);
+		egress_reset(&f->eg);
+		add_all(f, pairs[i][0], pairs[i][1]);
+		assert_int_equal(f->eg.n_segs, other ? 200 : 1);
+		writes_run(f, pairs[i][1], LONG, 100);
 	}
 }
 
-/* A frame of 60 bytes and id 0 in three pieces, without framing. */
-static struct frame scattered(struct fixture *f, struct seg more[2])
+static void test_512_bytes_are_copied_and_513_are_not(void **state)
 {
-	f->in.len = 0;
-	put_frame(&f->in, FRAMING_NONE, 0, 60, false);
-	more[0] = (struct seg){ f->in.data + 20, 1 };
-	more[1] = (struct seg){ f->in.data + 21, 39 };
+	struct fixture *f = *state;
+	for (uint32_t id = EGRESS_COPY - 60; id <= EGRESS_COPY - 59; id++) {
+		f->in.len = 0;
+		put(&f->in, FRAMING_QEMU, id);
+		egress_reset(&f->eg);
+		add_all(f, FRAMING_QEMU, FRAMING_NATIVE);
+		assert_int_equal(f->eg.n_segs, id + 60 - EGRESS_COPY + 1);
+		writes_run(f, FRAMING_NATIVE, id, 1);
+	}
+}
+
+/* The frame @id in three pieces that do not lie side by side, without framing, in @b. */
+static struct frame scattered(struct bytes *b, uint32_t id, struct seg more[2])
+{
+	b->len = 0;
+	put(b, FRAMING_NONE, id);
+	bytes_byte(b, '-');
+	bytes_byte(b, b->data[20]);
+	more[0] = (struct seg){ b->data + b->len - 1, 1 };
+	more[1] = (struct seg){ b->data + 21, 60 + id - 21 };
 	return (struct frame){
-		.head = f->in.data, .head_len = 20, .len = 60, .more = more, .more_n = 2
+		.head = b->data, .head_len = 20, .len = 60 + id, .more = more, .more_n = 2
 	};
 }
 
-static void test_scattered_frames_keep_their_pieces(void **state)
+static void test_scattered_frames_come_together(void **state)
 {
 	struct fixture *f = *state;
-	struct seg more[2];
-	const struct frame frame = scattered(f, more);
-	assert_int_equal(egress_add(&f->eg, &frame, 1, FRAMING_NATIVE), 1);
-	assert_int_equal(f->eg.n_segs, 4);
-	assert_int_equal(f->eg.payload, 60);
-	gather(&f->sink, f->eg.segs, f->eg.n_segs, SIZE_MAX);
-	holds_frames(&f->sink, FRAMING_NATIVE, 0, 1);
+	static const uint32_t ids[] = { 0, LONG };
+	for (unsigned i = 0; i < 2; i++) {
+		struct seg more[2];
+		const struct frame frame = scattered(&f->in, ids[i], more);
+		egress_reset(&f->eg);
+		assert_int_equal(egress_add(&f->eg, &frame, 1, FRAMING_NATIVE), 1);
+		assert_int_equal(f->eg.payload, 60 + ids[i]);
+		writes_run(f, FRAMING_NATIVE, ids[i], 1);
+	}
 }
 
-static void test_it_is_full_at_1024_frames_or_512_entries(void **state)
+static void test_it_is_full_at_1024_frames_512_entries_or_16_kib_of_copies(void **state)
 {
 	struct fixture *f = *state;
 	for (uint32_t id = 0; id < 1025; id++)
 		put_frame(&f->in, FRAMING_NATIVE, id, 14, false);
 	assert_int_equal(views(&f->in, FRAMING_NATIVE, f->frames, 1025), 1025);
 	assert_int_equal(egress_add(&f->eg, f->frames, 1025, FRAMING_NATIVE), 1024);
-	assert_int_equal(f->eg.n_segs, 1);
 	assert_int_equal(egress_add(&f->eg, f->frames + 1024, 1, FRAMING_NATIVE), 0);
+	assert_int_equal(f->eg.n_segs, 1);
 
+	f->in.len = 0;
+	put_run(&f->in, FRAMING_NATIVE, LONG, 300);
+	assert_int_equal(views(&f->in, FRAMING_NATIVE, f->frames, 1025), 300);
 	egress_reset(&f->eg);
-	assert_int_equal(egress_add(&f->eg, f->frames, 1025, FRAMING_QEMU), 256);
+	assert_int_equal(egress_add(&f->eg, f->frames, 300, FRAMING_QEMU), 256);
 	assert_int_equal(f->eg.n_segs, 512);
+	writes_run(f, FRAMING_QEMU, LONG, 256);
 
-	struct seg more[2];
-	const struct frame frame = scattered(f, more);
+	f->in.len = 0;
+	for (uint32_t id = 0; id < 300; id++)
+		put_frame(&f->in, FRAMING_NATIVE, id, 512, false);
+	assert_int_equal(views(&f->in, FRAMING_NATIVE, f->frames, 1025), 300);
 	egress_reset(&f->eg);
-	for (unsigned i = 0; i < 128; i++)
+	assert_int_equal(egress_add(&f->eg, f->frames, 300, FRAMING_QEMU), 31);
+	assert_in_range(f->eg.flat_len, EGRESS_FLAT - 2 * 518, EGRESS_FLAT);
+
+	struct seg more[2]; /* a header and three pieces each */
+	const struct frame frame = scattered(&f->in, LONG, more);
+	egress_reset(&f->eg);
+	for (unsigned n = 0; n < 128; n++)
 		assert_int_equal(egress_add(&f->eg, &frame, 1, FRAMING_NATIVE), 1);
 	assert_int_equal(egress_add(&f->eg, &frame, 1, FRAMING_NATIVE), 0);
+	assert_int_equal(f->eg.n_segs, 512);
 }
 
-static void test_the_last_entry_grows_though_no_other_fits(void **state)
+/* All ways to lie in an egress: a long run, one copied, one with a header, one in pieces, one in
+ * pieces that is copied, one that stands alone. */
+static const uint32_t mixture[] = { LONG, LONG + 1, LONG + 2, 3, LONG + 4, LONG + 5, 6, 7 };
+#define MIXED (sizeof(mixture) / sizeof(*mixture))
+#define MIXED_PAYLOAD (8u * 60 + 5 * LONG + 28)
+
+static void add_mixture(struct fixture *f, struct bytes memory[4])
 {
-	struct fixture *f = *state;
-	struct bytes qemu = { 0 };
-	put_frames(f, FRAMING_NATIVE, 255);
-	for (uint32_t id = 255; id < 300; id++)
-		put_frame(&qemu, FRAMING_QEMU, id, 60 + id, false);
-	assert_int_equal(add_all(f, FRAMING_NATIVE, FRAMING_QEMU), 255); /* 510 entries */
-	const unsigned n = views(&qemu, FRAMING_QEMU, f->frames, 50);
-	assert_int_equal(egress_add(&f->eg, f->frames, n, FRAMING_QEMU), 45);
-	assert_int_equal(f->eg.n_segs, 511);
-	gather(&f->sink, f->eg.segs, f->eg.n_segs, SIZE_MAX);
-	holds_frames(&f->sink, FRAMING_QEMU, 0, 300);
-	free(qemu.data);
+	static struct seg more[2][2];
+	for (unsigned i = 0; i < 4; i++)
+		memory[i].len = 0;
+	put_run(&memory[0], FRAMING_NATIVE, LONG, 3);
+	bytes_byte(&memory[0], 0x90);
+	put(&memory[0], FRAMING_NATIVE, 7);
+	put(&memory[1], FRAMING_QEMU, 3);
+	put(&memory[1], FRAMING_QEMU, LONG + 4);
+
+	struct frame native[4];
+	assert_int_equal(views(&memory[0], FRAMING_NATIVE, native, 4), 4);
+	memcpy(f->frames, native, 3 * sizeof(*native));
+	assert_int_equal(views(&memory[1], FRAMING_QEMU, f->frames + 3, 2), 2);
+	f->frames[5] = scattered(&memory[2], LONG + 5, more[0]);
+	f->frames[6] = scattered(&memory[3], 6, more[1]);
+	f->frames[7] = native[3];
+	assert_int_equal(egress_add(&f->eg, f->frames, MIXED, FRAMING_NATIVE), MIXED);
 }
 
-/* Three of a native run, two that come from QEMU, one in pieces: 60 to 65 bytes. */
-static void add_mixture(struct fixture *f, struct bytes *qemu, struct seg more[2])
+static void holds_mixture(const struct bytes *sink)
 {
-	f->in.len = qemu->len = 0;
-	for (uint32_t id = 0; id < 6; id++)
-		put_frame(id == 3 || id == 4 ? qemu : &f->in,
-			id < 3   ? FRAMING_NATIVE
-			: id < 5 ? FRAMING_QEMU
-				 : FRAMING_NONE,
-			id, 60 + id, false);
-	assert_int_equal(views(&f->in, FRAMING_NATIVE, f->frames, 3), 3);
-	assert_int_equal(views(qemu, FRAMING_QEMU, f->frames + 3, 2), 2);
-	const uint8_t *last = f->in.data + f->in.len - 65;
-	more[0] = (struct seg){ last + 14, 1 };
-	more[1] = (struct seg){ last + 15, 50 };
-	f->frames[5] = (struct frame){
-		.head = last, .head_len = 14, .len = 65, .more = more, .more_n = 2
-	};
-	assert_int_equal(egress_add(&f->eg, f->frames, 6, FRAMING_NATIVE), 6);
+	size_t at = 0;
+	for (unsigned i = 0; i < MIXED; i++)
+		at += holds(sink, at, FRAMING_NATIVE, mixture[i]);
+	assert_int_equal(at, sink->len);
 }
 
 static void test_a_short_write_at_any_byte_loses_nothing(void **state)
 {
 	struct fixture *f = *state;
-	struct bytes qemu = { 0 };
-	struct seg more[2];
+	struct bytes memory[4] = { { 0 } };
 	size_t total = SIZE_MAX;
 	for (size_t cut = 0; cut <= total; cut++) {
 		f->sink.len = 0;
-		add_mixture(f, &qemu, more);
+		add_mixture(f, memory);
 		total = f->eg.bytes;
-		assert_int_equal(total, 60 + 61 + 62 + 63 + 64 + 65 + 6 * 2);
+		assert_true(total > MIXED_PAYLOAD);
 		gather(&f->sink, f->eg.segs, f->eg.n_segs, cut);
 		egress_settle(&f->eg, cut, &f->q, &f->sum);
-		assert_int_equal(f->sum.frames, 6);
-		assert_int_equal(f->sum.bytes, 60 + 61 + 62 + 63 + 64 + 65);
+		assert_int_equal(f->sum.frames, MIXED);
+		assert_int_equal(f->sum.bytes, MIXED_PAYLOAD);
 		assert_int_equal(f->sum.full + f->sum.no_memory + f->sum.broken, 0);
 		assert_int_equal(f->eg.n_frames + f->eg.n_segs + f->eg.bytes, 0);
-		memset(f->in.data, 0, f->in.len); /* the views die */
-		memset(qemu.data, 0, qemu.len);
+		for (unsigned i = 0; i < 4; i++) /* the views die */
+			memset(memory[i].data, 0, memory[i].len);
 		assert_int_equal(f->q.frames.bytes, total - cut);
 		drain(&f->q, &f->sink);
-		holds_frames(&f->sink, FRAMING_NATIVE, 0, 6);
+		holds_mixture(&f->sink);
 	}
-	free(qemu.data);
+	for (unsigned i = 0; i < 4; i++)
+		free(memory[i].data);
 }
 
 static void test_a_message_after_a_short_write_waits_for_the_frame_begun(void **state)
 {
 	struct fixture *f = *state;
-	struct bytes qemu = { 0 };
-	struct seg more[2];
-	for (size_t cut = 0; cut <= 387; cut++) {
+	struct bytes memory[4] = { { 0 } };
+	size_t total = SIZE_MAX;
+	for (size_t cut = 0; cut <= total; cut++) {
 		f->sink.len = 0;
-		add_mixture(f, &qemu, more);
+		add_mixture(f, memory);
+		total = f->eg.bytes;
 		gather(&f->sink, f->eg.segs, f->eg.n_segs, cut);
 		egress_settle(&f->eg, cut, &f->q, &f->sum);
 		assert_int_equal(sendq_put_message(&f->q, BYTES(0x91, 0xc0), 0, NULL, 0), 0);
 		drain(&f->q, &f->sink);
 
-		/* exactly at the first boundary from `cut` on */
-		struct wire_scan scan = { 0 };
-		struct wire_item item;
-		size_t at = 0;
-		while (at < cut) {
-			assert_int_equal(
-				wire_next(&scan, f->sink.data + at, f->sink.len - at, &item),
-				WIRE_FRAME);
-			at += item.total;
-		}
+		size_t at = 0; /* exactly at the first boundary from `cut` on */
+		for (unsigned i = 0; at < cut; i++)
+			at += holds(&f->sink, at, FRAMING_NATIVE, mixture[i]);
 		assert_memory_equal(f->sink.data + at, "\x91\xc0", 2);
 		memmove(f->sink.data + at, f->sink.data + at + 2, f->sink.len - at - 2);
 		f->sink.len -= 2;
-		holds_frames(&f->sink, FRAMING_NATIVE, 0, 6);
+		holds_mixture(&f->sink);
 	}
-	free(qemu.data);
+	for (unsigned i = 0; i < 4; i++)
+		free(memory[i].data);
 }
 
 static void test_a_queue_that_is_not_empty_gets_all_of_it(void **state)
 {
 	struct fixture *f = *state;
-	put_frames(f, FRAMING_NATIVE, 4);
+	put_run(&f->in, FRAMING_NATIVE, 0, 4);
 	const unsigned n = views(&f->in, FRAMING_NATIVE, f->frames, 4);
 	for (unsigned i = 0; i < n; i++) {
 		assert_int_equal(egress_add(&f->eg, &f->frames[i], 1, FRAMING_NATIVE), 1);
@@ -255,7 +331,7 @@ static void test_a_queue_that_is_not_empty_gets_all_of_it(void **state)
 	}
 	assert_ptr_equal(f->q.frames.first, f->q.frames.last); /* in one chunk */
 	drain(&f->q, &f->sink);
-	holds_frames(&f->sink, FRAMING_NATIVE, 0, 4);
+	holds_run(&f->sink, FRAMING_NATIVE, 0, 4);
 }
 
 static void test_what_finds_no_room_is_dropped_whole_and_counted(void **state)
@@ -320,11 +396,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_a_run_in_its_own_framing_is_one_entry),
+		T(test_a_run_that_comes_in_parts_is_still_one_entry),
 		T(test_a_gap_begins_another_entry),
+		T(test_short_frames_that_stand_alone_are_copied_together),
 		T(test_other_framings_get_headers),
-		T(test_scattered_frames_keep_their_pieces),
-		T(test_it_is_full_at_1024_frames_or_512_entries),
-		T(test_the_last_entry_grows_though_no_other_fits),
+		T(test_512_bytes_are_copied_and_513_are_not),
+		T(test_scattered_frames_come_together),
+		T(test_it_is_full_at_1024_frames_512_entries_or_16_kib_of_copies),
 		T(test_a_short_write_at_any_byte_loses_nothing),
 		T(test_a_message_after_a_short_write_waits_for_the_frame_begun),
 		T(test_a_queue_that_is_not_empty_gets_all_of_it),

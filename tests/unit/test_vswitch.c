@@ -152,6 +152,30 @@ static void test_moves_are_counted(void **state)
 	to_port(decide(sw, 3, 5, 3), 1);
 }
 
+static void test_a_run_ends_where_another_decision_may_begin(void **state)
+{
+	struct vswitch *sw = *state;
+	static uint8_t buf[8][1600];
+	struct frame frames[8];
+	for (unsigned i = 0; i < 8; i++)
+		frames[i] = eth_frame(buf[i], 2, 1, 0x0800, 60, 'x');
+	assert_int_equal(vswitch_run(sw, frames, 8, 1), 8);
+	assert_int_equal(vswitch_run(sw, frames, 1, 1), 1);
+	buf[5][5] = 3; /* another destination */
+	assert_int_equal(vswitch_run(sw, frames, 8, 1), 5);
+	buf[4][11] = 3; /* another source */
+	assert_int_equal(vswitch_run(sw, frames, 8, 1), 4);
+	frames[3].len = 1515; /* too long, perhaps */
+	assert_int_equal(vswitch_run(sw, frames, 8, 1), 3);
+	frames[2].len = 13;
+	assert_int_equal(vswitch_run(sw, frames, 8, 1), 2);
+	frames[1].len = 1514;
+	assert_int_equal(vswitch_run(sw, frames, 8, 1), 2);
+	/* one that is dropped for its length is a run of its own */
+	assert_int_equal(vswitch_run(sw, frames + 2, 6, 1), 1);
+	assert_int_equal(vswitch_run(sw, frames + 3, 5, 1), 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -166,6 +190,7 @@ int main(void)
 		T(test_a_locked_port_has_one_source),
 		T(test_group_sources_are_never_learned),
 		T(test_moves_are_counted),
+		T(test_a_run_ends_where_another_decision_may_begin),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
