@@ -16,7 +16,7 @@ readonly network=lab host_ip=10.77.0.1 guest_ip=10.77.0.2 guest_mac=02:77:00:00:
 readonly build=$PWD/build/quickstart
 readonly fethd=$build/server/fethd fethctl=$build/clients/fethctl
 guest_dir=${FETHD_GUEST_DIR:-$PWD/build/guest}
-tmp=$(mktemp -d)
+tmp=$(mktemp -d /tmp/fethd-quickstart.XXXXXX) # short, for socket paths are
 check=0 daemon_pid='' started=0 guest_pid='' finished=0
 python=python3 rootless=0
 [ "$(id -u)" = 0 ] || rootless=1

@@ -21,7 +21,7 @@
 /* Copying n bytes against one more entry, both in ns a frame, measured with one read and one write
  * of 64 KiB: 62 bytes 6 against 31, 512 bytes 13 against 31, 1517 bytes 24 against 50. */
 #define EGRESS_COPY 512u
-#define EGRESS_FLAT (16u * 1024u)
+#define EGRESS_FLAT (32u * 1024u)
 
 struct egress {
 	struct egress *next; /* in the loop's list of free ones */

@@ -46,6 +46,8 @@ static void on_closed(uv_handle_t *handle)
 	struct stream *s = handle->data;
 	free(handle);
 	s->poll = NULL;
+	if (!s->q.frame_pool->used)
+		block_pool_fini(s->q.frame_pool); /* only its spares */
 	ioloop_tidy(s->loop);
 	s->ops->closed(s);
 }

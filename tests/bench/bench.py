@@ -12,7 +12,6 @@ import datetime
 import json
 import os
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,8 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(ROOT, "tests", "support"))
+
+import page  # noqa: E402
 
 SIZES = (60, 1514, 9014)
 
@@ -322,21 +323,6 @@ def facts(lab):
     }
 
 
-def write_page(out, name, text):
-    """Puts the text between the bench's markers, which are added where there are none."""
-    path = os.path.join(out, "benchmarks.md")
-    begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    page = ""
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as f:
-            page = f.read()
-    block = f"{begin}\n{text}\n{end}"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.S)
-    page = pattern.sub(lambda _: block, page) if pattern.search(page) else f"{page}\n{block}\n"
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(page)
-
-
 def run_bench(lab, name):
     bench = BENCHES[name]
     cells = []
@@ -371,7 +357,7 @@ def run_bench(lab, name):
     note = (f"{bench.what}\n\n{text}\n\n{lab.rounds} rounds of {lab.seconds:g} s a cell, {about['date']}, "
             f"commit {about['commit']}, Linux {about['kernel']}, {about['machine']}: "
             f"`{about['command']}`")
-    write_page(lab.out, name, note)
+    page.write(lab.out, name, note)
 
 
 def skip(what, why):
@@ -408,7 +394,7 @@ def main():
     if unknown:
         p.error(f"there is no bench {' '.join(sorted(unknown))}; there are {' '.join(BENCHES)}")
     if lab.quick:
-        lab.rounds, lab.seconds = 1, 0.2
+        lab.rounds, lab.seconds = 1, 0.1
     lab.sizes = [int(s) for s in lab.sizes.split(",")] if lab.sizes else SIZES
 
     lab.fethd = os.path.join(lab.build, "server", "fethd")

@@ -159,13 +159,21 @@ static void test_other_framings_get_headers(void **state)
 static void test_512_bytes_are_copied_and_513_are_not(void **state)
 {
 	struct fixture *f = *state;
-	for (uint32_t id = EGRESS_COPY - 60; id <= EGRESS_COPY - 59; id++) {
+	for (uint32_t more = 0; more < 2; more++) {
+		const uint32_t id = EGRESS_COPY - 60 + more; /* another framing: of the frame */
 		f->in.len = 0;
 		put(&f->in, FRAMING_QEMU, id);
 		egress_reset(&f->eg);
 		add_all(f, FRAMING_QEMU, FRAMING_NATIVE);
-		assert_int_equal(f->eg.n_segs, id + 60 - EGRESS_COPY + 1);
+		assert_int_equal(f->eg.flat_len, more ? 3 : 3 + EGRESS_COPY);
 		writes_run(f, FRAMING_NATIVE, id, 1);
+
+		f->in.len = 0; /* its own: of the whole stretch */
+		put(&f->in, FRAMING_NATIVE, id - 3);
+		egress_reset(&f->eg);
+		add_all(f, FRAMING_NATIVE, FRAMING_NATIVE);
+		assert_int_equal(f->eg.flat_len, more ? 0 : EGRESS_COPY);
+		writes_run(f, FRAMING_NATIVE, id - 3, 1);
 	}
 }
 
@@ -197,7 +205,7 @@ static void test_scattered_frames_come_together(void **state)
 	}
 }
 
-static void test_it_is_full_at_1024_frames_512_entries_or_16_kib_of_copies(void **state)
+static void test_it_is_full_at_1024_frames_512_entries_or_32_kib_of_copies(void **state)
 {
 	struct fixture *f = *state;
 	for (uint32_t id = 0; id < 1025; id++)
@@ -220,7 +228,7 @@ static void test_it_is_full_at_1024_frames_512_entries_or_16_kib_of_copies(void 
 		put_frame(&f->in, FRAMING_NATIVE, id, 512, false);
 	assert_int_equal(views(&f->in, FRAMING_NATIVE, f->frames, 1025), 300);
 	egress_reset(&f->eg);
-	assert_int_equal(egress_add(&f->eg, f->frames, 300, FRAMING_QEMU), 31);
+	assert_int_equal(egress_add(&f->eg, f->frames, 300, FRAMING_QEMU), 63);
 	assert_in_range(f->eg.flat_len, EGRESS_FLAT - 2 * 518, EGRESS_FLAT);
 
 	struct seg more[2]; /* a header and three pieces each */
@@ -402,7 +410,7 @@ int main(void)
 		T(test_other_framings_get_headers),
 		T(test_512_bytes_are_copied_and_513_are_not),
 		T(test_scattered_frames_come_together),
-		T(test_it_is_full_at_1024_frames_512_entries_or_16_kib_of_copies),
+		T(test_it_is_full_at_1024_frames_512_entries_or_32_kib_of_copies),
 		T(test_a_short_write_at_any_byte_loses_nothing),
 		T(test_a_message_after_a_short_write_waits_for_the_frame_begun),
 		T(test_a_queue_that_is_not_empty_gets_all_of_it),
