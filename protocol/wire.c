@@ -27,7 +27,7 @@ static enum wire_kind more(struct wire_scan *scan, size_t need)
 
 /* A frame or ext whose header of `hdr` bytes announces `body` bytes. */
 static enum wire_kind blob(struct wire_scan *scan, const uint8_t *buf, size_t len, uint8_t hdr,
-	uint32_t body, int ext, struct wire_item *item)
+	uint32_t body, enum wire_kind kind, struct wire_item *item)
 {
 	const size_t total = (size_t)hdr + body;
 	if (len < total)
@@ -37,8 +37,8 @@ static enum wire_kind blob(struct wire_scan *scan, const uint8_t *buf, size_t le
 	item->len = body;
 	item->total = (uint32_t)total;
 	item->hdr_len = hdr;
-	item->ext = (int8_t)ext;
-	return ext ? WIRE_EXT : WIRE_FRAME;
+	item->ext = kind == WIRE_EXT ? (int8_t)buf[hdr - 1] : 0;
+	return kind;
 }
 
 /* Header sizes behind the type byte, for the fixed-size and length-prefixed values 0xc0..0xdf:
@@ -185,7 +185,7 @@ enum wire_kind wire_next(
 		const uint32_t n = be(buf + 1, width);
 		if (n > FETH_FRAME_MAX)
 			return bad(item, "frame over 65553 bytes");
-		return blob(scan, buf, len, (uint8_t)(1 + width), n, 0, item);
+		return blob(scan, buf, len, (uint8_t)(1 + width), n, WIRE_FRAME, item);
 	}
 	if ((t >= 0x90 && t <= 0x9f) || t == 0xdc || t == 0xdd)
 		return rpc_object(scan, buf, len, item);
@@ -196,16 +196,12 @@ enum wire_kind wire_next(
 		const uint32_t n = be(buf + 1, width);
 		if (n > WIRE_EXT_MAX)
 			return bad(item, "ext over 65565 bytes");
-		if ((int8_t)buf[1 + width] == 0)
-			return bad(item, "ext type 0 is not used");
-		return blob(scan, buf, len, (uint8_t)(2 + width), n, (int8_t)buf[1 + width], item);
+		return blob(scan, buf, len, (uint8_t)(2 + width), n, WIRE_EXT, item);
 	}
 	if (t >= 0xd4 && t <= 0xd8) {
 		if (len < 2)
 			return more(scan, 2);
-		if ((int8_t)buf[1] == 0)
-			return bad(item, "ext type 0 is not used");
-		return blob(scan, buf, len, 2, 1u << (t - 0xd4), (int8_t)buf[1], item);
+		return blob(scan, buf, len, 2, 1u << (t - 0xd4), WIRE_EXT, item);
 	}
 	return bad(item, "neither frame nor RPC: an object must be bin, ext or array");
 }

@@ -11,7 +11,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-ALL="lint build unit property clang daemon netns guest fuzz install quickstart bench"
+ALL="build lint unit property clang daemon netns guest fuzz install quickstart bench"
 FULL_ONLY="coverage tidy"
 PACKAGES="build-essential cmake ninja-build pkg-config git ca-certificates
 	libuv1-dev libmsgpack-dev libjansson-dev libmnl-dev libcmocka-dev

@@ -21,11 +21,8 @@ void block_pool_fini(struct block_pool *pool)
 	pool->n_spare = 0;
 }
 
-struct block *block_new(struct block_pool *pool, uint32_t capacity)
+struct block *block_new_beyond(struct block_pool *pool, uint32_t capacity)
 {
-	if (capacity > pool->limit - pool->used)
-		return NULL;
-
 	struct block *block = pool->spare;
 	if (block && capacity == BLOCK_STANDARD) {
 		pool->spare = block->next;
@@ -41,6 +38,13 @@ struct block *block_new(struct block_pool *pool, uint32_t capacity)
 	block->capacity = capacity;
 	pool->used += capacity;
 	return block;
+}
+
+struct block *block_new(struct block_pool *pool, uint32_t capacity)
+{
+	if (pool->used > pool->limit || capacity > pool->limit - pool->used)
+		return NULL;
+	return block_new_beyond(pool, capacity);
 }
 
 struct block *block_ref(struct block *block)

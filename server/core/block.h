@@ -37,6 +37,8 @@ void block_pool_fini(struct block_pool *pool); /* after its last block is gone *
 
 /* A block with one reference and len 0; NULL at the limit or without memory. */
 struct block *block_new(struct block_pool *pool, uint32_t capacity);
+/* The same over the limit too: for what must be kept, of which each stream has one at most. */
+struct block *block_new_beyond(struct block_pool *pool, uint32_t capacity);
 struct block *block_ref(struct block *block);
 void block_unref(struct block *block); /* NULL is fine */
 /* Gives back the room behind `len` of a block that has one reference; it may have moved. */

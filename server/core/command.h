@@ -175,9 +175,11 @@ struct command {
 	union {
 		struct network_facts facts;
 		struct port_info port;
-		struct port_stats stats;
+		struct {
+			struct port_stats stats;
+			uint64_t moves; /* addresses that changed port */
+		} sum;
 		struct daemon_facts daemon;
-		uint32_t version;
 	} out;
 };
 

@@ -197,20 +197,25 @@ void fdb_expire(struct fdb *fdb, uint64_t now_ms)
 	}
 }
 
-static int by_mac(const void *a, const void *b)
+/* Where @mac belongs among @n rows in order. */
+static size_t place(const struct fdb_info *rows, size_t n, const struct feth_mac *mac)
 {
-	return memcmp(((const struct fdb_info *)a)->mac.b, ((const struct fdb_info *)b)->mac.b, 6);
+	size_t lo = 0;
+	while (lo < n) {
+		const size_t mid = lo + (n - lo) / 2;
+		if (memcmp(rows[mid].mac.b, mac->b, sizeof(mac->b)) < 0)
+			lo = mid + 1;
+		else
+			n = mid;
+	}
+	return lo;
 }
 
 size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint64_t now_ms,
 	struct fdb_info *out, size_t limit, bool *more)
 {
-	*more = false;
-	struct fdb_info *all = malloc((fdb->n ? fdb->n : 1) * sizeof(*all));
-	if (!all)
-		return 0;
-
 	size_t n = 0;
+	*more = false;
 	for (uint32_t b = 0; b <= fdb->mask; b++) {
 		for (uint32_t i = fdb->buckets[b]; i != FDB_END; i = fdb->entries[i].chain) {
 			const struct fdb_entry *e = &fdb->entries[i];
@@ -218,14 +223,15 @@ size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint64_t no
 			const struct feth_mac mac = mac_of_key(e->key);
 			if (age > FDB_AGE_MS || (after && memcmp(mac.b, after->b, 6) <= 0))
 				continue;
-			all[n++] = (struct fdb_info){ mac, e->port, e->is_static, age };
+			const size_t at = place(out, n, &mac);
+			*more |= n == limit;
+			if (at == limit)
+				continue;
+			n -= n == limit; /* the last one falls out */
+			memmove(out + at + 1, out + at, (n - at) * sizeof(*out));
+			out[at] = (struct fdb_info){ mac, e->port, e->is_static, age };
+			n++;
 		}
 	}
-	qsort(all, n, sizeof(*all), by_mac);
-	*more = n > limit;
-	if (n > limit)
-		n = limit;
-	memcpy(out, all, n * sizeof(*out));
-	free(all);
 	return n;
 }

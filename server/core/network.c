@@ -196,22 +196,16 @@ void network_flush(struct network *net)
 	net->n_touched = 0;
 }
 
-void network_count(struct network *net, uint16_t in, enum drop_reason reason, uint64_t n)
+void network_count(
+	struct network *net, uint16_t in, enum drop_reason reason, uint64_t n, uint64_t bytes)
 {
 	struct port_stats *stats = in == PORT_NONE ? &net->retired : stats_of(net, in);
 	stats->rx_frames += n;
+	stats->rx_bytes += bytes;
 	stats->drops[reason] += n;
 }
 
 void network_tick(struct network *net, uint64_t now_ms)
 {
 	fdb_expire(&net->sw.fdb, now_ms);
-}
-
-void network_close_ports(struct network *net)
-{
-	for (unsigned i = net->n_attached; i-- > 0;) {
-		struct port *client = net->recs[net->attached[i]]->client;
-		client->ops->close(client, true);
-	}
 }

@@ -73,14 +73,12 @@ void network_input(
  */
 void network_flush(struct network *net);
 
-/* Counts frames the edge itself had to drop. */
-void network_count(struct network *net, uint16_t in, enum drop_reason reason, uint64_t n);
+/* Counts frames the edge itself had to drop, from a port or (PORT_NONE) from none. */
+void network_count(
+	struct network *net, uint16_t in, enum drop_reason reason, uint64_t n, uint64_t bytes);
 
 /* Forgets aged addresses; every few seconds. */
 void network_tick(struct network *net, uint64_t now_ms);
-
-/* Asks every client to go (the network is being removed). */
-void network_close_ports(struct network *net);
 
 /* Carries out a command of the control plane (command.h); sets cmd->err. Those kinds that need more
  * than the network itself are the loop's: see netloop.h. */

@@ -189,7 +189,8 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_STATS_GET:
 		if (alloc_items(cmd, sizeof(*cmd->items.counters)))
 			for_each_port(net, cmd, put_counters);
-		sum_stats(net, &cmd->out.stats);
+		sum_stats(net, &cmd->out.sum.stats);
+		cmd->out.sum.moves = net->sw.moves;
 		break;
 	case CMD_FDB_LIST:
 		if (alloc_items(cmd, sizeof(*cmd->items.fdb)))

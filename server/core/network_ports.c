@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct port_rec *network_rec(const struct network *net, uint16_t id)
 {
@@ -35,13 +36,28 @@ bool network_mac_free(
 	return true;
 }
 
+/* "qemu-7": the kind, and the lowest number that no port has. */
 static void choose_name(const struct network *net, enum port_kind kind, char out[FETH_NAME_MAX + 1])
 {
-	for (unsigned n = 1;; n++) { /* ends: at most PORTS_MAX names are taken */
-		snprintf(out, FETH_NAME_MAX + 1, "%s-%u", port_kind_name(kind), n);
-		if (!network_rec_named(net, out))
-			return;
+	const char *const prefix = port_kind_name(kind);
+	const size_t len = strlen(prefix);
+	bool taken[PORTS_MAX + 2] = { false };
+	for (unsigned id = 1; id < FDB_PORTS; id++) {
+		char head[FETH_NAME_MAX + 1];
+		if (!net->recs[id])
+			continue;
+		const char *name = net->recs[id]->info.name;
+		snprintf(head, sizeof(head), "%.*s", (int)len, name);
+		if (!name_same(head, prefix) || name[len] != '-')
+			continue;
+		const unsigned long n = strtoul(name + len + 1, NULL, 10);
+		if (n <= PORTS_MAX)
+			taken[n] = true; /* also "qemu-7x": it does no harm to pass 7 over */
 	}
+	unsigned n = 1;
+	while (taken[n])
+		n++; /* ends: PORTS_MAX names at most are taken, and one of these is free */
+	snprintf(out, FETH_NAME_MAX + 1, "%s-%u", prefix, n);
 }
 
 /* Makes the record of a port that has the settings of @conf, checked. */

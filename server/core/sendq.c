@@ -168,6 +168,16 @@ uint32_t sendq_room(const struct sendq *q)
 	return q->frames.bytes < SENDQ_FRAMES_MAX ? SENDQ_FRAMES_MAX - q->frames.bytes : 0;
 }
 
+static void copy_frame(uint8_t *out, const struct frame *frame)
+{
+	memcpy(out, frame->head, frame->head_len);
+	out += frame->head_len;
+	for (unsigned i = 0; i < frame->more_n; i++) {
+		memcpy(out, frame->more[i].base, frame->more[i].len);
+		out += frame->more[i].len;
+	}
+}
+
 static struct block *copy_of(struct sendq *q, struct frame *frame)
 {
 	if (frame->copy)
@@ -175,20 +185,31 @@ static struct block *copy_of(struct sendq *q, struct frame *frame)
 	struct block *block = block_new(q->frame_pool, frame->len);
 	if (!block)
 		return NULL;
-	memcpy(block->data, frame->head, frame->head_len);
-	block->len = frame->head_len;
-	for (unsigned i = 0; i < frame->more_n; i++) {
-		memcpy(block->data + block->len, frame->more[i].base, frame->more[i].len);
-		block->len += (uint32_t)frame->more[i].len;
-	}
+	copy_frame(block->data, frame);
+	block->len = frame->len;
 	frame->copy = block;
 	return block;
+}
+
+/* A frame so short that an item of its own would be most of what it costs. */
+static enum sendq_put put_short(struct sendq *q, const struct frame *frame)
+{
+	uint8_t hdr[WIRE_HDR_MAX];
+	const uint8_t hdr_len = framing_header(q->framing, hdr, frame->len);
+	uint8_t *out = sendq_put_chunk(q, hdr_len + frame->len, false);
+	if (!out)
+		return SENDQ_NO_MEMORY;
+	memcpy(out, hdr, hdr_len);
+	copy_frame(out + hdr_len, frame);
+	return SENDQ_TAKEN;
 }
 
 enum sendq_put sendq_put_shared(struct sendq *q, struct frame *frame)
 {
 	if (frame->len + WIRE_HDR_MAX > sendq_room(q))
 		return SENDQ_FULL;
+	if (frame->len <= SENDQ_SHORT)
+		return put_short(q, frame);
 	struct sendq_item *item = calloc(1, sizeof(*item));
 	struct block *block = item ? copy_of(q, frame) : NULL;
 	if (!block) {
@@ -227,7 +248,9 @@ uint8_t *sendq_put_chunk(struct sendq *q, uint32_t len, bool begun)
 		item = calloc(1, sizeof(*item));
 		if (!item)
 			return NULL;
-		item->block = block_new(q->frame_pool, len > BLOCK_STANDARD ? len : BLOCK_STANDARD);
+		item->block = begun ? block_new_beyond(q->frame_pool, len)
+				    : block_new(q->frame_pool,
+					      len > BLOCK_STANDARD ? len : BLOCK_STANDARD);
 		if (!item->block) {
 			free(item);
 			return NULL;

@@ -25,6 +25,9 @@
 /* Queued RPC bytes of one peer before one last reply. */
 #define SENDQ_RPC_MAX 65536u
 #define SENDQ_FDS_MAX 2u
+/* A flooded frame up to this is copied into each queue: the item that would refer to a shared copy
+ * is about 110 bytes, and is counted nowhere. */
+#define SENDQ_SHORT 256u
 
 struct sendq_item {
 	struct sendq_item *next;
@@ -74,7 +77,8 @@ int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint32_t 
 
 enum sendq_put { SENDQ_TAKEN, SENDQ_FULL, SENDQ_NO_MEMORY };
 
-/* Queues a frame by reference to frame->copy, which it makes if it is the first. */
+/* Queues a flooded frame: by reference to frame->copy, which it makes if it is the first, or
+ * copied. */
 enum sendq_put sendq_put_shared(struct sendq *q, struct frame *frame);
 
 /* Room for @len bytes of framed frames at the end of the queue, contiguous, or NULL. @begun: the

@@ -6,10 +6,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Connections of one uid to one acceptor; not for root and the daemon's own user, who could do
- * worse. 256: four times the VMs of a busy desktop, and 64 MiB of queues at the worst. */
-#define CLIENTS_PER_UID 256u
-
 struct client {
 	struct client *next, **link;
 	uint32_t uid;
@@ -50,14 +46,6 @@ static inline void clients_close(struct client_list *list, bool gone)
 		next = c->next;
 		c->close(c, gone);
 	}
-}
-
-static inline unsigned clients_of_uid(const struct client_list *list, uint32_t uid)
-{
-	unsigned n = 0;
-	for (const struct client *c = list->first; c; c = c->next)
-		n += c->uid == uid;
-	return n;
 }
 
 #endif

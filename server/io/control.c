@@ -17,7 +17,7 @@
 
 #define MTU_DEFAULT 1500u
 #define LONGEST_SOCKET "/seqpacket.sock" /* of those in a network's directory, now and to come */
-#define MTU_IPV6_MIN 1280u /* RFC 8200, 5 */
+#define MTU_IPV6_MIN 1280u               /* RFC 8200, 5 */
 
 struct netctl *control_find(struct daemon *d, const char *name)
 {
@@ -120,7 +120,8 @@ static int describe(
 	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, w->name);
 	if (strlen(path) + sizeof(LONGEST_SOCKET) > VERB_PATH_MAX)
 		return err_set(err, -ENAMETOOLONG,
-			"%s: the sockets in %s would have paths over %u bytes; choose a shorter name or "
+			"%s: the sockets in %s would have paths over %u bytes; choose a shorter "
+			"name or "
 			"--run-dir",
 			w->name, path, VERB_PATH_MAX - 1);
 	memcpy(f->path, path, strlen(path) + 1);
@@ -291,35 +292,41 @@ static int check_new(struct daemon *d, const char *name, struct err *err)
 	return 0;
 }
 
-/* Starts the network's loop and gives it the pair. From netloop_start() on, its end is on_gone().
- */
-static int start_network(struct netctl *ent, const struct hostif_made *made, struct err *err)
-{
-	struct daemon *d = ent->d;
-	struct netloop_conf conf = { .facts = ent->facts, .key = d->key, .access = d->access };
-	if (getrandom(&conf.seed, sizeof(conf.seed), 0) != sizeof(conf.seed))
-		return err_set(err, -EIO, "%s: the system gives no random numbers",
-			ent->facts.spec.network);
-	int rc = make_files(ent, &conf, err);
-	if (rc < 0)
-		return rc;
-	rc = netloop_start(&ent->nl, d->loop, &conf, &netloop_events, ent, err);
-	if (rc < 0) {
-		if (!ent->nl)
-			remove_files(ent);
-		return rc;
-	}
-	if (ent->ops->has_host)
-		rc = netloop_host(ent->nl, ent->ops, made, &ent->facts.spec, err);
-	return rc;
-}
-
 static void close_made(const struct hostif_made *made)
 {
 	if (made->rx_fd >= 0)
 		close(made->rx_fd);
 	if (made->tx_fd >= 0 && made->tx_fd != made->rx_fd)
 		close(made->tx_fd);
+}
+
+/* Starts the network's loop and gives it the pair, whose descriptors are taken over in any case.
+ * From netloop_start() on, its end is on_gone().
+ */
+static int start_network(struct netctl *ent, const struct hostif_made *made, struct err *err)
+{
+	struct daemon *d = ent->d;
+	struct netloop_conf conf = { .facts = ent->facts, .key = d->key, .access = d->access };
+	if (getrandom(&conf.seed, sizeof(conf.seed), 0) != sizeof(conf.seed)) {
+		close_made(made);
+		return err_set(err, -EIO, "%s: the system gives no random numbers",
+			ent->facts.spec.network);
+	}
+	int rc = make_files(ent, &conf, err);
+	if (rc < 0) {
+		close_made(made);
+		return rc;
+	}
+	rc = netloop_start(&ent->nl, d->loop, &conf, &netloop_events, ent, err);
+	if (rc < 0) {
+		if (!ent->nl)
+			remove_files(ent);
+		close_made(made);
+		return rc;
+	}
+	if (ent->ops->has_host)
+		rc = netloop_host(ent->nl, ent->ops, made, &ent->facts.spec, err);
+	return rc;
 }
 
 static void create_network(struct daemon *d, struct command *cmd)
@@ -340,7 +347,6 @@ static void create_network(struct daemon *d, struct command *cmd)
 	if (!rc)
 		rc = start_network(ent, &made, &cmd->err);
 	if (rc < 0 && !ent->nl) {
-		close_made(&made);
 		ent_free(ent);
 		return cmd->done(cmd);
 	}

@@ -14,7 +14,7 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 {
 	struct daemon *d = ctx;
 	const unsigned rights = access_rights(&d->access, peer, ACCESS_NO_GROUP);
-	if (!(rights & RIGHT_ADMIN) && clients_of_uid(&d->clients, peer->uid) >= CLIENTS_PER_UID) {
+	if (!(rights & RIGHT_ADMIN) && ioloop_connections(d->loop, peer->uid) >= CLIENTS_PER_UID) {
 		ioloop_counters(d->loop)->denied++;
 		close(fd);
 		return;

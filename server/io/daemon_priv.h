@@ -53,14 +53,13 @@ struct daemon {
 	struct remembered *remembered;
 	struct watch *watches;
 	bool stopping;
-	struct command *stopper; /* the daemon.stop to answer */
 	uint64_t started_ms;
 };
 
 /* control.c: carries out a command of a control session; cmd->done when it is through. */
 void control_submit(void *ctx, struct command *cmd);
 struct netctl *control_find(struct daemon *d, const char *name);
-/* Begins to remove a network; control_gone() of it follows. */
+/* Begins to remove a network; its asker is answered when it is gone. */
 void control_stop(struct netctl *ent);
 
 /* daemon.c: a network has gone, or a client; ends the daemon if it was the last it waited for. */

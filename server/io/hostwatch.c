@@ -31,18 +31,36 @@ static void check_all(struct daemon *d, const struct hostif_ops *ops)
 			hostwatch_recover(ent);
 }
 
+/* A service member that somebody took down or changed becomes again what it is declared to be. What
+ * is so already is left alone, so our own changes end here. */
+static void put_right(struct daemon *d, const struct hostif_ops *ops, const char *name)
+{
+	for (const struct netctl *ent = d->networks; ent; ent = ent->next) {
+		struct err err;
+		if (ent->ops != ops || ent->stopping || ent->busy || ent->retry ||
+			strcmp(ent->facts.spec.service, name))
+			continue;
+		if (verb_pair_change(ops->name, &ent->facts.spec, &ent->facts.spec, &err) < 0)
+			log_warn("hostwatch", "%s", err.text);
+	}
+}
+
 static void on_events(uv_poll_t *poll, int status, int events)
 {
 	struct watch *w = poll->data;
 	struct hostif_event ev[32];
-	bool gone = false;
-	(void)status;
+	bool gone = status < 0; /* some were lost, and libuv has stopped the poll */
 	(void)events;
 	const int n = w->ops->watch_read(w->fd, ev, sizeof(ev) / sizeof(ev[0]));
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		gone |= ev[i].gone;
+		if (!ev[i].gone)
+			put_right(w->d, w->ops, ev[i].name);
+	}
 	if (gone || n == -ENOBUFS)
 		check_all(w->d, w->ops);
+	if (status < 0)
+		uv_poll_start(poll, UV_READABLE, on_events);
 }
 
 void hostwatch_need(struct daemon *d, const struct hostif_ops *ops)

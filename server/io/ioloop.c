@@ -2,6 +2,8 @@
 #include "server/io/ioloop.h"
 
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -18,22 +20,117 @@ struct ioloop {
 	struct egress *shared;
 	unsigned n_egress; /* made, lent or spare */
 	struct ioloop_later *later, **later_end;
+	uv_idle_t idle; /* runs while some are left for the next turn, so that it comes at once */
+	struct uid_count *uids;
 	struct ioloop_later *held;
 	unsigned flushed, behind; /* ports that the present batch went to */
 	struct block_pool rpc_pool;
 	struct daemon_counters counters;
 };
 
+static void on_idle(uv_idle_t *h)
+{
+	(void)h;
+}
+
+/* Those that were there when it began; what they add comes in the next turn. */
 static void run_later(struct ioloop *loop)
 {
-	while (loop->later) {
-		struct ioloop_later *l = loop->later;
-		loop->later = l->next;
-		if (!loop->later)
-			loop->later_end = &loop->later;
+	struct ioloop_later *list = loop->later;
+	loop->later = NULL;
+	loop->later_end = &loop->later;
+	while (list) {
+		struct ioloop_later *l = list;
+		list = l->next;
 		l->queued = false;
 		l->fn(l->arg);
 	}
+	if (loop->later)
+		uv_idle_start(&loop->idle, on_idle);
+	else
+		uv_idle_stop(&loop->idle);
+}
+
+/* How many connections a user has. */
+struct uid_count {
+	struct uid_count *next;
+	uint32_t uid;
+	unsigned n;
+};
+
+static struct uid_count *uid_find(const struct ioloop *loop, uint32_t uid)
+{
+	struct uid_count *c = loop->uids;
+	while (c && c->uid != uid)
+		c = c->next;
+	return c;
+}
+
+void ioloop_enter(struct ioloop *loop, uint32_t uid)
+{
+	struct uid_count *c = uid_find(loop, uid);
+	if (!c) {
+		c = calloc(1, sizeof(*c));
+		if (!c)
+			return; /* one more than it may have, at the worst */
+		c->uid = uid;
+		c->next = loop->uids;
+		loop->uids = c;
+	}
+	c->n++;
+}
+
+unsigned ioloop_connections(const struct ioloop *loop, uint32_t uid)
+{
+	const struct uid_count *c = uid_find(loop, uid);
+	return c ? c->n : 0;
+}
+
+void ioloop_leave(struct ioloop *loop, uint32_t uid)
+{
+	for (struct uid_count **link = &loop->uids; *link; link = &(*link)->next) {
+		struct uid_count *c = *link;
+		if (c->uid != uid)
+			continue;
+		if (!--c->n) {
+			*link = c->next;
+			free(c);
+		}
+		return;
+	}
+}
+
+/* Descriptors on their way to be closed. */
+struct doomed {
+	uv_work_t work;
+	unsigned n;
+	int fds[];
+};
+
+static void close_doomed(uv_work_t *work)
+{
+	const struct doomed *d = work->data;
+	for (unsigned i = 0; i < d->n; i++)
+		close(d->fds[i]);
+}
+
+static void doomed_closed(uv_work_t *work, int status)
+{
+	(void)status;
+	free(work->data);
+}
+
+void ioloop_close_fds(struct ioloop *loop, const void *fds, unsigned n)
+{
+	struct doomed *d = malloc(sizeof(*d) + n * sizeof(int));
+	if (!d)
+		return; /* they leak: better than to hold the loop */
+	d->n = n;
+	d->work.data = d;
+	memcpy(d->fds, fds, n * sizeof(int));
+	loop->counters.ignored++;
+	if (uv_queue_work(loop->uv, &d->work, close_doomed, doomed_closed) < 0)
+		free(d);
 }
 
 static void on_prepare(uv_prepare_t *h)
@@ -61,7 +158,8 @@ struct ioloop *ioloop_new(void *uv)
 	}
 	loop->uv = uv;
 	loop->later_end = &loop->later;
-	block_pool_init(&loop->rpc_pool, RPC_POOL_LIMIT);
+	block_pool_init(&loop->rpc_pool, SIZE_MAX); /* each peer's queue has its own limit */
+	uv_idle_init(loop->uv, &loop->idle);
 	uv_timer_init(loop->uv, &loop->pace);
 	uv_timer_init(loop->uv, &loop->tidy);
 	uv_prepare_init(loop->uv, &loop->prepare);
@@ -78,7 +176,9 @@ struct ioloop *ioloop_new(void *uv)
 
 void ioloop_close(struct ioloop *loop)
 {
-	run_later(loop);
+	while (loop->later)
+		run_later(loop);
+	uv_close((uv_handle_t *)&loop->idle, NULL);
 	uv_close((uv_handle_t *)&loop->pace, NULL);
 	uv_close((uv_handle_t *)&loop->tidy, NULL);
 	uv_close((uv_handle_t *)&loop->prepare, NULL);
@@ -111,8 +211,7 @@ static void on_tidy(uv_timer_t *timer)
 
 void ioloop_tidy(struct ioloop *loop)
 {
-	if (!uv_is_active((uv_handle_t *)&loop->tidy) &&
-		!uv_is_closing((uv_handle_t *)&loop->tidy))
+	if (!uv_is_active((uv_handle_t *)&loop->tidy) && !uv_is_closing((uv_handle_t *)&loop->tidy))
 		uv_timer_start(&loop->tidy, on_tidy, IOLOOP_TIDY_MS, 0);
 }
 

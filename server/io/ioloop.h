@@ -5,6 +5,7 @@
 #ifndef SERVER_IO_IOLOOP_H
 #define SERVER_IO_IOLOOP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,7 +22,9 @@
 #define IOLOOP_EGRESS 32u            /* 21 KiB each; more ports in one batch is a flood */
 #define IOLOOP_PACE_MS 1u            /* see ioloop_hold() */
 #define IOLOOP_TIDY_MS 1000u
-#define RPC_POOL_LIMIT (32u * 1024u * 1024u) /* 256 peers that do not read, at 128 KiB each */
+/* Connections of one uid to this daemon; not for root and the daemon's own user, who could do
+ * worse. 256: four times the VMs of a busy desktop, and 32 MiB of queued RPC at the worst. */
+#define CLIENTS_PER_UID 256u
 
 struct ioloop;
 struct stream;
@@ -44,9 +47,19 @@ struct egress *ioloop_egress(struct ioloop *loop);
 void ioloop_egress_return(struct ioloop *loop, struct egress *eg);
 
 /* A stream has closed: soon the memory that is kept for use again goes back to the system, so that
- * a crowd which came and went leaves nothing. At most once in IOLOOP_TIDY_MS (5 ms for 10 MiB of crumbs). */
+ * a crowd which came and went leaves nothing. At most once in IOLOOP_TIDY_MS (5 ms for 10 MiB of
+ * crumbs). */
 void ioloop_tidy(struct ioloop *loop);
 struct egress *ioloop_egress_shared(struct ioloop *loop);
+
+/* Counts a connection of @uid in, and out again; and how many it has. */
+void ioloop_enter(struct ioloop *loop, uint32_t uid);
+void ioloop_leave(struct ioloop *loop, uint32_t uid);
+unsigned ioloop_connections(const struct ioloop *loop, uint32_t uid);
+
+/* Closes descriptors that a peer sent unasked; @fds need not be aligned. Not here, but on a thread
+ * of libuv's pool: the last close of a socket that lingers may take as long as its owner set. */
+void ioloop_close_fds(struct ioloop *loop, const void *fds, unsigned n);
 
 /* Has @fn called with @arg before the loop waits again, when nothing of the present turn is on the
  * stack any more. Each entry is embedded in its owner, and queued at most once at a time. */

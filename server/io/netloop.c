@@ -147,7 +147,7 @@ int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct 
 static bool may_connect(const struct netloop *nl, uint32_t uid)
 {
 	return uid == 0 || uid == nl->access.uid ||
-	       clients_of_uid(&nl->clients, uid) < CLIENTS_PER_UID;
+	       ioloop_connections(nl->loop, uid) < CLIENTS_PER_UID;
 }
 
 static void on_accepted(void *ctx, int fd, const struct peer *peer)

@@ -115,6 +115,7 @@ static void on_lost(struct stream *s, const char *why)
 static void on_closed(struct stream *s)
 {
 	struct port_qemu *q = of_stream(s);
+	ioloop_leave(s->loop, q->client.uid);
 	client_leave(q->clients, &q->client);
 	free(q);
 }
@@ -153,6 +154,7 @@ int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list 
 	q->client.uid = conf->uid;
 	q->client.close = client_close;
 	client_join(clients, &q->client);
+	ioloop_enter(loop, conf->uid);
 
 	rc = network_attach(net, conf, &q->port, ioloop_now(loop), out, err);
 	if (rc < 0) {

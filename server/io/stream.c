@@ -16,8 +16,9 @@ _Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
 		       offsetof(struct seg, len) == offsetof(struct iovec, iov_len),
 	"struct seg is laid out like struct iovec");
 
-#define WRITE_SEGS 256u  /* entries of one write from the queue */
-#define WRITE_ROUNDS 16u /* writes per turn, so that one fast reader does not hold the loop */
+#define WRITE_SEGS 256u      /* entries of one write from the queue */
+#define FDS_PER_MESSAGE 253u /* SCM_MAX_FD: more cannot come at once */
+#define WRITE_ROUNDS 16u     /* writes per turn, so that one fast reader does not hold the loop */
 
 static void close_fd(int fd)
 {
@@ -72,6 +73,16 @@ static void bury(void *arg)
 }
 
 static void write_queue(struct stream *s);
+static void resumed(void *arg);
+
+/* Input rests while too many answers wait: "64 KiB and one reply" (design, 5). */
+static void choke(struct stream *s)
+{
+	const bool choked = s->q.n_messages >= STREAM_ANSWERS_MAX || s->q.rpc.bytes > SENDQ_RPC_MAX;
+	if (s->choked && !choked)
+		ioloop_defer(s->loop, &s->resume, resumed, s);
+	s->choked = choked;
+}
 
 void stream_fail(struct stream *s, const char *why, bool drain)
 {
@@ -86,7 +97,17 @@ void stream_fail(struct stream *s, const char *why, bool drain)
 	ioloop_defer(s->loop, &s->bury, bury, s);
 }
 
-/* One sendmsg. Bytes written, 0 where the socket is full; negative: the stream has failed. */
+/* Its peer has closed: nothing is written any more. What it sent before that is still to be read;
+ * the end is found there. */
+static void go_mute(struct stream *s)
+{
+	s->mute = true;
+	sendq_fini(&s->q, close_fd);
+	choke(s);
+	watch(s);
+}
+
+/* One sendmsg. Bytes written, 0 where the socket is full; negative: nothing can be written ever. */
 static ssize_t write_segs(
 	struct stream *s, const struct seg *segs, unsigned n, const int *fds, uint8_t n_fds)
 {
@@ -109,24 +130,16 @@ static ssize_t write_segs(
 	do
 		rc = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 	while (rc < 0 && errno == EINTR);
-	if (rc >= 0) {
-		s->moved = true;
+	if (rc >= 0)
 		return rc;
-	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 		return 0;
-	stream_fail(s, "closed by peer", false);
+	if (errno == EPIPE || errno == ECONNRESET) {
+		go_mute(s);
+		return -1;
+	}
+	stream_fail(s, "cannot be written to", false);
 	return -1;
-}
-
-static void resumed(void *arg);
-
-static void choke(struct stream *s)
-{
-	const bool choked = s->q.n_messages >= STREAM_ANSWERS_MAX;
-	if (s->choked && !choked)
-		ioloop_defer(s->loop, &s->resume, resumed, s);
-	s->choked = choked;
 }
 
 static void write_queue(struct stream *s)
@@ -145,21 +158,26 @@ static void write_queue(struct stream *s)
 	}
 	choke(s);
 	watch(s);
-	if (waits && sendq_empty(&s->q))
+	if (waits && sendq_empty(&s->q)) {
+		s->caught_up_ms = ioloop_now(s->loop);
 		ioloop_release(s->loop);
+	}
 }
 
 void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t topic,
 	const int *fds, uint8_t n_fds)
 {
-	int rc = s->dying ? -EPIPE
-			  : sendq_put_message(&s->q, data, (uint32_t)len, topic, fds, n_fds);
+	const int rc = s->dying || s->mute
+			       ? -EPIPE
+			       : sendq_put_message(&s->q, data, (uint32_t)len, topic, fds, n_fds);
 	if (rc < 0) {
 		for (unsigned i = 0; i < n_fds; i++)
 			close(fds[i]);
-		if (!s->dying)
+		if (rc == -ENOBUFS)
 			ioloop_counters(s->loop)->slow++;
-		stream_fail(s, "too slow for its RPC", false);
+		if (rc != -EPIPE)
+			stream_fail(s, rc == -ENOBUFS ? "too slow for its RPC" : "out of memory",
+				false);
 		return;
 	}
 	/* answers to one read are written together, unless they are more than may wait */
@@ -177,11 +195,13 @@ static void settle(struct stream *s, struct egress *eg)
 	 * (unix_writable()). Of an overload at 1514 bytes 2 % are lost so, against 7. */
 	if (eg->n_frames && !sendq_empty(&s->q))
 		write_queue(s);
-	if (eg->n_frames && sendq_empty(&s->q) && !s->dying) {
+	if (eg->n_frames && sendq_empty(&s->q) && !s->dying && !s->mute) {
 		const ssize_t rc = write_segs(s, eg->segs, eg->n_segs, NULL, 0);
 		written = rc > 0 ? (size_t)rc : 0;
 	}
-	if (s->dying) {
+	if (s->dying || s->mute) {
+		if (s->stats)
+			s->stats->drops[DROP_DETACHED] += eg->n_frames;
 		egress_reset(eg);
 		return;
 	}
@@ -223,8 +243,11 @@ static void keep_shared(struct stream *s, struct frame *frames, unsigned n)
 
 void stream_send(struct stream *s, struct frame *frames, unsigned n, bool flooded)
 {
-	if (s->dying)
+	if (s->dying || s->mute) {
+		if (s->stats)
+			s->stats->drops[DROP_DETACHED] += n;
 		return;
+	}
 	if (flooded && !sendq_empty(&s->q)) {
 		keep_shared(s, frames, n);
 		return;
@@ -240,8 +263,11 @@ void stream_send(struct stream *s, struct frame *frames, unsigned n, bool floode
 		frames += taken;
 		n -= taken;
 		settle(s, eg); /* full */
-		if (s->dying)
+		if (s->dying || s->mute) {
+			if (s->stats)
+				s->stats->drops[DROP_DETACHED] += n;
 			return;
+		}
 	}
 	if (!s->eg)
 		settle(s, eg);
@@ -255,11 +281,11 @@ void stream_flush(struct stream *s)
 		ioloop_egress_return(s->loop, s->eg);
 		s->eg = NULL;
 	}
-	const bool behind = s->dropped && s->moved;
-	if (behind)
-		s->moved = false;
+	const uint64_t now_ms = ioloop_now(s->loop);
+	if (sendq_empty(&s->q))
+		s->caught_up_ms = now_ms;
+	ioloop_flushed(s->loop, s->dropped && now_ms - s->caught_up_ms <= STREAM_FAST_MS);
 	s->dropped = false;
-	ioloop_flushed(s->loop, behind);
 }
 
 void stream_drop_frames(struct stream *s)
@@ -350,7 +376,7 @@ static void take_input(struct stream *s, const uint8_t *buf, size_t len)
 		return;
 	if (!s->tail_len) {
 		tail_save(s, buf + at, len - at);
-	} else if (at < len && tail_reserve(s, s->tail_len + len - at)) { /* paused in the tail */
+	} else if (at < len && tail_reserve(s, s->tail_len + len - at)) {
 		memcpy(s->tail + s->tail_len, buf + at, len - at);
 		s->tail_len += len - at;
 	}
@@ -381,31 +407,72 @@ static void resumed(void *arg)
 	write_queue(s);
 }
 
+/* One recvmsg. Descriptors that came along are nobody's: they are closed, elsewhere (ioloop.h). */
+static ssize_t read_some(struct stream *s, uint8_t *buf)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(FDS_PER_MESSAGE * sizeof(int))];
+	} control;
+	struct iovec iov = { .iov_base = buf, .iov_len = IOLOOP_READ };
+	struct msghdr msg = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
+	};
+	ssize_t n;
+	do
+		n = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return n;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
+		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+			ioloop_close_fds(s->loop, CMSG_DATA(c),
+				(unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int)));
+	return n;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct stream *s = poll->data;
 	if (s->dying)
 		return;
-	if (status < 0) {
-		stream_fail(s, "closed by peer", false);
-		return;
+	if (status < 0) { /* the peer closed without reading all: libuv stopped the poll */
+		s->events = 0;
+		events = UV_READABLE;
+		go_mute(s);
 	}
 	if (events & UV_WRITABLE)
 		write_queue(s);
-	if (!stream_takes_input(s) || !(events & UV_READABLE))
+	/* what waits in the tail to be taken up again comes first */
+	if (!stream_takes_input(s) || s->resume.queued || !(events & UV_READABLE))
 		return;
 
-	ssize_t n;
 	uint8_t *buf = ioloop_buf(s->loop);
-	do
-		n = recv(s->fd, buf, IOLOOP_READ, 0);
-	while (n < 0 && errno == EINTR);
+	const ssize_t n = read_some(s, buf);
 	if (n > 0)
 		take_input(s, buf, (size_t)n);
 	else if (n == 0)
 		stream_fail(s, "closed by peer", true); /* it may only have ended its sending */
 	else if (errno != EAGAIN && errno != EWOULDBLOCK)
 		stream_fail(s, "closed by peer", false);
+}
+
+static void yielded(void *arg)
+{
+	struct stream *s = arg;
+	s->yielded = false;
+	watch(s);
+	resumed(s);
+}
+
+void stream_yield(struct stream *s)
+{
+	s->yielded = true;
+	ioloop_defer(s->loop, &s->yield, yielded, s);
+	watch(s);
 }
 
 void stream_pause(struct stream *s)

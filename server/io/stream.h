@@ -3,13 +3,13 @@
  * Built on uv_poll_t with our own recvmsg and sendmsg (descriptors must ride along, and uv_pipe_t
  * costs 11 to 17 %: limits.md, 5). Used by sessions (native, control) and by QEMU-framed ports.
  *
- * Pacing. Frames for a reader whose queue is full are dropped, and nobody waits for it. But a
+ * Pacing. Frames for a reader whose queue is full are dropped, and nobody waits for it. But a fast
  * reader may only be waiting for a processor, which sender and daemon keep busy with what is then
  * dropped: with three processes on two processors one run in four went so, and 85 % was lost
- * (docs/benchmarks.md). So where all of a batch was for ports that had to drop of it, and those did
- * read since the last time, its sender is not read again until a queue has been written out, at
- * most IOLOOP_PACE_MS later. A reader that does not read at all holds nobody, nor does a flooded
- * frame; and who sends to others as well is not held for the slow one's sake.
+ * (docs/benchmarks.md). So where all of a batch was for ports that had to drop of it, and those had
+ * caught up with everything within the last STREAM_FAST_MS, its sender is not read again until a
+ * queue has been written out, at most IOLOOP_PACE_MS later. A reader that is slow or has stopped
+ * holds nobody, nor does a flooded frame; and who sends to others as well is not held.
  *
  * Life: OPEN - DYING (stream_fail() was called: no more I/O) - gone. The owner hears `lost` once,
  * in a turn of its own, and `closed` last of all, where it may free the memory. */
@@ -24,6 +24,8 @@
 /* Answers of one peer that wait to be written: input pauses there (docs/protocol.md, 2), so that a
  * caller who pipelines without end waits for itself. What these may weigh is SENDQ_RPC_MAX. */
 #define STREAM_ANSWERS_MAX 64u
+
+#define STREAM_FAST_MS 50u /* a process waits for a processor so long on a busy machine */
 
 struct stream;
 struct port_stats;
@@ -47,19 +49,21 @@ struct stream_ops {
 struct stream {
 	struct ioloop *loop;
 	const struct stream_ops *ops;
-	void *poll;   /* owned: a uv_poll_t, freed with the handle */
-	int fd;       /* owned */
-	int events;   /* what the poll handle waits for */
-	bool reading; /* inside a read: writes are left to its end */
-	bool paused;  /* takes no input: a call is being carried out */
-	bool choked;  /* takes no input: STREAM_ANSWERS_MAX */
-	bool held;    /* takes no input: pacing */
-	bool moved;   /* bytes went out since somebody was last held for it */
-	bool unicast; /* its egress has frames for it alone */
-	bool dropped; /* such, of the present batch */
+	void *poll;            /* owned: a uv_poll_t, freed with the handle */
+	int fd;                /* owned */
+	int events;            /* what the poll handle waits for */
+	bool reading;          /* inside a read: writes are left to its end */
+	bool mute;             /* its peer reads no more; what it sent before is still taken */
+	bool paused;           /* takes no input: a call is being carried out */
+	bool choked;           /* takes no input: STREAM_ANSWERS_MAX, SENDQ_RPC_MAX */
+	bool yielded;          /* takes no input before its next turn */
+	bool held;             /* takes no input: pacing */
+	bool unicast;          /* its egress has frames for it alone */
+	bool dropped;          /* some of those, of the present batch */
+	uint64_t caught_up_ms; /* when nothing waited for it */
 	bool dying;
 	const char *why; /* constant text */
-	struct ioloop_later bury, resume, release;
+	struct ioloop_later bury, resume, release, yield;
 	struct sendq q;
 	struct egress *eg;        /* frames of this batch; NULL outside of one */
 	struct port_stats *stats; /* of the port it is; NULL while it is none */
@@ -83,8 +87,9 @@ void stream_drop_frames(struct stream *s);
 
 static inline bool stream_takes_input(const struct stream *s)
 {
-	return !s->dying && !s->paused && !s->choked && !s->held;
+	return !s->dying && !s->yielded && !s->paused && !s->choked && !s->held;
 }
+void stream_yield(struct stream *s); /* goes on in the next turn: others have waited long enough */
 void stream_pause(struct stream *s);
 void stream_resume(struct stream *s); /* takes up what was held back, in a turn of its own */
 

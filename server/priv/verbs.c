@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16; include/uapi/asm-generic/socket.h */
+#endif
 
 static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
 static bool run_dir_made;
@@ -63,18 +68,36 @@ static int make_dir(const char *path, bool *out_made, struct err *err)
 	return 0;
 }
 
-int verb_run_dir(const char *path, struct err *err)
+/* ':' ends the run directory in the tag of an interface. */
+static int check_run_dir_name(const char *path, struct err *err)
 {
-	if (path[0] != '/')
-		return err_set(err, -EINVAL, "the run directory %s must be an absolute path", path);
-	if (strlen(path) > VERB_PATH_MAX - sizeof("/a/seqpacket.sock"))
+	const size_t most = VERB_PATH_MAX - sizeof("/a/seqpacket.sock");
+	if (path[0] != '/' || strchr(path, ':'))
+		return err_set(err, -EINVAL,
+			"the run directory %s must be an absolute path without ':'; choose another",
+			path);
+	if (strlen(path) > most)
 		return err_set(err, -ENAMETOOLONG,
-			"the run directory %s is too long for socket paths; choose one under %zu "
-			"bytes",
-			path, VERB_PATH_MAX - sizeof("/a/seqpacket.sock"));
-	int rc = make_dir(path, &run_dir_made, err);
+			"the run directory %s is too long for socket paths; choose one of at most "
+			"%zu bytes",
+			path, most);
+	return 0;
+}
+
+int verb_run_dir(char path[PATH_TEXT], struct err *err)
+{
+	int rc = check_run_dir_name(path, err);
+	if (!rc)
+		rc = make_dir(path, &run_dir_made, err);
 	if (rc < 0)
 		return rc;
+	char real[PATH_MAX];
+	if (!realpath(path, real))
+		return err_set(err, -errno, "cannot resolve %s: %s", path, strerror(errno));
+	rc = check_run_dir_name(real, err);
+	if (rc < 0)
+		return rc;
+	memcpy(path, real, strlen(real) + 1);
 	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(err, -errno, "cannot open %s: %s", path, strerror(errno));
@@ -236,6 +259,10 @@ int verb_listen(const char *path, uint32_t gid, int *out_fd, struct err *err)
 	if (fd < 0)
 		return err_set(
 			err, -errno, "cannot make a socket for %s: %s", path, strerror(errno));
+	/* Connections inherit it: nobody can send us descriptors, whose closing could take long.
+	 * Where the kernel is older they are closed elsewhere (io/ioloop.h). */
+	const int off = 0;
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 	rc = bind_at(fd, temp, err);
 	if (rc < 0)
 		goto fail;

@@ -16,9 +16,9 @@
 
 /* Once, before any other: where all paths must be. Makes the directory if it is missing, or checks
  * that it is ours: a directory, no link, our owner, writable by nobody else. Takes its lock for the
- * life of the process; -EBUSY where another daemon has it. */
-int verb_run_dir(const char *path, struct err *err);
-void verb_run_dir_leave(void); /* removes it, if we made it and it is empty */
+ * life of the process; -EBUSY where another daemon has it. @path becomes its one real name, so that
+ * tags and locks agree however it was spelled. */
+int verb_run_dir(char path[PATH_TEXT], struct err *err);
 void verb_run_dir_leave(void); /* removes it, if we made it and it is empty */
 
 /* Whether this process may make interfaces (CAP_NET_ADMIN and CAP_NET_RAW). */
@@ -38,8 +38,8 @@ bool verb_name_free(const char *backend, const char *name);
 int verb_pair_sweep(const char *prefix, struct err *err); /* of every backend */
 int verb_watch(const char *backend, struct err *err);     /* a descriptor for watch_read() */
 
-/* Longest path of a socket and its end: with 32 bytes more for a client's companion socket beside it, it
- * must fit macOS' sun_path of 104. */
+/* Longest path of a socket and its end: with 32 bytes more for a client's companion socket beside
+ * it, it must fit macOS' sun_path of 104. */
 #define VERB_PATH_MAX (104u - 32u)
 
 /* A directory below the run directory, 0755 of our user. An existing one must be ours. */

@@ -62,8 +62,7 @@ int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, 
 		return bad_field(err, "network",
 			"state is a file of the run directory, beside the networks; give another "
 			"name");
-	enum rpc_field f =
-		rpc_get_text(params, "backend", want->backend, sizeof(want->backend));
+	enum rpc_field f = rpc_get_text(params, "backend", want->backend, sizeof(want->backend));
 	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->backend[0]))
 		return bad_field(err, "backend", "must be auto, veth or none");
 	f = rpc_get_text(params, "group", want->group, sizeof(want->group));

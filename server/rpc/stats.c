@@ -82,7 +82,8 @@ void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
 	else
 		rpc_out_nil(out);
 	rpc_put_map(out, "network");
-	put_stats(&cmd->out.stats, out);
+	put_stats(&cmd->out.sum.stats, out);
+	rpc_put_uint(out, "moves", cmd->out.sum.moves);
 	rpc_out_close(out);
 	rpc_out_close(out);
 }

@@ -114,7 +114,7 @@ class Churn(unittest.TestCase):
         h.drain(*pair.ends)
         pair.check()
         for what, times in crowd.done.items():
-            self.assertGreater(times, 100, what)
+            self.assertGreater(times, 10, what)
         return crowd.done
 
     def test_a_crowd_comes_and_goes(self):
@@ -126,7 +126,7 @@ class Churn(unittest.TestCase):
             pair = h.Pair(d)
             before = self.fds(d)
             done = self.churn(d, rnd, SECONDS, pair)
-            h.poll_until("descriptors are back", lambda: self.fds(d) == before)
+            h.poll_until("descriptors are back", lambda: self.fds(d) <= before)
             self.assertEqual({x["name"] for x in d.ports()}, {"native-1", "qemu-1"})
             self.assertLessEqual(set(d.stats()["drops"]), {"queue_full", "detached", "spoofed"})
             pair.close()
@@ -139,24 +139,31 @@ class Churn(unittest.TestCase):
         if not release:
             self.skipTest("FETHD_RELEASE names no build without sanitizers")
         rnd = random.Random(SEED)
-        d = h.Daemon(wait=None)
+        d = h.Daemon("--log-level", "warn", wait=None)
         d.binary = release
         with d:
-            d.start()
+            d.start(False)
+            h.poll_until("it serves", lambda: os.path.exists(d.path("control.sock")))
             d.create("lab")
             pair = h.Pair(d)
             pair.check()
-            start = d.rss_kib()
+            cold = d.rss_kib()
+            self.churn(d, rnd, 1, pair)
+            time.sleep(1.2)  # IOLOOP_TIDY_MS
+            warm = d.rss_kib()
             self.churn(d, rnd, SECONDS, pair)
-            grown = d.rss_kib() - start
-            print(f"seed {SEED}: {start} KiB, {grown:+d} KiB after {SECONDS} s", file=sys.stderr)
-            self.assertLessEqual(grown, 1024)
+            h.poll_until("memory is back", lambda: d.rss_kib() <= warm + 1024)
+            time.sleep(1.2)
+            print(f"seed {SEED}: {cold} KiB, {warm - cold:+} after the first crowd, "
+                  f"{d.rss_kib() - cold:+} after {SECONDS} s", file=sys.stderr)
+            self.assertLessEqual(d.rss_kib() - warm, 1024)
+            self.assertLessEqual(d.rss_kib() - cold, 1536)
             pair.close()
 
     def test_networks_come_and_go_under_their_clients(self):
         rnd = random.Random(SEED)
         with h.Daemon() as d:
-            d.create("lab")
+            d.create("lab", backend="fake")  # from now on interfaces are watched
             pair = h.Pair(d)
             before = self.fds(d)
             end = time.monotonic() + SECONDS / 2
@@ -178,9 +185,9 @@ class Churn(unittest.TestCase):
                     c.close()
                 pair.check(1)
             self.assertGreater(n, 10)
-            h.poll_until("descriptors are back", lambda: self.fds(d) == before)
+            h.poll_until("descriptors are back", lambda: self.fds(d) <= before)
             self.assertEqual([x["name"] for x in d.call("network.list")["items"]], ["lab"])
-            self.assertEqual(os.listdir(d.fake_dir), [])
+            self.assertEqual({f.split(".")[0] for f in os.listdir(d.fake_dir) if ".if" not in f}, {"lab"})
             pair.close()
 
 

@@ -17,34 +17,6 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import harness as h  # noqa: E402
 
 
-class Host:
-    """The host's end of a fake pair."""
-
-    def __init__(self, d, network="lab"):
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(f"{d.fake_dir}/{network}.peer")
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        self.sock.connect(f"{d.fake_dir}/{network}.host")
-        self.sock.settimeout(10)
-
-    def send(self, *frames):
-        for f in frames:
-            self.sock.send(f)
-
-    def recv(self):
-        return self.sock.recv(1 << 17)
-
-    def silent(self, seconds=0.2):
-        self.sock.settimeout(seconds)
-        try:
-            self.sock.recv(1 << 17)
-        except (TimeoutError, socket.timeout):
-            return True
-        finally:
-            self.sock.settimeout(10)
-        return False
-
-
 class Base(unittest.TestCase):
     def setUp(self):
         self.d = h.Daemon()
@@ -191,7 +163,7 @@ class Switch(Base):
 
     def test_the_host_side(self):
         r = self.d.create("lab", backend="fake")
-        host = Host(self.d)
+        host = h.FakeHost(self.d)
         self.addCleanup(host.sock.close)
         mac = bytes.fromhex(r["mac"].replace(":", ""))
         a, q = self.ports("native", "qemu")
@@ -240,7 +212,7 @@ class Switch(Base):
 
     def test_what_the_host_does_not_take_is_counted(self):
         self.d.create("lab", backend="fake")
-        host = Host(self.d)
+        host = h.FakeHost(self.d)
         self.addCleanup(host.sock.close)
         host.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         a, b = self.ports("native", "native")

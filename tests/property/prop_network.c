@@ -291,7 +291,7 @@ static void check_counters(struct run *r)
 		const unsigned s = c->id ? (unsigned)(c->name[1] - '0') : HOST;
 		assert_memory_equal(&c->stats, &r->stats[s], sizeof(c->stats));
 	}
-	assert_memory_equal(&cmd->out.stats, &r->total, sizeof(r->total));
+	assert_memory_equal(&cmd->out.sum.stats, &r->total, sizeof(r->total));
 	command_free(cmd);
 }
 

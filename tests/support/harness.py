@@ -545,6 +545,37 @@ def drain(*clients):
         come(c)
 
 
+class FakeHost:
+    """The host's end of a fake pair (server/hostif/fake.c)."""
+
+    def __init__(self, daemon, network="lab"):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(f"{daemon.fake_dir}/{network}.peer")
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        self.sock.connect(f"{daemon.fake_dir}/{network}.host")
+        self.sock.settimeout(10)
+
+    def send(self, *frames):
+        for f in frames:
+            self.sock.send(f)
+
+    def recv(self):
+        return self.sock.recv(1 << 17)
+
+    def silent(self, seconds=0.2):
+        self.sock.settimeout(seconds)
+        try:
+            self.sock.recv(1 << 17)
+        except (TimeoutError, socket.timeout):
+            return True
+        finally:
+            self.sock.settimeout(10)
+        return False
+
+    def close(self):
+        self.sock.close()
+
+
 class Flood(threading.Thread):
     """Sends the same frames over and over until the end of the with block."""
 

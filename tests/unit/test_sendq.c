@@ -105,41 +105,88 @@ static void test_an_empty_queue_has_nothing_to_write(void **state)
 	assert_int_equal(sendq_room(*state), SENDQ_FRAMES_MAX);
 }
 
+/* A frame in three pieces, 14 + 4 + 300 bytes. */
+static struct frame in_pieces(struct seg more[2], char *third)
+{
+	memset(third, 'C', 300);
+	more[0] = (struct seg){ "BBBB", 4 };
+	more[1] = (struct seg){ third, 300 };
+	return (struct frame){
+		.head = frame_bytes, .head_len = 14, .len = 318, .more = more, .more_n = 2
+	};
+}
+
 static void test_a_flooded_frame_is_copied_once_for_all_queues(void **state)
 {
 	struct sendq *native = *state, qemu;
 	sendq_init(&qemu, &frames_pool, &rpc_pool, FRAMING_QEMU);
-	const struct seg more[2] = { { "BBBB", 4 }, { "CCCCCCCC", 8 } };
-	struct frame f = {
-		.head = frame_bytes, .head_len = 14, .len = 26, .more = more, .more_n = 2
-	};
+	struct seg more[2];
+	char third[300];
+	struct frame f = in_pieces(more, third);
 	assert_int_equal(sendq_put_shared(native, &f), SENDQ_TAKEN);
 	assert_int_equal(sendq_put_shared(&qemu, &f), SENDQ_TAKEN);
-	assert_int_equal(frames_pool.used, 26);
+	assert_int_equal(frames_pool.used, 318);
 	assert_int_equal(f.copy->refs, 3);
 	block_unref(f.copy);
 
 	struct bytes sink = { 0 };
 	drain(native, &sink);
-	assert_int_equal(sink.len, 28);
+	assert_int_equal(sink.len, 3 + 318);
 	assert_memory_equal(sink.data,
-		"\xc4\x1a"
+		"\xc5\x01\x3e"
 		"abcdefghijklmn"
-		"BBBB"
-		"CCCCCCCC",
-		28);
-	assert_int_equal(frames_pool.used, 26);
+		"BBBB",
+		21);
+	assert_memory_equal(sink.data + 21, third, 300);
+	assert_int_equal(frames_pool.used, 318);
 	sink.len = 0;
 	drain(&qemu, &sink);
-	assert_int_equal(sink.len, 30);
+	assert_int_equal(sink.len, 4 + 318);
 	assert_memory_equal(sink.data,
-		"\0\0\0\x1a"
+		"\0\0\x01\x3e"
 		"abcdefghijklmn"
-		"BBBB"
-		"CCCCCCCC",
-		30);
+		"BBBB",
+		22);
 	assert_int_equal(frames_pool.used, 0);
 	free(sink.data);
+}
+
+static void test_short_flooded_frames_are_copied_into_each_queue(void **state)
+{
+	struct sendq *q = *state;
+	const struct seg more = { "BBBB", 4 };
+	struct frame f = {
+		.head = frame_bytes, .head_len = 14, .len = 18, .more = &more, .more_n = 1
+	};
+	assert_int_equal(sendq_put_shared(q, &f), SENDQ_TAKEN);
+	assert_int_equal(sendq_put_shared(q, &f), SENDQ_TAKEN);
+	assert_null(f.copy);
+	assert_ptr_equal(q->frames.first, q->frames.last); /* one item holds both */
+	assert_int_equal(q->frames.bytes, 2 * 20);
+	struct bytes sink = { 0 };
+	drain(q, &sink);
+	assert_int_equal(sink.len, 40);
+	assert_memory_equal(sink.data + 20,
+		"\xc4\x12"
+		"abcdefghijklmn"
+		"BBBB",
+		20);
+	free(sink.data);
+}
+
+static void test_the_rest_of_a_frame_begun_is_kept_though_the_pool_is_full(void **state)
+{
+	struct sendq *q = *state;
+	const size_t limit = frames_pool.limit;
+	frames_pool.limit = 0;
+	assert_null(sendq_put_chunk(q, 20, false));
+	uint8_t *rest = sendq_put_chunk(q, 20, true);
+	assert_non_null(rest);
+	memset(rest, 'r', 20);
+	assert_null(sendq_put_chunk(q, 20, false)); /* over the limit now: nothing else */
+	assert_int_equal(q->frames.bytes, 20);
+	frames_pool.limit = limit;
+	assert_int_equal(sendq_drop_frames(q), 0); /* begun: it stays */
 }
 
 static void test_messages_go_before_frames_that_wait(void **state)
@@ -421,6 +468,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_an_empty_queue_has_nothing_to_write),
 		T(test_a_flooded_frame_is_copied_once_for_all_queues),
+		T(test_short_flooded_frames_are_copied_into_each_queue),
+		T(test_the_rest_of_a_frame_begun_is_kept_though_the_pool_is_full),
 		T(test_messages_go_before_frames_that_wait),
 		T(test_a_frame_begun_is_finished_before_a_message),
 		T(test_a_message_begun_is_finished_though_frames_wait),
