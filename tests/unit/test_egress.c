@@ -379,22 +379,26 @@ static void test_frames_longer_than_the_rest_of_a_block_get_their_own(void **sta
 		assert_true(frame_is(got[id].head, got[id].len, id, lens[id]));
 }
 
-static void test_without_memory_frames_are_dropped_and_a_begun_one_breaks_the_stream(void **state)
+static void test_with_a_full_pool_frames_are_dropped_and_a_begun_one_is_finished(void **state)
 {
 	struct fixture *f = *state;
 	f->pool.limit = 0;
-	for (size_t cut = 0; cut <= 3 * 62; cut++) {
+	for (uint32_t cut = 0; cut <= 3 * 62; cut++) {
+		const uint32_t taken = (cut + 61) / 62; /* wholly written, or begun */
 		f->in.len = 0;
 		for (uint32_t id = 0; id < 3; id++)
 			put_frame(&f->in, FRAMING_NATIVE, id, 60, false);
 		add_all(f, FRAMING_NATIVE, FRAMING_NATIVE);
 		egress_settle(&f->eg, cut, &f->q, &f->sum);
-		assert_int_equal(f->sum.frames, cut / 62);
-		assert_int_equal(f->sum.bytes, 60 * (cut / 62));
-		assert_int_equal(f->sum.no_memory, 3 - cut / 62);
+		assert_int_equal(f->sum.frames, taken);
+		assert_int_equal(f->sum.bytes, 60 * taken);
+		assert_int_equal(f->sum.no_memory, 3 - taken);
 		assert_int_equal(f->sum.full, 0);
-		assert_int_equal(f->sum.broken, cut % 62 != 0);
-		assert_true(sendq_empty(&f->q));
+		assert_false(f->sum.broken);
+		assert_int_equal(f->q.frames.bytes, taken * 62 - cut);
+		f->sink.len = 0;
+		drain(&f->q, &f->sink);
+		assert_int_equal(f->sink.len, taken * 62 - cut);
 	}
 }
 
@@ -416,7 +420,7 @@ int main(void)
 		T(test_a_queue_that_is_not_empty_gets_all_of_it),
 		T(test_what_finds_no_room_is_dropped_whole_and_counted),
 		T(test_frames_longer_than_the_rest_of_a_block_get_their_own),
-		T(test_without_memory_frames_are_dropped_and_a_begun_one_breaks_the_stream),
+		T(test_with_a_full_pool_frames_are_dropped_and_a_begun_one_is_finished),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,29 +63,24 @@ static void test_ext_of_each_form_has_its_type(void **state)
 		uint8_t len, hdr_len;
 		int8_t type;
 	} rows[] = {
-		{ { 0xc7, 1, 1, 0xaa }, 4, 3, 1 }, { { 0xc8, 0, 1, 2, 0xaa }, 5, 4, 2 },
-		{ { 0xc9, 0, 0, 0, 1, 3, 0xaa }, 7, 6, 3 }, { { 0xc7, 0, 63 }, 3, 3, 63 },
+		{ { 0xc7, 1, 1, 0xaa }, 4, 3, 1 },
+		{ { 0xc8, 0, 1, 2, 0xaa }, 5, 4, 2 },
+		{ { 0xc9, 0, 0, 0, 1, 3, 0xaa }, 7, 6, 3 },
+		{ { 0xc7, 0, 63 }, 3, 3, 63 },
 		{ { 0xd4, 1 }, 3, 2, 1 }, /* fixext: the body is 1, 2, 4, 8, 16 bytes */
-		{ { 0xd5, 2 }, 4, 2, 2 }, { { 0xd6, 0x7f }, 6, 2, 127 },
+		{ { 0xd5, 2 }, 4, 2, 2 },
+		{ { 0xd6, 0x7f }, 6, 2, 127 },
 		{ { 0xd7, 0x80 }, 10, 2, -128 },
 		{ { 0xd8, 0xff }, 18, 2, -1 }, /* -1 is msgpack's own timestamp */
+		{ { 0xd4, 0 }, 3, 2, 0 },
+		{ { 0xc7, 0, 0 }, 3, 3, 0 },
+		{ { 0xc8, 0, 0, 0 }, 4, 4, 0 },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		const struct wire_item item = whole(WIRE_EXT, rows[i].bytes, rows[i].len);
 		assert_int_equal(item.hdr_len, rows[i].hdr_len);
 		assert_int_equal(item.ext, rows[i].type);
 	}
-}
-
-static void test_ext_type_0_is_refused(void **state)
-{
-	(void)state;
-	const char *why = "ext type 0 is not used";
-	bad(why, BYTES(0xc7, 1, 0));
-	bad(why, BYTES(0xc8, 0, 1, 0));
-	bad(why, BYTES(0xc9, 0, 0, 0, 1, 0));
-	bad(why, BYTES(0xd4, 0));
-	bad(why, BYTES(0xd8, 0));
 }
 
 static void test_arrays_of_each_width_are_rpc(void **state)
@@ -320,7 +315,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bin_of_each_width_is_a_frame),
 		cmocka_unit_test(test_ext_of_each_form_has_its_type),
-		cmocka_unit_test(test_ext_type_0_is_refused),
 		cmocka_unit_test(test_arrays_of_each_width_are_rpc),
 		cmocka_unit_test(test_every_kind_of_value_has_its_length),
 		cmocka_unit_test(test_only_bin_ext_and_array_begin_an_object),
