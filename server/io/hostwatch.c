@@ -40,7 +40,9 @@ static void put_right(struct daemon *d, const struct hostif_ops *ops, const char
 		if (ent->ops != ops || ent->stopping || ent->busy || ent->retry ||
 			strcmp(ent->facts.spec.service, name))
 			continue;
-		if (verb_pair_change(ops->name, &ent->facts.spec, &ent->facts.spec, &err) < 0)
+		const int rc =
+			verb_pair_change(ops->name, &ent->facts.spec, &ent->facts.spec, &err);
+		if (rc < 0 && rc != -ENODEV) /* gone meanwhile: that is told too */
 			log_warn("hostwatch", "%s", err.text);
 	}
 }
