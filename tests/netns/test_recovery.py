@@ -157,8 +157,16 @@ class Removed(Base):
             self.assertEqual(set(self.ns.links()), {taken})
             self.assertEqual(self.ns.link(taken)["ifindex"], index)
             start = time.monotonic()
-            self.ns.ip(f"link del {taken}")
-            self.check(start)
+            if n == 1:
+                self.ns.ip(f"link del {taken}")
+            else:  # which nobody is told of as a removal
+                self.ns.ip(f"link set {taken} name other")
+            seconds = self.works_again(self.net, start)
+            self.assertLess(seconds, 2)
+            if n == 2:
+                self.assertEqual(self.ns.link("other")["ifindex"], index)
+                self.ns.ip("link del other")
+            self.assert_as_declared(self.net)
 
     def test_a_network_without_its_pair_can_be_deleted(self):
         self.d.proc.send_signal(signal.SIGSTOP)
