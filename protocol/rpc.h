@@ -119,6 +119,6 @@ void rpc_put_array(struct rpc_out *out, const char *key);
 /* The name on the wire for a negative errno; the nearest of errors.h, `system` for all others. */
 const char *rpc_error_name(int rc);
 /* The negative errno for a name; -EIO for names this version does not know. */
-int rpc_error_number(struct rpc_str name);
+int rpc_error_number(struct rpc_str s);
 
 #endif

@@ -227,7 +227,7 @@ void cidr_format(char out[CIDR_TEXT], const struct cidr *cidr)
 	/* RFC 5952: lower case, no leading zeros, "::" for the first longest run of two or more */
 	unsigned group[8], best = 8, best_len = 1;
 	for (unsigned i = 0; i < 8; i++)
-		group[i] = (unsigned)a[2 * i] << 8 | a[2 * i + 1];
+		group[i] = (unsigned)a[(size_t)2 * i] << 8 | a[(size_t)2 * i + 1];
 	for (unsigned i = 0; i < 8; i++) {
 		unsigned n = 0;
 		while (i + n < 8 && !group[i + n])

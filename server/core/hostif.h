@@ -53,7 +53,9 @@ struct hostif_made {
 /* Something happened to an interface. */
 struct hostif_event {
 	char name[HOSTIF_NAME];
-	bool gone; /* removed; false: made or changed */
+	bool gone;    /* removed; false: made or changed */
+	bool down;    /* there, but administratively down */
+	uint32_t mtu; /* bytes; 0 where not known */
 };
 
 struct hostif;

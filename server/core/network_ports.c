@@ -154,6 +154,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	if (rc < 0)
 		return rc;
 
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
 	const uint16_t id = rec->info.id;
 	rec->client = port;
 	rec->info.attached = true;
@@ -208,6 +209,7 @@ int network_declare(
 	const int rc = make_rec(net, conf, &rec, err);
 	if (rc < 0)
 		return rc;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
 	rec->info.declared = true;
 	*out = rec->info;
 	return 0;

@@ -131,9 +131,10 @@ static const char *state_get(char out[STATE_BYTES], const char *network, const c
 	return out;
 }
 
+/* As with a kernel: what is so already is no news. */
 static int state_write(const struct hostif_spec *spec)
 {
-	char path[PATH_BYTES], text[STATE_BYTES];
+	char path[PATH_BYTES], text[STATE_BYTES], was[STATE_BYTES];
 	char mac[MAC_TEXT], service_mac[MAC_TEXT], addr[CIDR_TEXT];
 	mac_format(mac, spec->mac);
 	mac_format(service_mac, spec->service_mac);
@@ -144,7 +145,8 @@ static int state_write(const struct hostif_spec *spec)
 		cidr_format(addr, &spec->addrs[i]);
 		len += (size_t)snprintf(text + len, sizeof(text) - len, "addr=%s\n", addr);
 	}
-	return write_text(path_of(path, spec->network, "state"), text);
+	path_of(path, spec->network, "state");
+	return strcmp(read_text(was, path), text) != 0 ? write_text(path, text) : 0;
 }
 
 /* The network that interface @name belongs to; "" where there is no such interface. An .if file

@@ -466,6 +466,8 @@ static int watch_parse(
 			return -ENOBUFS;
 		memcpy(events[n].name, link.name, sizeof(link.name));
 		events[n].gone = nlh->nlmsg_type == RTM_DELLINK;
+		events[n].down = !link.up;
+		events[n].mtu = link.mtu;
 		n++;
 	}
 	return (int)n;

@@ -112,6 +112,7 @@ static int describe(
 		return rc;
 
 	f->id = netid_id(w->name);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
 	snprintf(f->backend, sizeof(f->backend), "%s", ent->ops->name);
 	f->has_host = ent->ops->has_host;
 	f->mtu_min = ent->ops->mtu_min;

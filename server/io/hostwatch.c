@@ -31,17 +31,21 @@ static void check_all(struct daemon *d, const struct hostif_ops *ops)
 			hostwatch_recover(ent);
 }
 
-/* A service member that somebody took down or changed becomes again what it is declared to be. What
- * is so already is left alone, so our own changes end here. */
-static void put_right(struct daemon *d, const struct hostif_ops *ops, const char *name)
+/* A service member that somebody took down or gave another MTU becomes again what it is declared to
+ * be. It is ours; the host member is not, so what people do to that one stays, though it shows here
+ * too: a veth loses its carrier when its peer goes down. */
+static void put_right(
+	struct daemon *d, const struct hostif_ops *ops, const struct hostif_event *event)
 {
 	for (const struct netctl *ent = d->networks; ent; ent = ent->next) {
+		const struct hostif_spec *spec = &ent->facts.spec;
 		struct err err;
 		if (ent->ops != ops || ent->stopping || ent->busy || ent->retry ||
-			strcmp(ent->facts.spec.service, name))
+			strcmp(spec->service, event->name) != 0)
 			continue;
-		const int rc =
-			verb_pair_change(ops->name, &ent->facts.spec, &ent->facts.spec, &err);
+		if (!event->down && (!event->mtu || event->mtu == spec->mtu))
+			continue;
+		const int rc = verb_pair_change(ops->name, spec, spec, &err);
 		if (rc < 0 && rc != -ENODEV) /* gone meanwhile: that is told too */
 			log_warn("hostwatch", "%s", err.text);
 	}
@@ -57,7 +61,7 @@ static void on_events(uv_poll_t *poll, int status, int events)
 	for (int i = 0; i < n; i++) {
 		gone |= ev[i].gone;
 		if (!ev[i].gone)
-			put_right(w->d, w->ops, ev[i].name);
+			put_right(w->d, w->ops, &ev[i]);
 	}
 	if (gone || n == -ENOBUFS)
 		check_all(w->d, w->ops);

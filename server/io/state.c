@@ -54,12 +54,15 @@ void state_load(struct daemon *d)
 		return;
 	unsigned n = 0;
 	while (n++ < NETWORKS_MAX && fgets(line, sizeof(line), f)) {
-		char name[FETH_NAME_MAX + 1];
-		unsigned unit;
-		if (sscanf(line, "%32s %u", name, &unit) != 2 || !name_valid(name))
+		char *end = strchr(line, ' ');
+		if (!end)
 			continue;
-		clean_network(d, name);
-		remember(d, name, unit);
+		*end = '\0';
+		const unsigned long unit = strtoul(end + 1, NULL, 10);
+		if (!name_valid(line) || unit > UINT32_MAX)
+			continue;
+		clean_network(d, line);
+		remember(d, line, (uint32_t)unit);
 	}
 	fclose(f);
 }

@@ -5,11 +5,12 @@
  *
  * Pacing. Frames for a reader whose queue is full are dropped, and nobody waits for it. But a fast
  * reader may only be waiting for a processor, which sender and daemon keep busy with what is then
- * dropped: with three processes on two processors one run in four went so, and 85 % was lost
- * (docs/benchmarks.md). So where all of a batch was for ports that had to drop of it, and those had
- * caught up with everything within the last STREAM_FAST_MS, its sender is not read again until a
- * queue has been written out, at most IOLOOP_PACE_MS later. A reader that is slow or has stopped
- * holds nobody, nor does a flooded frame; and who sends to others as well is not held.
+ * dropped: on two busy processors up to one run in three lost 85 % so (docs/benchmarks.md). So
+ * where all of a batch was for ports that had to drop of it, and those had caught up with
+ * everything within the last STREAM_FAST_MS, its sender is not read again until a queue has been
+ * written out, at most IOLOOP_PACE_MS later. A reader that is slow or has stopped holds nobody, nor
+ * does a flooded frame; and who sends to others as well is not held
+ * (docs/decisions/0007-pacing.md).
  *
  * Life: OPEN - DYING (stream_fail() was called: no more I/O) - gone. The owner hears `lost` once,
  * in a turn of its own, and `closed` last of all, where it may free the memory. */

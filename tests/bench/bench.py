@@ -369,6 +369,12 @@ def have(program):
                for d in os.environ["PATH"].split(":") + ["/usr/sbin", "/sbin"])
 
 
+def knows_vde(lab):
+    """Whether bench_client was built with libvdeplug: it refuses a kind it does not know with 2."""
+    return subprocess.run([tool(lab, "bench_client"), "recv", "vde", "/dev/null"],
+                          capture_output=True, check=False).returncode != 2
+
+
 def prepare_netns():
     """Quiet interfaces: nothing but our frames."""
     for path in ("all", "default"):
@@ -403,8 +409,8 @@ def main():
             raise SystemExit(f"bench: no {path}; build the release preset first "
                              "(cmake --preset release && cmake --build --preset release)")
     lab.missing = set()
-    if not have("vde_switch"):
-        skip("vde_switch", "no vde_switch here (Debian: vde2 and libvdeplug-dev)")
+    if not have("vde_switch") or not knows_vde(lab):
+        skip("vde_switch", "no vde_switch or no libvdeplug here (Debian: vde2 and libvdeplug-dev)")
         lab.missing.add("vde_switch")
     if lab.netns:
         prepare_netns()

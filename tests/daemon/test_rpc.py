@@ -200,14 +200,14 @@ class Fields(Rpc):
             page = self.shape(b.call("stats.get"), dict(items=list, next=type(None), network=dict))
             for row in page["items"]:
                 self.shape(row, dict(self.COUNTS, port=int, name=str, queued_bytes=int))
-            self.shape(page["network"], self.COUNTS)
+            self.shape(page["network"], dict(self.COUNTS, moves=int))
             self.assertEqual([x["name"] for x in page["items"]], ["host", "a", "b"])
             host, pa, pb = page["items"]
             self.assertEqual((host["tx_frames"], host["tx_bytes"], host["rx_frames"]), (1, 100, 0))
             self.assertEqual((pa["rx_frames"], pa["rx_bytes"], pa["tx_frames"]), (1, 100, 0))
             self.assertEqual((pb["rx_frames"], pb["tx_bytes"], pb["drops"]), (1, 100, {"spoofed": 1}))
             self.assertEqual(page["network"], {"rx_frames": 2, "rx_bytes": 200, "tx_frames": 2,
-                                               "tx_bytes": 200, "drops": {"spoofed": 1}})
+                                               "tx_bytes": 200, "drops": {"spoofed": 1}, "moves": 0})
         h.poll_until("they left", lambda: len(self.d.ports("fk")) == 1)
         self.assertEqual(self.c.call("stats.get", network="fk")["network"], page["network"])
         self.assertEqual([x["name"] for x in self.c.items("fdb.list", network="fk")], ["host"])

@@ -227,7 +227,7 @@ class Slow(unittest.TestCase):
             h.drain(*self.pair.ends)
         held = waiting(c)
         c.order = []
-        asked = [c.request("network.show") for _ in range(20)]
+        asked = [c.request("network.show") for _ in range(10)]
         h.taken(c)
         c.reply(asked[-1])
         while isinstance(c.order[-1], bytes):

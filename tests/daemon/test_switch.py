@@ -65,6 +65,7 @@ class Switch(Base):
         a.send(known)
         self.assertEqual(b.recv(), known)
         self.assertEqual(self.fdb()["02:00:00:00:00:02"], "p1")
+        self.assertEqual(self.d.stats()["moves"], 1)
         # a group address as the source is not learned, but the frame passes
         group = h.frame(h.mac(1), h.BROADCAST, b"odd")
         q.send(group)
@@ -112,11 +113,11 @@ class Switch(Base):
         self.assertEqual(rows, {
             "p0": row(6, 1500, 1, 60), "p1": row(0, 0, 5, 500),
             q.name: row(2, 64, 6, 1500, runt=1)})
-        self.assertEqual(page["network"], row(8, 1564, 12, 2060, runt=1))
+        self.assertEqual(page["network"], dict(row(8, 1564, 12, 2060, runt=1), moves=0))
         for x in (a, b, q):
             x.close()
         h.poll_until("all gone", lambda: not self.d.ports())
-        self.assertEqual(self.d.stats(), row(8, 1564, 12, 2060, runt=1))
+        self.assertEqual(self.d.stats(), dict(row(8, 1564, 12, 2060, runt=1), moves=0))
 
     def test_locked_ports(self):
         self.d.create("lab")

@@ -180,14 +180,32 @@ class Removed(Base):
         self.assertEqual(set(self.ns.links()), {self.net["host"]})
         self.assertTrue(self.clients[0].closed())
 
-    def test_a_service_member_taken_down_and_up_again_works_on(self):
+    def test_a_service_member_changed_by_somebody_is_put_right(self):
         """By somebody who thought it useless."""
-        for _ in range(3):
-            self.ns.ip(f"link set {self.net['service']} down")
-            self.clients[0].send(frame(BROADCAST, mac(0xA1)))
-            self.ns.ip(f"link set {self.net['service']} up")
-            self.check(time.monotonic())
+        service = self.net["service"]
+        for change in ("down", "down", "mtu 1300"):
+            start = time.monotonic()
+            self.ns.ip(f"link set {service} {change}")
+            poll_until("it is as it was", lambda: "UP" in self.ns.link(service)["flags"]
+                       and self.ns.link(service)["mtu"] == PARAMS["mtu"], 5)
+            self.check(start)
         self.assertNotIn("made anew", self.d.log)
+
+    def test_what_people_do_to_the_host_member_stays(self):
+        host = self.net["host"]
+        self.ns.ip(f"link set {host} mtu 1300")
+        self.ns.ip(f"link set {host} address 02:cc:00:00:00:01")
+        self.ns.ip(f"addr del 10.1.2.1/24 dev {host}")
+        self.ns.ip(f"link set {host} down")
+        for _ in range(2):  # also when the daemon has had time to see it
+            link = self.ns.link(host)
+            self.assertNotIn("UP", link["flags"])
+            self.assertEqual((link["mtu"], link["address"]), (1300, "02:cc:00:00:00:01"))
+            self.assertNotIn("10.1.2.1/24", self.ns.addresses(host))
+            time.sleep(0.3)
+        # Until somebody says again what he wants.
+        self.d.call("network.set", network="lab", up=True)
+        self.check(time.monotonic())
 
 
 class Ended(Base):

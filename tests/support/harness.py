@@ -104,7 +104,8 @@ def frame(dst, src, payload=b"", ethertype=ETHERTYPE, size=0):
 
 def taken(client, seconds=10.0):
     """Waits until the daemon has read all that `client` sent; what it read it has also acted upon
-    before it reads from anybody else. (SIOCOUTQ of a Unix socket: bytes not yet received.)"""
+    before it reads from anybody else, but for calls beyond the 16 of one turn. (SIOCOUTQ of a Unix
+    socket: bytes not yet received.)"""
     def unread():
         return struct.unpack("i", fcntl.ioctl(client.sock, termios.TIOCOUTQ, b"\0" * 4))[0]
     end = time.monotonic() + seconds
