@@ -54,15 +54,17 @@ void state_load(struct daemon *d)
 		return;
 	unsigned n = 0;
 	while (n++ < NETWORKS_MAX && fgets(line, sizeof(line), f)) {
-		char *end = strchr(line, ' ');
-		if (!end)
+		char name[FETH_NAME_MAX + 1];
+		const size_t len = strcspn(line, " ");
+		if (len >= sizeof(name) || line[len] != ' ')
 			continue;
-		*end = '\0';
-		const unsigned long unit = strtoul(end + 1, NULL, 10);
-		if (!name_valid(line) || unit > UINT32_MAX)
+		memcpy(name, line, len);
+		name[len] = '\0';
+		const unsigned long unit = strtoul(line + len, NULL, 10);
+		if (!name_valid(name) || unit > UINT32_MAX)
 			continue;
-		clean_network(d, line);
-		remember(d, line, (uint32_t)unit);
+		clean_network(d, name);
+		remember(d, name, (uint32_t)unit);
 	}
 	fclose(f);
 }

@@ -12,7 +12,8 @@ cmake --preset coverage -B "$build" >"/dev/null"
 cmake --build "$build" -j "$(nproc)" | tail -1
 lcov --quiet --directory "$build" --zerocounters
 ctest --test-dir "$build" -L '^(unit|property)$' --output-on-failure | tail -3
-ctest --test-dir "$build" -L '^daemon$' --output-on-failure | tail -3 || echo "daemon tests failed: see the part daemon"
+# another user's processes could not write their counts here, and would say so in the wrong place
+ctest --test-dir "$build" -L '^daemon$' -E unprivileged --output-on-failure | tail -3 || echo "daemon tests failed: see the part daemon"
 
 lcov --quiet --directory "$build" --capture --output-file "$build/all.info" \
 	--rc geninfo_gcov_all_blocks=0 2>/dev/null
