@@ -124,6 +124,11 @@ static bool value_shape(
 	return true;
 }
 
+static bool is_container(uint8_t t)
+{
+	return (t >= 0x80 && t <= 0x9f) || (t >= 0xdc && t <= 0xdf);
+}
+
 /* Finds the end of the array that starts at buf[0]. Needs no recursion: `owed` counts, for each
  * open container, the values still promised. */
 static enum wire_kind rpc_object(
@@ -146,7 +151,7 @@ static enum wire_kind rpc_object(
 		const uint64_t owed = scan->owed_total - (scan->depth ? 1 : 0);
 		if (owed + children > FETH_RPC_MAX - scan->off - head)
 			return bad(item, "container promises more values than may follow");
-		if (children && scan->depth == WIRE_DEPTH_MAX)
+		if (is_container(buf[scan->off]) && scan->depth == WIRE_DEPTH_MAX)
 			return bad(item, "RPC object nested over 16 deep");
 		if (len - scan->off < head) /* a cut body; its header is read again then */
 			return more(scan, scan->off + (size_t)head);

@@ -26,8 +26,10 @@ static bool is_in(const struct frame *frame, enum framing framing)
 
 static bool ends_at(const struct egress *eg, const uint8_t *base)
 {
+	if (!eg->n_segs)
+		return false;
 	const struct seg *last = eg->segs + eg->n_segs - 1;
-	return eg->n_segs && (const uint8_t *)last->base + last->len == base;
+	return (const uint8_t *)last->base + last->len == base;
 }
 
 /* @len bytes at @base leave next: in the last entry, if it ends there. */

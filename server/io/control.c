@@ -1,9 +1,7 @@
 /* control.c - carries out what concerns networks as a whole: make, remove, change, list. See
  * daemon_priv.h.
  *
- * The kernel first, our state second: an operation that fails leaves everything as it was. What a
- * network's loop has to do in between goes through netloop_post(), so an operation is a chain of
- * steps, each begun when the one before came back; `busy` keeps two chains off one network. */
+ * Changes of a living network take several steps: control_ops.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +25,7 @@ struct netctl *control_find(struct daemon *d, const char *name)
 	return NULL;
 }
 
-static struct netctl *find_or_err(struct daemon *d, struct command *cmd)
+struct netctl *control_find_or_err(struct daemon *d, struct command *cmd)
 {
 	struct netctl *ent = control_find(d, cmd->network);
 	if (!ent || ent->stopping) {
@@ -40,7 +38,7 @@ static struct netctl *find_or_err(struct daemon *d, struct command *cmd)
 
 /* -- create -- */
 
-static int check_mtu(const struct network_facts *f, struct err *err)
+int control_check_mtu(const struct network_facts *f, struct err *err)
 {
 	const struct hostif_spec *s = &f->spec;
 	if (s->mtu < f->mtu_min || s->mtu > f->mtu_max)
@@ -55,7 +53,7 @@ static int check_mtu(const struct network_facts *f, struct err *err)
 	return 0;
 }
 
-static bool wants_host(const struct network_want *w)
+bool control_wants_host(const struct network_want *w)
 {
 	return w->has_mac || w->has_addrs || w->has_up || w->has_unit;
 }
@@ -71,7 +69,7 @@ static int choose_backend(
 				"backend: there is no %.15s; use auto, veth or none", name);
 	} else if (verb_privileged()) {
 		*out = hostif_find("veth");
-	} else if (wants_host(w)) {
+	} else if (control_wants_host(w)) {
 		return err_set(err, -EACCES,
 			"%s: a host side needs root or CAP_NET_ADMIN; run fethd as root, or as "
 			"yourself with --rootless",
@@ -79,7 +77,7 @@ static int choose_backend(
 	} else {
 		*out = hostif_find("none");
 	}
-	if (!(*out)->has_host && wants_host(w))
+	if (!(*out)->has_host && control_wants_host(w))
 		return err_set(err, -EINVAL,
 			"%s: backend %s has no host side, so no mac, addresses, up or unit",
 			w->name, (*out)->name);
@@ -135,7 +133,7 @@ static int describe(
 	s->up = w->has_up ? w->up : true;
 	s->n_addrs = w->n_addrs;
 	memcpy(s->addrs, w->addrs, sizeof(s->addrs));
-	return check_mtu(f, err);
+	return control_check_mtu(f, err);
 }
 
 static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made, struct err *err)
@@ -372,7 +370,7 @@ static void create_network(struct daemon *d, struct command *cmd)
 
 static void delete_network(struct daemon *d, struct command *cmd)
 {
-	struct netctl *ent = find_or_err(d, cmd);
+	struct netctl *ent = control_find_or_err(d, cmd);
 	if (!ent)
 		return cmd->done(cmd);
 	if (ent->busy) {
@@ -415,7 +413,7 @@ static void list_networks(struct daemon *d, struct command *cmd)
 
 static void enter_network(struct daemon *d, struct command *cmd)
 {
-	const struct netctl *ent = find_or_err(d, cmd);
+	const struct netctl *ent = control_find_or_err(d, cmd);
 	if (!ent)
 		return cmd->done(cmd);
 	if (!ent->facts.has_host) {
@@ -427,201 +425,6 @@ static void enter_network(struct daemon *d, struct command *cmd)
 	cmd->out.facts = ent->facts;
 	(void)verb_namespaces(d->options.rootless, cmd->fds, &cmd->n_fds, &cmd->err);
 	cmd->done(cmd);
-}
-
-/* -- chains of steps -- */
-
-/* An operation under way on a network. */
-struct op {
-	struct netctl *ent;
-	struct command *cmd;       /* to be answered */
-	struct network_facts want; /* set: what shall be true; then what is true */
-	char path[2 * PATH_TEXT];  /* port.add */
-};
-
-static void op_end(struct op *op)
-{
-	struct command *cmd = op->cmd;
-	op->ent->busy = false;
-	free(op);
-	cmd->done(cmd);
-}
-
-static struct op *op_begin(struct daemon *d, struct command *cmd)
-{
-	struct netctl *ent = find_or_err(d, cmd);
-	if (!ent) {
-		cmd->done(cmd);
-		return NULL;
-	}
-	struct op *op = ent->busy ? NULL : calloc(1, sizeof(*op));
-	if (!op) {
-		err_set(&cmd->err, -EBUSY, "%s: another change is under way; try again",
-			cmd->network);
-		cmd->done(cmd);
-		return NULL;
-	}
-	op->ent = ent;
-	op->cmd = cmd;
-	ent->busy = true;
-	return op;
-}
-
-/* Sends a command of an operation to the network's loop; `done` is the next step. */
-static void op_post(struct op *op, enum command_kind kind, void (*done)(struct command *cmd))
-{
-	struct command *cmd = command_new(kind);
-	if (!cmd) {
-		err_set(&op->cmd->err, -ENOMEM, "%s: out of memory", op->cmd->network);
-		return op_end(op);
-	}
-	cmd->owner = op;
-	cmd->done = done;
-	memcpy(cmd->network, op->cmd->network, sizeof(cmd->network));
-	if (kind == CMD_PREPARE || kind == CMD_FACTS)
-		cmd->out.facts = op->want;
-	else
-		cmd->in.conf = op->cmd->in.conf;
-	netloop_post(op->ent->nl, cmd);
-}
-
-/* network.set, last step: the network's loop knows. */
-static void set_done(struct command *cmd)
-{
-	struct op *op = cmd->owner;
-	command_free(cmd);
-	op_end(op);
-}
-
-/* network.set, second step: the network agrees (and an MTU that shrinks has shrunk); now the
- * kernel. */
-static void set_prepared(struct command *cmd)
-{
-	struct op *op = cmd->owner;
-	struct netctl *ent = op->ent;
-	const bool refused = cmd->err.code;
-	if (refused)
-		op->cmd->err = cmd->err;
-	command_free(cmd);
-	if (refused)
-		return op_end(op);
-
-	if (verb_pair_change(ent->ops->name, &ent->facts.spec, &op->want.spec, &op->cmd->err) < 0) {
-		op->want = ent->facts; /* back to what was */
-	} else {
-		op->want.ports = ent->facts.ports;
-		ent->facts = op->want;
-		op->cmd->out.facts = op->want;
-		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u",
-			ent->facts.spec.network, (unsigned)ent->facts.spec.mtu, ent->facts.spec.up,
-			(unsigned)ent->facts.spec.n_addrs);
-		state_save(ent->d);
-	}
-	op_post(op, CMD_FACTS, set_done);
-}
-
-static void set_prepared_hostless(struct command *cmd)
-{
-	struct op *op = cmd->owner;
-	op->cmd->err = cmd->err;
-	command_free(cmd);
-	if (op->cmd->err.code)
-		return op_end(op);
-	op->ent->facts = op->want;
-	op->cmd->out.facts = op->want;
-	op_post(op, CMD_FACTS, set_done);
-}
-
-static void set_network(struct daemon *d, struct command *cmd)
-{
-	const struct network_want *w = &cmd->in.want;
-	struct op *op = op_begin(d, cmd);
-	if (!op)
-		return;
-	struct netctl *ent = op->ent;
-	op->want = ent->facts;
-	struct hostif_spec *s = &op->want.spec;
-	if (w->has_mtu)
-		s->mtu = w->mtu;
-	if (w->has_mac)
-		s->mac = w->mac;
-	if (w->has_up)
-		s->up = w->up;
-	if (w->has_addrs) {
-		s->n_addrs = w->n_addrs;
-		memcpy(s->addrs, w->addrs, sizeof(s->addrs));
-	}
-	if (!ent->ops->has_host && wants_host(w))
-		err_set(&cmd->err, -EINVAL,
-			"%s: backend %s has no host side, so no mac, addresses or up", cmd->network,
-			ent->facts.backend);
-	else
-		(void)check_mtu(&op->want, &cmd->err);
-	if (cmd->err.code)
-		return op_end(op);
-	op_post(op, CMD_PREPARE, ent->ops->has_host ? set_prepared : set_prepared_hostless);
-}
-
-/* port.add, last step where the socket could not be made: the port is undeclared again. */
-static void add_undone(struct command *cmd)
-{
-	struct op *op = cmd->owner;
-	command_free(cmd);
-	op_end(op);
-}
-
-/* port.add, second step: declared; now its socket. */
-static void add_declared(struct command *cmd)
-{
-	struct op *op = cmd->owner;
-	const struct network_facts *f = &op->ent->facts;
-	int fd;
-	op->cmd->err = cmd->err;
-	op->cmd->out.port = cmd->out.port;
-	memcpy(op->cmd->dir, cmd->dir, sizeof(cmd->dir));
-	const struct port_info port = cmd->out.port;
-	command_free(cmd);
-	if (op->cmd->err.code)
-		return op_end(op);
-
-	int rc = verb_listen(op->path, f->group[0] ? f->gid : VERB_NO_GROUP, &fd, &op->cmd->err);
-	if (!rc) {
-		rc = netloop_listen(op->ent->nl, port.name, port.kind, fd);
-		if (rc < 0) {
-			err_set(&op->cmd->err, rc, "%s: cannot serve port %s: %s", f->spec.network,
-				port.name, strerror(-rc));
-			verb_unlink(op->path);
-		}
-	}
-	if (rc < 0)
-		return op_post(op, CMD_PORT_REMOVE, add_undone);
-	op_end(op);
-}
-
-static void port_path(struct op *op, const char *port)
-{
-	snprintf(op->path, sizeof(op->path), "%s/ports/%s", op->ent->facts.path, port);
-}
-
-/* port.remove, last step. */
-static void remove_done(struct command *cmd)
-{
-	struct op *op = cmd->owner;
-	op->cmd->err = cmd->err;
-	port_path(op, cmd->out.port.name);
-	command_free(cmd);
-	if (!op->cmd->err.code)
-		verb_unlink(op->path);
-	op_end(op);
-}
-
-static void port_op(struct daemon *d, struct command *cmd, void (*done)(struct command *cmd))
-{
-	struct op *op = op_begin(d, cmd);
-	if (!op)
-		return;
-	port_path(op, cmd->in.conf.name);
-	op_post(op, cmd->kind, done);
 }
 
 /* -- the rest -- */
@@ -642,7 +445,7 @@ static void show_daemon(struct daemon *d, struct command *cmd)
 
 static void pass_on(struct daemon *d, struct command *cmd)
 {
-	struct netctl *ent = find_or_err(d, cmd);
+	struct netctl *ent = control_find_or_err(d, cmd);
 	if (ent)
 		netloop_post(ent->nl, cmd);
 	else
@@ -660,13 +463,12 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_NETWORK_LIST:
 		return list_networks(d, cmd);
 	case CMD_NETWORK_SET:
-		return set_network(d, cmd);
+		return control_set(d, cmd);
 	case CMD_NETWORK_ENTER:
 		return enter_network(d, cmd);
 	case CMD_PORT_ADD:
-		return port_op(d, cmd, add_declared);
 	case CMD_PORT_REMOVE:
-		return port_op(d, cmd, remove_done);
+		return control_port(d, cmd);
 	case CMD_DAEMON_SHOW:
 		return show_daemon(d, cmd);
 	case CMD_DAEMON_STOP:

@@ -59,6 +59,16 @@ struct daemon {
 /* control.c: carries out a command of a control session; cmd->done when it is through. */
 void control_submit(void *ctx, struct command *cmd);
 struct netctl *control_find(struct daemon *d, const char *name);
+/* The network that a command names, or NULL and cmd->err. */
+struct netctl *control_find_or_err(struct daemon *d, struct command *cmd);
+/* Whether an MTU is within the backend's range and not too small for the addresses. */
+int control_check_mtu(const struct network_facts *f, struct err *err);
+/* Whether something is wanted that only a host side has. */
+bool control_wants_host(const struct network_want *w);
+
+/* control_ops.c: network.set; port.add and port.remove. */
+void control_set(struct daemon *d, struct command *cmd);
+void control_port(struct daemon *d, struct command *cmd);
 /* Begins to remove a network; its asker is answered when it is gone. */
 void control_stop(struct netctl *ent);
 

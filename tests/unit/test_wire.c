@@ -207,6 +207,8 @@ static void test_sixteen_deep_is_the_limit(void **state)
 	whole(WIRE_RPC, deep, 17); /* 16 arrays around a nil */
 	deep[16] = 0x91;
 	bad("RPC object nested over 16 deep", deep, 17);
+	deep[16] = 0x90; /* an empty one too */
+	bad("RPC object nested over 16 deep", deep, 17);
 	memset(deep + 8, 0x81, 9); /* maps count as arrays do */
 	bad("RPC object nested over 16 deep", deep, 17);
 
