@@ -26,8 +26,9 @@ enum drop_reason {
 
 const char *drop_name(enum drop_reason reason);
 
-/* Counted at the port a frame came from, but for queue_full, too_big_for_port, host_refused, no_memory,
- * and detached of a frame for a port whose client has gone, which are of the port it was for. */
+/* Counted at the port a frame came from, but for queue_full, too_big_for_port, host_refused,
+ * no_memory, and detached of a frame for a port whose client has gone, which are of the port it was
+ * for. */
 struct port_stats {
 	uint64_t rx_frames, rx_bytes; /* from the client, dropped ones too */
 	uint64_t tx_frames, tx_bytes; /* to the client: written or queued */
