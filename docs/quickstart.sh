@@ -138,7 +138,10 @@ install_packages()
 		return # and apt's lists are taken as they are
 	fi
 	say "packages: apt-get update"
-	apt update || die "apt-get update failed"
+	if ! apt update; then
+		[ ${#missing[@]} = 0 ] || die "apt-get update failed"
+		say "packages: apt-get update failed; going on with the lists as they are"
+	fi
 	[ ${#missing[@]} -gt 0 ] || return 0
 	local i
 	for i in "${!missing[@]}"; do

@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import pathlib
+import socket
 import struct
 import sys
 import time
@@ -387,7 +388,6 @@ def icmp_echo(src, dst, sender, target):
 
 
 def ndp_request(src, target):
-    import socket
     group = bytes.fromhex("3333ff000001")
     sender, target = (socket.inet_pton(socket.AF_INET6, a) for a in ("fd01::9", target))
     to = socket.inet_pton(socket.AF_INET6, "ff02::1:ff00:1")

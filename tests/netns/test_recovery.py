@@ -5,6 +5,7 @@ next, and nothing else; an ordered end leaves nothing. Needs root; namespaces of
 """
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import sys
@@ -293,6 +294,7 @@ class Ended(Base):
         net = self.create()
         index = self.ns.link(net["host"])["ifindex"]
         second = Daemon(prefix=self.ns.prefix, run_dir=self.d.run_dir, wait=False)
+        self.addCleanup(shutil.rmtree, second.dir)
         self.assertEqual(second.proc.wait(20), 1)
         self.assertIn("another fethd", second.log)
         self.assertEqual(self.ns.link(net["host"])["ifindex"], index)
