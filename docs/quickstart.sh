@@ -244,7 +244,7 @@ make_network()
 		say "network $network: there already"
 		return
 	fi
-	if [ "$rootless" = 0 ] && ip -o -4 address show | grep -qF " ${host_ip%.*}."; then
+	if [ "$rootless" = 0 ] && grep -qF " ${host_ip%.*}." <<<"$(ip -o -4 address show)"; then
 		die "this machine has an address in ${host_ip%.*}.0/24 already, which this script wants for itself"
 	fi
 	# Whoever said sudo may attach to it as himself.

@@ -24,8 +24,9 @@ done
 usage=$(LD_LIBRARY_PATH=$lib "$dir/hello" 2>&1 || true)
 grep -qi usage <<<"$usage"
 find "$dir/usr" -type f | sed "s|$dir||" | sort
-find "$dir/usr" -name fethctl | grep -q .
-find "$dir/usr" -name fethd | grep -q .
+for program in fethctl fethd; do
+	[ -n "$(find "$dir/usr" -name "$program" -type f)" ] || { echo "no $program"; exit 1; }
+done
 # nothing but feth_ leaves the library
 nm -D --defined-only "$lib/libfeth.so" | awk '{print $3}' | grep -v '^feth_' && { echo "foreign symbols above"; exit 1; }
 exit 0
