@@ -153,10 +153,27 @@ static void raise_descriptors(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* glibc keeps up to seven freed blocks of each of 64 sizes per thread, wherever they lie, and each
+ * holds its page: 1.3 MiB after 200 clients came and went, against 0.4 without
+ * (tests/daemon/test_churn.py). It can be told only before main(); nothing on the frame path
+ * allocates. */
+static void without_tcache(char **argv)
+{
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__)
+	if (getenv("GLIBC_TUNABLES"))
+		return; /* ours, or somebody's who knows better */
+	setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0", 1);
+	execv("/proc/self/exe", argv); /* goes on here where there is no /proc */
+#else
+	(void)argv;
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon_options options = { .unit_base = 0 };
 	struct err err = { 0 };
+	without_tcache(argv);
 	umask(0077);
 	const int quit = parse_options(argc, argv, &options);
 	if (quit)

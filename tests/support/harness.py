@@ -442,6 +442,11 @@ class Daemon:
         row["drops"] = Counts(row["drops"])
         return row
 
+    def anon_kib(self):
+        """Resident memory of its own: without the pages of programs and libraries it has run through."""
+        with open(f"/proc/{self.proc.pid}/status") as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("RssAnon"))
+
     def rss_kib(self):
         with open(f"/proc/{self.proc.pid}/status") as f:
             return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
