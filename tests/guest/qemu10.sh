@@ -35,7 +35,7 @@ key=$(sha256sum <"$here/qemu10.sh" | cut -d' ' -f1)
 if [ "$(cat "$out/.stamp" 2>/dev/null)" = "$key" ]; then
 	exit 0
 fi
-rm -rf "$out/.stamp" "$out/qemu10" "$out/root"
+rm -rf "$out/.stamp" "$out/qemu10" "$out/tree"
 
 # --- an apt of our own: the machine's Debian sources and, beside them, backports
 work=$(mktemp -d -p "$out")
@@ -87,19 +87,19 @@ mapfile -t packages < <({
 } | sed '/^$/d' | sort -u)
 (cd "$work/debs" && apt-get -qq download "${packages[@]}" >&2) || skip "cannot download from $suite"
 for deb in "$work"/debs/*.deb; do
-	dpkg-deb -x "$deb" "$out/root"
+	dpkg-deb -x "$deb" "$out/tree"
 done
 unset APT_CONFIG
 
-mkdir -p "$out/root/no-modules"
+mkdir -p "$out/tree/no-modules"
 cat >"$out/qemu10" <<'WRAPPER'
 #!/bin/sh
 # Runs the QEMU unpacked beside this file; made by qemu10.sh.
-root=$(dirname "$(readlink -f "$0")")/root
-LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
-QEMU_MODULE_DIR=$root/no-modules
+tree=$(dirname "$(readlink -f "$0")")/tree
+LD_LIBRARY_PATH=$tree/usr/lib/x86_64-linux-gnu:$tree/lib/x86_64-linux-gnu
+QEMU_MODULE_DIR=$tree/no-modules
 export LD_LIBRARY_PATH QEMU_MODULE_DIR
-exec "$root/usr/bin/qemu-system-x86_64" -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
+exec "$tree/usr/bin/qemu-system-x86_64" -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios" "$@"
 WRAPPER
 chmod +x "$out/qemu10"
 
