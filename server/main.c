@@ -23,7 +23,8 @@ static const char usage[] =
 	"networking)\n"
 	"  --rootless           serve host sides without root, in a network namespace of its own\n"
 	"                       (fethctl enter NET gets in)\n"
-	"  --unit-base N        first interface unit less 100: 0 to 22768, default 0\n"
+	"  --unit-base N        first interface unit less 100: 0 to 22768\n"
+	"                       (default 0; 10000 on macOS)\n"
 	"  --log-level LEVEL    error, warn, info (default) or debug\n"
 	"  --version, --help\n"
 	"\n"
@@ -113,6 +114,7 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 		case BASE:
 			if (!parse_base(optarg, &o->unit_base))
 				return bad_option("--unit-base must be 0 to 22768") + 1;
+			o->has_unit_base = true;
 			break;
 		case LEVEL:
 			if (!parse_level(optarg))
@@ -171,7 +173,7 @@ static void without_tcache(char **argv)
 
 int main(int argc, char **argv)
 {
-	struct daemon_options options = { .unit_base = 0 };
+	struct daemon_options options = { 0 };
 	struct err err = { 0 };
 	without_tcache(argv);
 	umask(0077);

@@ -48,6 +48,7 @@ struct hostif_spec {
 struct hostif_made {
 	int rx_fd;
 	int tx_fd;
+	uint32_t mtu_max; /* the most this pair will ever take; 0: as the backend says */
 };
 
 /* Something happened to an interface. */
@@ -55,6 +56,7 @@ struct hostif_event {
 	char name[HOSTIF_NAME];
 	bool gone;    /* removed; false: made or changed */
 	bool down;    /* there, but administratively down */
+	bool groups;  /* only its multicast memberships changed: ask groups() */
 	uint32_t mtu; /* bytes; 0 where not known */
 };
 
@@ -64,8 +66,12 @@ struct hostif_ops {
 	const char *name; /* "veth" */
 	bool has_host;    /* false: `none`, a private switch; then only the fields up here count */
 	uint32_t mtu_min, mtu_max;
+	uint32_t unit_base; /* where units begin if nobody says otherwise (design, 6) */
 
 	/* -- control half -- */
+
+	/* Whether this process may make pairs. */
+	bool (*allowed)(void);
 
 	/* -EEXIST where a member's name is taken by somebody else, who is left alone. A pair with
 	 * our own tag is replaced. */
@@ -82,9 +88,16 @@ struct hostif_ops {
 	/* Whether no interface of this name exists. */
 	bool (*name_free)(const char *name);
 
-	/* Removes every pair whose tag begins with @prefix, "fethd:<run dir>:". Returns how many.
+	/* After a crash: removes every pair of ours and returns how many. Ours is what has a tag
+	 * that begins with @prefix, "fethd:<run dir>:"; where the system has no tags, what is in
+	 * @known (what RUN/state remembers: names and MACs) and still looks so. */
+	int (*sweep)(
+		const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err);
+
+	/* The groups that the host member listens to, ascending, each once; at most @max of them.
+	 * Returns how many there are, which may be more; -ENODEV where there is no such interface.
 	 */
-	int (*sweep)(const char *prefix, struct err *err);
+	int (*groups)(const char *host, struct feth_mac *out, unsigned max);
 
 	/* A descriptor that becomes readable when interfaces come, change or go; and what happened:
 	 * the number of events written, 0 for none, -ENOBUFS where some were lost (then look at
@@ -100,10 +113,15 @@ struct hostif_ops {
 	void (*close)(struct hostif *hif); /* NULL is fine */
 
 	/* Up to @max (at most HOSTIF_BATCH) frames from the host, whole and with their tags, as
-	 * views into @buf of @size bytes. Returns how many; 0: none now; -errno: -ENETDOWN where
-	 * the service member is down, -ENODEV or -ENXIO where it is gone, others may pass. */
+	 * views into @buf of @size bytes, or into memory of the backend's that stands until the
+	 * next recv(). Returns how many; 0: none now; -errno: -ENETDOWN where the service member is
+	 * down, -ENODEV or -ENXIO where it is gone, others may pass. */
 	int (*recv)(
 		struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size);
+
+	/* Whether recv() has frames that fd() will not tell of, since they were read already. NULL:
+	 * never. */
+	bool (*more)(const struct hostif *hif);
 
 	/* Gives @n frames to the host. Returns how many it took; the others are lost (Ethernet
 	 * may), and every frame after a refused one is still tried. None is under FETH_FRAME_MIN

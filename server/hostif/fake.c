@@ -213,6 +213,11 @@ static void fake_remove(const struct hostif_spec *spec)
 		pair_remove(spec->network, spec->host, spec->service);
 }
 
+static bool fake_allowed(void)
+{
+	return true;
+}
+
 static bool fake_name_free(const char *name)
 {
 	char text[STATE_BYTES];
@@ -364,11 +369,34 @@ static bool sweep_one(const char *network, const void *data)
 	return true;
 }
 
-static int fake_sweep(const char *prefix, struct err *err)
+static int fake_sweep(
+	const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err)
 {
+	(void)known;
+	(void)n;
 	if (!prefix[0])
 		return err_set(err, -EINVAL, "nothing says which interfaces are ours");
 	return each_file("state", sweep_one, prefix);
+}
+
+/* NET.groups, the test's: a MAC a line. */
+static int fake_groups(const char *host, struct feth_mac *out, unsigned max)
+{
+	char network[STATE_BYTES], path[PATH_BYTES], text[STATE_BYTES];
+	if (!interface_network(network, host)[0])
+		return -ENODEV;
+	read_text(text, path_of(path, network, "groups"));
+	struct feth_mac mac;
+	unsigned n = 0;
+	char *rest = NULL;
+	for (char *w = strtok_r(text, "\n", &rest); w; w = strtok_r(NULL, "\n", &rest)) {
+		if (!mac_parse(&mac, w))
+			continue;
+		if (n < max)
+			out[n] = mac;
+		n++;
+	}
+	return (int)n;
 }
 
 /* -- news -- */
@@ -575,11 +603,13 @@ const struct hostif_ops hostif_fake = {
 	.has_host = true,
 	.mtu_min = HOSTIF_MTU_MIN,
 	.mtu_max = HOSTIF_MTU_MAX,
+	.allowed = fake_allowed,
 	.make = fake_make,
 	.change = fake_change,
 	.remove = fake_remove,
 	.name_free = fake_name_free,
 	.sweep = fake_sweep,
+	.groups = fake_groups,
 	.watch_open = fake_watch_open,
 	.watch_read = fake_watch_read,
 	.open = fake_open,

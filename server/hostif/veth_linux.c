@@ -30,8 +30,10 @@
  * is made by index, after its alias was seen. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
@@ -58,6 +60,16 @@ static int refused(struct err *err, const struct hostif_spec *spec, int rc, cons
 	 * asked, which `denied` would mean. */
 	return err_set(err, rc == -EACCES ? -EIO : rc, "%s: cannot %s %s: %s%s%s", spec->network,
 		verb, object, strerror(-rc), why[0] ? ": " : "", why);
+}
+
+static bool veth_allowed(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+	if (syscall(SYS_capget, &head, data) < 0)
+		return false;
+	const uint32_t want = 1u << CAP_NET_ADMIN | 1u << CAP_NET_RAW;
+	return (data[0].effective & want) == want;
 }
 
 /* -- finding what is ours -- */
@@ -558,8 +570,11 @@ static void sweep_note(void *data, const struct nl_link *link)
 		s->index[s->n++] = link->index;
 }
 
-static int veth_sweep(const char *prefix, struct err *err)
+static int veth_sweep(
+	const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err)
 {
+	(void)known; /* the tag says more */
+	(void)n;
 	if (!prefix[0])
 		return err_set(err, -EINVAL, "nothing says which interfaces are ours");
 	struct nl nl;
@@ -597,6 +612,7 @@ const struct hostif_ops hostif_veth = {
 	.has_host = true,
 	.mtu_min = HOSTIF_MTU_MIN,
 	.mtu_max = HOSTIF_MTU_MAX,
+	.allowed = veth_allowed,
 	.make = veth_make,
 	.change = veth_change,
 	.remove = veth_remove,

@@ -66,9 +66,10 @@ static int choose_backend(
 		*out = hostif_find(name);
 		if (!*out)
 			return err_set(err, -EINVAL,
-				"backend: there is no %.15s; use auto, veth or none", name);
-	} else if (verb_privileged()) {
-		*out = hostif_find("veth");
+				"backend: there is no %.15s; use auto, %s or none", name,
+				hostif_backends[0]->name);
+	} else if (verb_pair_allowed(hostif_backends[0]->name)) {
+		*out = hostif_backends[0];
 	} else if (control_wants_host(w)) {
 		return err_set(err, -EACCES,
 			"%s: a host side needs root or CAP_NET_ADMIN; run fethd as root, or as "
@@ -140,10 +141,15 @@ static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made
 {
 	struct hostif_spec *s = &ent->facts.spec;
 	netid_names(unit, s->host, s->service);
+	ent->facts.unit = unit;
+	ent->d->making = ent;
+	state_save(ent->d);
+	ent->d->making = NULL;
 	const int rc = verb_pair_make(ent->ops->name, s, made, err);
 	if (!rc) {
-		ent->facts.unit = unit;
 		ent->paired = true;
+		if (made->mtu_max)
+			ent->facts.mtu_max = made->mtu_max;
 	}
 	return rc;
 }
@@ -153,7 +159,7 @@ static int make_some_pair(
 	struct netctl *ent, const struct network_want *w, struct hostif_made *made, struct err *err)
 {
 	const struct daemon *d = ent->d;
-	const uint32_t base = d->options.unit_base;
+	const uint32_t base = d->options.has_unit_base ? d->options.unit_base : ent->ops->unit_base;
 	if (w->has_unit) {
 		if (w->unit < base + NETID_UNIT_MIN ||
 			w->unit >= base + NETID_UNIT_MIN + NETID_UNITS)
@@ -331,7 +337,7 @@ static int start_network(struct netctl *ent, const struct hostif_made *made, str
 static void create_network(struct daemon *d, struct command *cmd)
 {
 	const struct network_want *w = &cmd->in.want;
-	struct hostif_made made = { -1, -1 };
+	struct hostif_made made = { .rx_fd = -1, .tx_fd = -1 };
 	if (check_new(d, w->name, &cmd->err) < 0)
 		return cmd->done(cmd);
 	struct netctl *ent = calloc(1, sizeof(*ent));

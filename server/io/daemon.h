@@ -11,8 +11,9 @@
 struct daemon_options {
 	char run_dir[PATH_TEXT];
 	char admin_group[GROUP_TEXT]; /* empty: none */
-	uint32_t unit_base;
-	bool rootless; /* the namespaces are entered already */
+	bool has_unit_base;
+	uint32_t unit_base; /* where not given, the backend has its own */
+	bool rootless;      /* the namespaces are entered already */
 };
 
 /* Serves until SIGTERM, SIGINT or daemon.stop, then takes everything away that it made. Return: 0,

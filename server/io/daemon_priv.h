@@ -50,6 +50,7 @@ struct daemon {
 	struct session_host sessions;
 	struct netctl *networks;
 	unsigned n_networks;
+	const struct netctl *making; /* its pair may exist from now on; not in networks yet */
 	struct remembered *remembered;
 	struct watch *watches;
 	bool stopping;

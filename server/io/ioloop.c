@@ -319,13 +319,30 @@ void ioloop_hold(struct ioloop *loop, struct ioloop_later *later, void (*fn)(voi
 	loop->held = later;
 }
 
-void ioloop_unhold(struct ioloop *loop, struct ioloop_later *later)
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+void ioloop_cancel(struct ioloop *loop, struct ioloop_later *later)
 {
 	struct ioloop_later **link = &loop->held;
 	while (*link && *link != later)
 		link = &(*link)->next;
-	if (*link)
+	if (*link) {
 		*link = later->next;
+		return;
+	}
+	for (link = &loop->later; *link && *link != later;)
+		link = &(*link)->next;
+	if (*link) {
+		*link = later->next;
+		if (!*link)
+			loop->later_end = link;
+		later->queued = false;
+	} else if (later->queued) { /* run_later() has it in hand */
+		later->fn = nothing;
+	}
 }
 
 void ioloop_release(struct ioloop *loop)

@@ -74,13 +74,13 @@ void ioloop_defer(
 
 /* Pacing (stream.h says why). Every port that a batch went to says whether its reader fell behind;
  * ioloop_overran() says whether all of them did since ioloop_batch(). ioloop_hold() is
- * ioloop_defer() after the next ioloop_release() or IOLOOP_PACE_MS, whichever comes first, and
- * ioloop_unhold() takes it back. */
+ * ioloop_defer() after the next ioloop_release() or IOLOOP_PACE_MS, whichever comes first.
+ * ioloop_cancel() takes back either. */
 void ioloop_batch(struct ioloop *loop);
 void ioloop_flushed(struct ioloop *loop, bool behind);
 bool ioloop_overran(const struct ioloop *loop);
 void ioloop_hold(struct ioloop *loop, struct ioloop_later *later, void (*fn)(void *arg), void *arg);
-void ioloop_unhold(struct ioloop *loop, struct ioloop_later *later);
+void ioloop_cancel(struct ioloop *loop, struct ioloop_later *later);
 void ioloop_release(struct ioloop *loop);
 
 #endif

@@ -64,8 +64,9 @@ static void rested(void *arg)
 {
 	struct netloop *nl = arg;
 	nl->resting = false;
-	if (nl->host_poll)
-		uv_poll_start(nl->host_poll, UV_READABLE, on_host);
+	uv_poll_start(nl->host_poll, UV_READABLE, on_host);
+	if (nl->ops->more && nl->ops->more(nl->host))
+		on_host(nl->host_poll, 0, UV_READABLE);
 }
 
 static void on_host(uv_poll_t *poll, int status, int events)
@@ -79,10 +80,16 @@ static void on_host(uv_poll_t *poll, int status, int events)
 		ioloop_batch(nl->loop);
 		network_input(nl->net, PORT_HOST, frames, (unsigned)n, ioloop_now(nl->loop));
 		network_flush(nl->net);
-		if (ioloop_overran(nl->loop) && !nl->resting) {
+		if (nl->resting) {
+			/* the poll was stopped: this comes of events seen before */
+		} else if (ioloop_overran(nl->loop)) {
 			nl->resting = true;
 			uv_poll_stop(poll); /* the kernel keeps 4 MiB meanwhile */
 			ioloop_hold(nl->loop, &nl->rest, rested, nl);
+		} else if (nl->ops->more && nl->ops->more(nl->host)) {
+			nl->resting = true; /* others come first, then the rest of it */
+			uv_poll_stop(poll);
+			ioloop_defer(nl->loop, &nl->rest, rested, nl);
 		}
 	} else if (n == -ENODEV || n == -ENXIO || n == -EBADF) {
 		uv_poll_stop(poll); /* gone; main makes it anew */
@@ -102,7 +109,7 @@ static void host_close(struct netloop *nl)
 {
 	network_set_host(nl->net, NULL, NULL);
 	if (nl->resting)
-		ioloop_unhold(nl->loop, &nl->rest);
+		ioloop_cancel(nl->loop, &nl->rest);
 	nl->resting = false;
 	if (nl->host_poll) {
 		uv_poll_stop(nl->host_poll);

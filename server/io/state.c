@@ -1,8 +1,10 @@
 /* state.c - RUN/state: what this daemon owns, so that a crash can be cleaned up after. See
  * daemon_priv.h.
  *
- * A line per network: "lab 1234 02:..:..". Only units are believed, and only as a wish; what is
- * removed is found by its tag (pairs) and by being a socket in our own directories. */
+ * A line per network: "lab 1234 02:..:..". Written before a pair is made, so that none is ever
+ * without its line: macOS has no other mark to tell ours by (hostif_ops.sweep). Units are believed
+ * as a wish only; what is removed looks as the line says or has our tag (pairs), or is a socket in
+ * our own directories. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,23 +39,42 @@ static void remember(struct daemon *d, const char *name, uint32_t unit)
 	d->remembered = r;
 }
 
-void state_load(struct daemon *d)
+/* The pair that a line tells of; false where it had none. */
+static bool known_pair(
+	const struct daemon *d, struct hostif_spec *out, const char *name, const char *line)
 {
-	char path[PATH_TEXT + 8], line[128];
+	char mac[MAC_TEXT];
+	unsigned unit;
+	*out = (struct hostif_spec){ 0 };
+	if (sscanf(line, "%*s %u %17s", &unit, mac) != 2 || !mac_parse(&out->mac, mac) ||
+		unit < NETID_UNIT_MIN || unit > NETID_BASE_MAX + NETID_UNIT_MIN + NETID_UNITS)
+		return false;
+	snprintf(out->network, sizeof(out->network), "%s", name);
+	netid_names(unit, out->host, out->service);
+	out->service_mac = netid_mac(&d->key, name, "service member");
+	return true;
+}
+
+static void sweep(const struct daemon *d, const struct hostif_spec *known, unsigned n)
+{
+	char prefix[PATH_TEXT + 8];
 	struct err err;
-	snprintf(path, sizeof(path), "fethd:%s:", d->options.run_dir);
-	const int swept = verb_pair_sweep(path, &err);
+	snprintf(prefix, sizeof(prefix), "fethd:%s:", d->options.run_dir);
+	const int swept = verb_pair_sweep(prefix, known, n, &err);
 	if (swept < 0)
 		log_warn("state", "%s", err.text);
 	else if (swept)
 		log_info("state", "removed pairs=%d of a daemon that did not end well", swept);
+}
 
+void state_load(struct daemon *d)
+{
+	char path[PATH_TEXT + 8], line[128];
+	struct hostif_spec *known = calloc(NETWORKS_MAX, sizeof(*known));
+	unsigned n_known = 0, n = 0;
 	state_path(d, path);
 	FILE *f = fopen(path, "re");
-	if (!f)
-		return;
-	unsigned n = 0;
-	while (n++ < NETWORKS_MAX && fgets(line, sizeof(line), f)) {
+	while (f && n++ < NETWORKS_MAX && fgets(line, sizeof(line), f)) {
 		char name[FETH_NAME_MAX + 1];
 		const size_t len = strcspn(line, " ");
 		if (len >= sizeof(name) || line[len] != ' ')
@@ -65,8 +86,20 @@ void state_load(struct daemon *d)
 			continue;
 		clean_network(d, name);
 		remember(d, name, (uint32_t)unit);
+		if (known && known_pair(d, &known[n_known], name, line))
+			n_known++;
 	}
-	fclose(f);
+	if (f)
+		fclose(f);
+	sweep(d, known, n_known);
+	free(known);
+}
+
+static void write_line(FILE *f, const struct network_facts *facts)
+{
+	char mac[MAC_TEXT];
+	mac_format(mac, facts->spec.mac);
+	fprintf(f, "%s %u %s\n", facts->spec.network, (unsigned)facts->unit, mac);
 }
 
 void state_save(struct daemon *d)
@@ -76,13 +109,13 @@ void state_save(struct daemon *d)
 	FILE *f = open_memstream(&text, &size);
 	if (!f)
 		return;
-	for (const struct netctl *e = d->networks; e; e = e->next) {
-		char mac[MAC_TEXT];
-		mac_format(mac, e->facts.spec.mac);
-		fprintf(f, "%s %u %s\n", e->facts.spec.network, (unsigned)e->facts.unit, mac);
-	}
+	for (const struct netctl *e = d->networks; e; e = e->next)
+		write_line(f, &e->facts);
+	if (d->making)
+		write_line(f, &d->making->facts);
 	for (const struct remembered *r = d->remembered; r; r = r->next)
-		if (!control_find(d, r->name))
+		if (!control_find(d, r->name) &&
+			(!d->making || strcmp(d->making->facts.spec.network, r->name) != 0))
 			fprintf(f, "%s %u -\n", r->name, (unsigned)r->unit);
 	struct err err;
 	state_path(d, path);

@@ -58,7 +58,7 @@ static void bury(void *arg)
 {
 	struct stream *s = arg;
 	if (s->held)
-		ioloop_unhold(s->loop, &s->release);
+		ioloop_cancel(s->loop, &s->release);
 	s->ops->lost(s, s->why);
 	if (s->eg)
 		ioloop_egress_return(s->loop, s->eg);

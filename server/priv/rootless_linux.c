@@ -1,28 +1,16 @@
 /* rootless_linux.c - the verbs that are about privilege itself. See verbs.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/core/netid.h"
 #include "server/priv/verbs.h"
-
-bool verb_privileged(void)
-{
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { { 0 } };
-	if (syscall(SYS_capget, &head, data) < 0)
-		return false;
-	const uint32_t want = 1u << CAP_NET_ADMIN | 1u << CAP_NET_RAW;
-	return (data[0].effective & want) == want;
-}
 
 static int write_proc(const char *path, const char *text)
 {

@@ -152,6 +152,12 @@ static const struct hostif_ops *checked(
 	return host_backend(backend, err);
 }
 
+bool verb_pair_allowed(const char *backend)
+{
+	const struct hostif_ops *ops = hostif_find(backend);
+	return ops && ops->has_host && ops->allowed();
+}
+
 int verb_pair_make(const char *backend, const struct hostif_spec *spec, struct hostif_made *out,
 	struct err *err)
 {
@@ -179,13 +185,14 @@ bool verb_name_free(const char *backend, const char *name)
 	return ops && ops->name_free(name);
 }
 
-int verb_pair_sweep(const char *prefix, struct err *err)
+int verb_pair_sweep(
+	const char *prefix, const struct hostif_spec *known, unsigned n_known, struct err *err)
 {
 	int n = 0;
 	for (const struct hostif_ops *const *ops = hostif_backends; *ops; ops++) {
 		if (!(*ops)->has_host)
 			continue;
-		const int rc = (*ops)->sweep(prefix, err);
+		const int rc = (*ops)->sweep(prefix, known, n_known, err);
 		if (rc < 0)
 			return rc;
 		n += rc;

@@ -21,22 +21,22 @@
 int verb_run_dir(char path[PATH_TEXT], struct err *err);
 void verb_run_dir_leave(void); /* removes it, if we made it and it is empty */
 
-/* Whether this process may make interfaces (CAP_NET_ADMIN and CAP_NET_RAW). */
-bool verb_privileged(void);
-
 /* Moves this process, which must have one thread, into a user and a network namespace of its own,
  * its user mapped to the same number, and tries that interfaces can be made there. */
 int verb_rootless(struct err *err);
 
 /* hostif_ops' control half, by the backend's name. */
+bool verb_pair_allowed(const char *backend);
 int verb_pair_make(const char *backend, const struct hostif_spec *spec, struct hostif_made *out,
 	struct err *err);
 int verb_pair_change(const char *backend, const struct hostif_spec *now,
 	const struct hostif_spec *want, struct err *err);
 void verb_pair_remove(const char *backend, const struct hostif_spec *spec);
 bool verb_name_free(const char *backend, const char *name);
-int verb_pair_sweep(const char *prefix, struct err *err); /* of every backend */
-int verb_watch(const char *backend, struct err *err);     /* a descriptor for watch_read() */
+/* Of every backend. @known: what RUN/state remembers, see hostif_ops. */
+int verb_pair_sweep(
+	const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err);
+int verb_watch(const char *backend, struct err *err); /* a descriptor for watch_read() */
 
 /* Longest path of a socket and its end: with 32 bytes more for a client's companion socket beside
  * it, it must fit macOS' sun_path of 104. */

@@ -358,7 +358,7 @@ static void test_taken_name_is_left_alone(void **state)
 {
 	(void)state;
 	const struct hostif_spec s = spec_of("lab", 101);
-	struct hostif_made made = { -5, -5 };
+	struct hostif_made made = { .rx_fd = -5, .tx_fd = -5 };
 
 	int index = make_foreign("feth101", "other0");
 	assert_int_equal(veth->make(&s, &made, &err), -EEXIST);
@@ -469,7 +469,7 @@ static void test_without_privilege_says_what_is_needed(void **state)
 		const bool ok = rc == -EPERM &&
 				strstr(err.text, "lab: cannot make interface feth101: needs root");
 		fprintf(stderr, "%s\n", err.text);
-		_exit(ok && veth->sweep("fethd:/run/fethd:", &err) == 0 ? 0 : 1);
+		_exit(ok && veth->sweep("fethd:/run/fethd:", NULL, 0, &err) == 0 ? 0 : 1);
 	}
 	int status = -1;
 	waitpid(child, &status, 0);
@@ -488,13 +488,13 @@ static void test_sweep_removes_only_ours(void **state)
 	}
 	make_foreign("feth104", "feth5104");
 
-	assert_int_equal(veth->sweep("", &err), -EINVAL);
-	assert_int_equal(veth->sweep("fethd:/run/fethd:", &err), 2);
+	assert_int_equal(veth->sweep("", NULL, 0, &err), -EINVAL);
+	assert_int_equal(veth->sweep("fethd:/run/fethd:", NULL, 0, &err), 2);
 	assert_true(veth->name_free("feth101"));
 	assert_true(veth->name_free("feth5102"));
 	assert_false(veth->name_free("feth103"));
 	assert_false(veth->name_free("feth104"));
-	assert_int_equal(veth->sweep("fethd:/run/fethd:", &err), 0);
+	assert_int_equal(veth->sweep("fethd:/run/fethd:", NULL, 0, &err), 0);
 }
 
 /* -- changes -- */

@@ -126,7 +126,7 @@ static void test_without_a_directory_make_refuses_with_a_sentence(void **state)
 	assert_non_null(strstr(err.text, "lab: cannot make interface feth101: "));
 	assert_non_null(strstr(err.text, "FETHD_FAKE_DIR"));
 	assert_true(fake->watch_open(&err) < 0);
-	assert_int_equal(fake->sweep("fethd:", &err), 0);
+	assert_int_equal(fake->sweep("fethd:", NULL, 0, &err), 0);
 	assert_true(fake->name_free("feth101"));
 
 	put("file", "");
@@ -247,13 +247,13 @@ static void test_sweep_removes_only_ours(void **state)
 	assert_int_equal(make_only(&a), 0);
 	assert_int_equal(make_only(&b), 0);
 	assert_int_equal(make_only(&c), 0);
-	assert_int_equal(fake->sweep("", &err), -EINVAL);
-	assert_int_equal(fake->sweep("fethd:/run/fethd:", &err), 2);
+	assert_int_equal(fake->sweep("", NULL, 0, &err), -EINVAL);
+	assert_int_equal(fake->sweep("fethd:/run/fethd:", NULL, 0, &err), 2);
 	assert_true(fake->name_free("feth101"));
 	assert_true(fake->name_free("feth5102"));
 	assert_false(fake->name_free("feth103"));
 	assert_int_equal(files(false), 4); /* c's state, socket and interfaces */
-	assert_int_equal(fake->sweep("fethd:/run/fethd:", &err), 0);
+	assert_int_equal(fake->sweep("fethd:/run/fethd:", NULL, 0, &err), 0);
 }
 
 /* -- frames -- */
