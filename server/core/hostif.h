@@ -88,6 +88,12 @@ struct hostif_ops {
 	/* Whether no interface of this name exists. */
 	bool (*name_free)(const char *name);
 
+	/* Whether the pair of @spec is there, is ours and hangs together; asked when something
+	 * happened, and every check_ms. NULL: it is as long as the service member's name is taken.
+	 */
+	bool (*whole)(const struct hostif_spec *spec);
+	unsigned check_ms; /* milliseconds; 0: the system tells of everything */
+
 	/* After a crash: removes every pair of ours and returns how many. Ours is what has a tag
 	 * that begins with @prefix, "fethd:<run dir>:"; where the system has no tags, what is in
 	 * @known (what RUN/state remembers: names and MACs) and still looks so. */

@@ -1,7 +1,8 @@
 /* hostwatch.c - notices when a host side vanishes under us, and makes it anew. See daemon_priv.h.
  *
- * The service member is the one that matters: where only the host member left our sight it was
- * moved to another namespace, and the pair is alive. */
+ * On Linux the service member is the one that matters: where only the host member left our sight it
+ * was moved to another namespace, and the pair is alive. Darwin has members that live on alone, and
+ * tells nobody when they are parted: so it is also asked now and then (hostif_ops.check_ms). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +17,23 @@ struct watch {
 	struct daemon *d;
 	const struct hostif_ops *ops;
 	uv_poll_t poll;
+	uv_timer_t check;
+	unsigned n_open; /* of the two handles */
 	int fd;
 };
-
-static bool service_gone(const struct netctl *ent)
-{
-	return ent->paired && verb_name_free(ent->ops->name, ent->facts.spec.service);
-}
 
 static void check_all(struct daemon *d, const struct hostif_ops *ops)
 {
 	for (struct netctl *ent = d->networks; ent; ent = ent->next)
-		if (ent->ops == ops && !ent->stopping && service_gone(ent))
+		if (ent->ops == ops && ent->paired && !ent->stopping && !ent->retry &&
+			!verb_pair_whole(ops->name, &ent->facts.spec))
 			hostwatch_recover(ent);
+}
+
+static void on_check(uv_timer_t *timer)
+{
+	const struct watch *w = timer->data;
+	check_all(w->d, w->ops);
 }
 
 /* A service member that somebody took down or gave another MTU becomes again what it is declared to
@@ -89,15 +94,21 @@ void hostwatch_need(struct daemon *d, const struct hostif_ops *ops)
 		free(w);
 		return;
 	}
-	w->poll.data = w;
+	w->poll.data = w->check.data = w;
+	w->n_open = 2;
 	uv_poll_start(&w->poll, UV_READABLE, on_events);
+	uv_timer_init(&d->uv, &w->check);
+	if (ops->check_ms)
+		uv_timer_start(&w->check, on_check, ops->check_ms, ops->check_ms);
 	w->next = d->watches;
 	d->watches = w;
 }
 
 static void on_watch_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct watch *w = handle->data;
+	if (!--w->n_open)
+		free(w);
 }
 
 void hostwatch_close(struct daemon *d)
@@ -108,6 +119,7 @@ void hostwatch_close(struct daemon *d)
 		uv_poll_stop(&w->poll);
 		close(w->fd);
 		uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+		uv_close((uv_handle_t *)&w->check, on_watch_closed);
 	}
 }
 
@@ -132,6 +144,11 @@ static int remake(struct netctl *ent, struct err *err)
 {
 	const struct hostif_spec *spec = &ent->facts.spec;
 	struct hostif_made made;
+	/* only parted, perhaps */
+	if (ent->ops->whole && netloop_has_host(ent->nl) &&
+		!verb_pair_change(ent->ops->name, spec, spec, err) &&
+		verb_pair_whole(ent->ops->name, spec))
+		return 0;
 	(void)netloop_host(ent->nl, NULL, NULL, NULL, NULL);
 	verb_pair_remove(ent->ops->name, spec);
 	const int rc = verb_pair_make(ent->ops->name, spec, &made, err);
@@ -146,7 +163,7 @@ void hostwatch_recover(struct netctl *ent)
 	if (ent->stopping)
 		return;
 	if (remake(ent, &err) == 0) {
-		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed it",
+		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed or parted it",
 			ent->facts.spec.network, ent->facts.spec.host);
 		hostwatch_forget(ent);
 		return;

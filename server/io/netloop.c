@@ -59,6 +59,7 @@ static void maybe_gone(struct netloop *nl)
 /* -- the host side -- */
 
 static void on_host(uv_poll_t *poll, int status, int events);
+static void host_close(struct netloop *nl);
 
 static void rested(void *arg)
 {
@@ -92,7 +93,7 @@ static void on_host(uv_poll_t *poll, int status, int events)
 			ioloop_defer(nl->loop, &nl->rest, rested, nl);
 		}
 	} else if (n == -ENODEV || n == -ENXIO || n == -EBADF) {
-		uv_poll_stop(poll); /* gone; main makes it anew */
+		host_close(nl); /* gone; main makes it anew */
 		nl->events->host_lost(nl->ctx);
 		return;
 	}
@@ -119,6 +120,11 @@ static void host_close(struct netloop *nl)
 	if (nl->host)
 		nl->ops->close(nl->host);
 	nl->host = NULL;
+}
+
+bool netloop_has_host(const struct netloop *nl)
+{
+	return nl->host != NULL;
 }
 
 int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct hostif_made *made,

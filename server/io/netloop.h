@@ -34,6 +34,8 @@ int netloop_start(struct netloop **out, struct ioloop *loop, const struct netloo
 int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct hostif_made *made,
 	const struct hostif_spec *spec, struct err *err);
 
+bool netloop_has_host(const struct netloop *nl); /* false also where it was lost */
+
 /* The socket of a declared port, listening; given, also on failure. */
 int netloop_listen(struct netloop *nl, const char *port, enum port_kind kind, int fd);
 

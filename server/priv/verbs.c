@@ -185,6 +185,14 @@ bool verb_name_free(const char *backend, const char *name)
 	return ops && ops->name_free(name);
 }
 
+bool verb_pair_whole(const char *backend, const struct hostif_spec *spec)
+{
+	const struct hostif_ops *ops = checked(backend, spec, NULL);
+	if (!ops)
+		return false;
+	return ops->whole ? ops->whole(spec) : !ops->name_free(spec->service);
+}
+
 int verb_pair_sweep(
 	const char *prefix, const struct hostif_spec *known, unsigned n_known, struct err *err)
 {
