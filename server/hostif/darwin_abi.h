@@ -18,6 +18,7 @@
 enum {
 	DW_EPERM = 1,
 	DW_ENOENT = 2,
+	DW_EINTR = 4,
 	DW_EIO = 5,
 	DW_ENXIO = 6,
 	DW_EBADF = 9,

@@ -7,7 +7,7 @@
  * happens at once and in order unless a knob says otherwise; time is virtual unless a clock is
  * given.
  *
- * Two doors lead in: sim_sys (sim_local.c) is the table that code in the same process is linked
+ * Two doors lead in: darwin_sys (sim_local.c) is the table that code in the same process is linked
  * against; darwinsim (server.c) is a program that serves a machine to other processes, whose table
  * is in client.c. */
 #ifndef TESTS_DARWIN_SIM_H
@@ -111,7 +111,7 @@ int sim_host_output(struct sim *sim, const char *ifname, const void *frame, size
  * At most 4096 are kept for each; older ones are forgotten. */
 size_t sim_host_input(struct sim *sim, const char *ifname, void *buf, size_t size);
 /* A program joins or leaves an IP group on an interface (IP_ADD_MEMBERSHIP); @family DW_AF_INET or
- * DW_AF_INET6, @group 4 or 16 bytes. */
+ * DW_AF_INET6, @group 4 or 16 bytes. -DW_ENXIO; -DW_EADDRNOTAVAIL where it never joined. */
 int sim_host_join(struct sim *sim, const char *ifname, int family, const void *group, bool join);
 /* Adds an interface that is no feth ("lo0", "en0", "bridge0"). */
 void sim_host_interface(struct sim *sim, const char *name, uint8_t type);
