@@ -51,13 +51,21 @@ struct hostif_made {
 	uint32_t mtu_max; /* the most this pair will ever take; 0: as the backend says */
 };
 
-/* Something happened to an interface. */
+/* Something happened to an interface. Its memberships may have changed with any event: a link that
+ * goes down takes them along, and brings them back. */
 struct hostif_event {
 	char name[HOSTIF_NAME];
 	bool gone;    /* removed; false: made or changed */
 	bool down;    /* there, but administratively down */
 	bool groups;  /* only its multicast memberships changed: ask groups() */
 	uint32_t mtu; /* bytes; 0 where not known */
+};
+
+/* Of which changes to the host members' memberships a watch tells. */
+enum hostif_told {
+	HOSTIF_TOLD_ALL,
+	HOSTIF_TOLD_IP, /* not of groups joined below IP, as by a packet socket: ask now and then */
+	HOSTIF_TOLD_NONE, /* ask often */
 };
 
 struct hostif;
@@ -100,16 +108,20 @@ struct hostif_ops {
 	int (*sweep)(
 		const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err);
 
-	/* The groups that the host member listens to, ascending, each once; at most @max of them.
-	 * Returns how many there are, which may be more; -ENODEV where there is no such interface.
-	 */
+	/* The groups that the host member listens to, ascending, each once; at most @max of them,
+	 * the lowest. Returns how many there are, which may be more; -ENODEV where there is no such
+	 * interface, others where the system does not answer. Needs no privilege. */
 	int (*groups)(const char *host, struct feth_mac *out, unsigned max);
 
 	/* A descriptor that becomes readable when interfaces come, change or go; and what happened:
 	 * the number of events written, 0 for none, -ENOBUFS where some were lost (then look at
-	 * all). */
+	 * all; how what is still there is now may follow as events). @max: 32 is good; with less
+	 * room it may stop early. */
 	int (*watch_open)(struct err *err);
 	int (*watch_read)(int fd, struct hostif_event *events, unsigned max);
+
+	/* What the watch @fd tells of memberships; NULL: HOSTIF_TOLD_ALL. */
+	enum hostif_told (*groups_told)(int fd);
 
 	/* -- data half -- */
 

@@ -17,6 +17,8 @@
  *    has make() fail with -EEXIST.
  *  - IF.fail, the test's, optional: the word taken says that an interface of this name is
  *    somebody else's, so name_free(IF) is false and make() fails with -EEXIST.
+ *  - NET.groups, the test's, optional: a MAC a line, the groups that HOST listens to, in any
+ *    order; what is no group is skipped. Written, replaced or removed, it is an event.
  *
  * There is no state in memory, so two processes, or two daemons in a row, see the same. */
 #include <dirent.h>
@@ -36,6 +38,7 @@
 #include <sys/inotify.h>
 #endif
 
+#include "server/core/groups.h"
 #include "server/hostif/backends.h"
 
 #define PATH_BYTES 512u
@@ -379,24 +382,19 @@ static int fake_sweep(
 	return each_file("state", sweep_one, prefix);
 }
 
-/* NET.groups, the test's: a MAC a line. */
 static int fake_groups(const char *host, struct feth_mac *out, unsigned max)
 {
 	char network[STATE_BYTES], path[PATH_BYTES], text[STATE_BYTES];
 	if (!interface_network(network, host)[0])
 		return -ENODEV;
 	read_text(text, path_of(path, network, "groups"));
+	struct groups g = { 0 };
 	struct feth_mac mac;
-	unsigned n = 0;
 	char *rest = NULL;
-	for (char *w = strtok_r(text, "\n", &rest); w; w = strtok_r(NULL, "\n", &rest)) {
-		if (!mac_parse(&mac, w))
-			continue;
-		if (n < max)
-			out[n] = mac;
-		n++;
-	}
-	return (int)n;
+	for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		if (mac_parse(&mac, line) && groups_is(mac))
+			groups_put(&g, mac);
+	return groups_give(&g, out, max);
 }
 
 /* -- news -- */
@@ -406,7 +404,8 @@ static int fake_watch_open(struct err *err)
 {
 	const char *dir = fake_dir();
 	const int fd = dir ? inotify_init1(IN_NONBLOCK | IN_CLOEXEC) : -1;
-	if (fd < 0 || inotify_add_watch(fd, dir, IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE) < 0) {
+	if (fd < 0 || inotify_add_watch(fd, dir,
+			      IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CLOSE_WRITE) < 0) {
 		const int rc = dir ? -errno : -EINVAL;
 		if (fd >= 0)
 			close(fd);
@@ -426,26 +425,44 @@ static bool interface_drop(const char *name, const void *data)
 	return true;
 }
 
-static unsigned note(struct hostif_event *events, unsigned n, const char *name, bool gone)
+static unsigned note(
+	struct hostif_event *events, unsigned n, const char *name, struct hostif_event what)
 {
-	events[n] = (struct hostif_event){ .gone = gone };
+	events[n] = what;
 	snprintf(events[n].name, sizeof(events[n].name), "%.*s", (int)HOSTIF_NAME - 1, name);
 	return n + 1;
+}
+
+/* NET.groups changed: an event of NET's host member, unless there is one. */
+static unsigned groups_news(const char *network, struct hostif_event *events, unsigned n)
+{
+	char host[STATE_BYTES];
+	if (!state_get(host, network, "host")[0])
+		return n;
+	for (unsigned i = 0; i < n; i++)
+		if (events[i].groups && !strcmp(events[i].name, host))
+			return n;
+	return note(events, n, host, (struct hostif_event){ .groups = true });
 }
 
 /* What one change in the directory means: at most two events, at events[n]; returns the new n. */
 static unsigned watch_one(const struct inotify_event *in, struct hostif_event *events, unsigned n)
 {
+	const struct hostif_event changed = { .gone = false };
 	char name[NAME_MAX + 1], text[STATE_BYTES];
 	snprintf(name, sizeof(name), "%s", in->len ? in->name : "");
 	char *dot = strrchr(name, '.');
 	if (!dot)
 		return n;
 	*dot = '\0';
-	const bool gone = !(in->mask & IN_MOVED_TO);
+	const bool gone = in->mask & (IN_MOVED_FROM | IN_DELETE);
 
+	if (!strcmp(dot + 1, "groups"))
+		return groups_news(name, events, n);
+	if (in->mask & IN_CLOSE_WRITE)
+		return n; /* ours are replaced, never written */
 	if (!strcmp(dot + 1, "if"))
-		return gone ? note(events, n, name, true) : n;
+		return gone ? note(events, n, name, (struct hostif_event){ .gone = true }) : n;
 	if (strcmp(dot + 1, "state") != 0)
 		return n;
 	if (gone) {
@@ -457,9 +474,9 @@ static unsigned watch_one(const struct inotify_event *in, struct hostif_event *e
 		return n;
 	}
 	if (state_get(text, name, "host")[0])
-		n = note(events, n, text, false);
+		n = note(events, n, text, changed);
 	if (state_get(text, name, "service")[0])
-		n = note(events, n, text, false);
+		n = note(events, n, text, changed);
 	return n;
 }
 

@@ -207,9 +207,9 @@ static int link_attr(const struct nlattr *attr, void *data)
 	return MNL_CB_OK;
 }
 
-/* False where the message describes no interface. An AF_BRIDGE message has the same type but tells
- * of a bridge port; its RTM_DELLINK means "left the bridge". */
-static bool link_parse(struct nl_link *link, const struct nlmsghdr *nlh)
+/* An AF_BRIDGE message has the same type but tells of a bridge port; its RTM_DELLINK means "left
+ * the bridge". */
+bool nl_link_parse(struct nl_link *link, const struct nlmsghdr *nlh)
 {
 	if (nlh->nlmsg_type != RTM_NEWLINK && nlh->nlmsg_type != RTM_DELLINK)
 		return false;
@@ -227,7 +227,7 @@ static bool link_parse(struct nl_link *link, const struct nlmsghdr *nlh)
 static void link_take(void *data, const struct nlmsghdr *nlh)
 {
 	struct nl_link link;
-	if (link_parse(&link, nlh))
+	if (nl_link_parse(&link, nlh))
 		*(struct nl_link *)data = link;
 }
 
@@ -260,7 +260,7 @@ static void link_tell(void *data, const struct nlmsghdr *nlh)
 {
 	const struct link_listener *to = data;
 	struct nl_link link;
-	if (link_parse(&link, nlh))
+	if (nl_link_parse(&link, nlh))
 		to->each(to->data, &link);
 }
 
@@ -435,73 +435,4 @@ int nl_addr_delete(struct nl *nl, int index, const struct cidr *addr)
 {
 	_Alignas(struct nlmsghdr) char buf[NL_REQUEST];
 	return talk(nl, addr_request(buf, RTM_DELADDR, 0, index, addr), NULL, NULL);
-}
-
-/* -- news -- */
-
-int nl_watch_open(void)
-{
-	const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
-	if (fd < 0)
-		return -errno;
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		const int rc = -errno;
-		close(fd);
-		return rc;
-	}
-	return fd;
-}
-
-/* One datagram's worth of events, behind the @n that are there. */
-static int watch_parse(
-	const char *buf, int len, struct hostif_event *events, unsigned n, unsigned max)
-{
-	for (const struct nlmsghdr *nlh = (const void *)buf; mnl_nlmsg_ok(nlh, len);
-		nlh = mnl_nlmsg_next(nlh, &len)) {
-		struct nl_link link;
-		if (!link_parse(&link, nlh) || !link.name[0])
-			continue;
-		if (n == max)
-			return -ENOBUFS;
-		memcpy(events[n].name, link.name, sizeof(link.name));
-		events[n].gone = nlh->nlmsg_type == RTM_DELLINK;
-		events[n].down = !link.up;
-		events[n].mtu = link.mtu;
-		n++;
-	}
-	return (int)n;
-}
-
-int nl_watch_read(int fd, struct hostif_event *events, unsigned max)
-{
-	_Alignas(struct nlmsghdr) char buf[NL_BUF];
-	unsigned n = 0;
-
-	while (n < max) {
-		struct sockaddr_nl from = { 0 };
-		struct iovec iov = { .iov_base = buf, .iov_len = sizeof(buf) };
-		struct msghdr msg = { .msg_name = &from,
-			.msg_namelen = sizeof(from),
-			.msg_iov = &iov,
-			.msg_iovlen = 1 };
-		const ssize_t got = recvmsg(fd, &msg, 0);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-			break;
-		if (got < 0)
-			return -errno; /* ENOBUFS: the kernel could not queue some */
-		if (from.nl_pid)
-			continue; /* not the kernel */
-		if (msg.msg_flags & MSG_TRUNC)
-			return -ENOBUFS;
-		/* The kernel puts one message into each of these datagrams, so nothing read
-		 * here is lost to a full @events. */
-		const int rc = watch_parse(buf, (int)got, events, n, max);
-		if (rc < 0)
-			return rc;
-		n = (unsigned)rc;
-	}
-	return (int)n;
 }

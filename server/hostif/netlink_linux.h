@@ -17,6 +17,8 @@
 
 #define NL_WHY 128u
 
+struct nlmsghdr;
+
 struct nl {
 	struct mnl_socket *sock; /* owned; NULL while closed */
 	uint32_t seq;
@@ -55,6 +57,9 @@ int nl_link_get(struct nl *nl, const char *name, struct nl_link *out);
  * the kernel listed them. -EAGAIN: they did so all the time. */
 int nl_link_list(struct nl *nl, void (*each)(void *data, const struct nl_link *link), void *data);
 
+/* What a message of the kernel's says of a link; false where it is none of those. */
+bool nl_link_parse(struct nl_link *out, const struct nlmsghdr *nlh);
+
 int nl_link_delete(struct nl *nl, int index); /* with its peer */
 int nl_link_set_alias(struct nl *nl, int index, const char *alias);
 int nl_link_set_mtu(struct nl *nl, int index, uint32_t mtu);
@@ -76,8 +81,9 @@ int nl_link_seal(struct nl *nl, int index);
 int nl_addr_add(struct nl *nl, int index, const struct cidr *addr);
 int nl_addr_delete(struct nl *nl, int index, const struct cidr *addr);
 
-/* What hostif_ops says of watch_open() and watch_read(). */
+/* What hostif_ops says of watch_open(), watch_read() and groups_told(). */
 int nl_watch_open(void);
 int nl_watch_read(int fd, struct hostif_event *events, unsigned max);
+enum hostif_told nl_groups_told(int fd);
 
 #endif

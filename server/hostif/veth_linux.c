@@ -39,6 +39,7 @@
 #include "server/base/log.h"
 #include "server/hostif/backends.h"
 #include "server/hostif/ethtool_linux.h"
+#include "server/hostif/mcast_linux.h"
 #include "server/hostif/netlink_linux.h"
 #include "server/hostif/packet_linux.h"
 
@@ -618,8 +619,10 @@ const struct hostif_ops hostif_veth = {
 	.remove = veth_remove,
 	.name_free = veth_name_free,
 	.sweep = veth_sweep,
+	.groups = mcast_groups,
 	.watch_open = veth_watch_open,
 	.watch_read = nl_watch_read,
+	.groups_told = nl_groups_told,
 	.open = packet_open,
 	.close = packet_close,
 	.recv = packet_recv,

@@ -64,6 +64,8 @@ static void on_events(uv_poll_t *poll, int status, int events)
 	(void)events;
 	const int n = w->ops->watch_read(w->fd, ev, sizeof(ev) / sizeof(ev[0]));
 	for (int i = 0; i < n; i++) {
+		if (ev[i].groups)
+			continue; /* says nothing of the interface itself */
 		gone |= ev[i].gone;
 		if (!ev[i].gone)
 			put_right(w->d, w->ops, &ev[i]);

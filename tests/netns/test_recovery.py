@@ -7,7 +7,9 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import stat
+import struct
 import sys
 import time
 import unittest
@@ -207,6 +209,46 @@ class Removed(Base):
         # Until somebody says again what he wants.
         self.d.call("network.set", network="lab", up=True)
         self.check(time.monotonic())
+
+
+    def join_and_leave(self, name, times):
+        """As a program does, of whose business the daemon hears."""
+        with self.ns.entered():
+            index = socket.if_nametoindex(name)
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        group = socket.inet_aton("239.1.2.3") + bytes(4) + struct.pack("i", index)
+        with sock:
+            for _ in range(times):
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_DROP_MEMBERSHIP, group)
+
+    def test_joined_groups_are_no_change_of_an_interface(self):
+        host, service = self.net["host"], self.net["service"]
+        self.ns.ip(f"link set {host} mtu 1300")
+        for name in (host, service):
+            self.join_and_leave(name, 200)
+        self.ns.ip(f"link set {service} down")  # it still hears what is one
+        poll_until("it is up again", lambda: "UP" in self.ns.link(service)["flags"], 5)
+        self.check(time.monotonic())
+        self.assertNotIn("hostwatch", self.d.log)
+
+    def test_more_joins_than_are_told_hide_no_removed_pair(self):
+        self.d.proc.send_signal(signal.SIGSTOP)
+        self.join_and_leave(self.net["host"], 10000)
+        start = self.remove(self.net["host"])
+        self.d.proc.send_signal(signal.SIGCONT)
+        self.check(start)
+
+    def test_more_joins_than_are_told_hide_no_changed_service_member(self):
+        service = self.net["service"]
+        for change in ("down", "mtu 1300"):
+            self.d.proc.send_signal(signal.SIGSTOP)
+            self.join_and_leave(self.net["host"], 10000)
+            self.ns.ip(f"link set {service} {change}")
+            self.d.proc.send_signal(signal.SIGCONT)
+            poll_until("it is as it was", lambda: "UP" in self.ns.link(service)["flags"]
+                       and self.ns.link(service)["mtu"] == PARAMS["mtu"], 5)
+        self.assertNotIn("made anew", self.d.log)
 
 
 class Ended(Base):

@@ -35,7 +35,7 @@ static int setup(void **state)
 	return mkdtemp(dir) ? setenv("FETHD_FAKE_DIR", dir, 1) : -1;
 }
 
-/* How many files there are, but for the test's own .fail and .peer. */
+/* How many files there are, but for the test's own .fail, .peer and .groups. */
 static unsigned files(bool remove_all)
 {
 	unsigned n = 0;
@@ -45,7 +45,8 @@ static unsigned files(bool remove_all)
 		const char *dot = strrchr(e->d_name, '.');
 		if (!dot || !dot[1] || !strcmp(e->d_name, ".."))
 			continue;
-		n += strcmp(dot, ".fail") != 0 && strcmp(dot, ".peer") != 0;
+		n += strcmp(dot, ".fail") != 0 && strcmp(dot, ".peer") != 0 &&
+		     strcmp(dot, ".groups") != 0;
 		if (remove_all)
 			unlink(path(e->d_name));
 	}
@@ -424,6 +425,70 @@ static void test_too_many_news_are_said_to_be_lost(void **state)
 	close(watch);
 }
 
+/* -- groups -- */
+
+static void test_groups_are_in_order_and_each_once(void **state)
+{
+	(void)state;
+	const struct hostif_spec s = spec_of("lab", 101);
+	static const uint8_t want[3][6] = { { 1, 0, 0x5e, 0, 0, 1 }, { 1, 0, 0x5e, 0, 0, 0xfb },
+		{ 0x33, 0x33, 0, 0, 0, 1 } };
+	struct feth_mac got[4];
+	assert_int_equal(fake->groups("feth101", got, 4), -ENODEV);
+	assert_int_equal(make_only(&s), 0);
+	assert_int_equal(fake->groups("feth101", got, 4), 0);
+	put("lab.groups", "33:33:00:00:00:01\n01:00:5e:00:00:fb\nnonsense\n"
+			  "02:00:00:00:00:01\n01:00:5e:00:00:01\n33:33:00:00:00:01\n");
+	assert_int_equal(fake->groups("feth101", got, 4), 3);
+	assert_memory_equal(got, want, sizeof(want));
+
+	memset(got, 0, sizeof(got));
+	assert_int_equal(fake->groups("feth101", got, 1), 3); /* the lowest, and how many */
+	assert_memory_equal(got, want, 6);
+	assert_int_equal(got[1].b[0], 0);
+	assert_int_equal(fake->groups("feth101", NULL, 0), 3);
+	unlink(path("lab.state"));
+	assert_int_equal(fake->groups("feth101", got, 4), -ENODEV);
+}
+
+static void assert_groups_event(int watch)
+{
+	struct hostif_event ev[8];
+	struct pollfd p = { .fd = watch, .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 1000), 1);
+	assert_int_equal(fake->watch_read(watch, ev, 8), 1);
+	assert_string_equal(ev[0].name, "feth101");
+	assert_true(ev[0].groups);
+	assert_false(ev[0].gone || ev[0].down || ev[0].mtu);
+}
+
+static void test_changed_groups_are_one_event_of_the_host_member(void **state)
+{
+	(void)state;
+	const struct hostif_spec s = spec_of("lab", 101);
+	struct hostif_event ev[8];
+	put("lab.groups", "01:00:5e:00:00:01\n");
+	assert_int_equal(make_only(&s), 0);
+	const int watch = fake->watch_open(&err);
+	assert_true(watch >= 0);
+	assert_null(fake->groups_told); /* of all */
+
+	put("lab.groups", "01:00:5e:00:00:02\n");
+	put("lab.groups", "01:00:5e:00:00:03\n");
+	assert_groups_event(watch);
+	char from[512];
+	put("new.groups", "01:00:5e:00:00:04\n");
+	snprintf(from, sizeof(from), "%s", path("new.groups"));
+	assert_int_equal(fake->watch_read(watch, ev, 8), 0); /* of no network */
+	assert_int_equal(rename(from, path("lab.groups")), 0);
+	assert_groups_event(watch);
+	unlink(path("lab.groups"));
+	assert_groups_event(watch);
+	put("lab.fail", "");
+	assert_int_equal(fake->watch_read(watch, ev, 8), 0);
+	close(watch);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -437,6 +502,8 @@ int main(void)
 		TEST(test_frames_go_to_the_host),
 		TEST(test_vanished_pair_is_reported_and_can_be_made_anew),
 		TEST(test_too_many_news_are_said_to_be_lost),
+		TEST(test_groups_are_in_order_and_each_once),
+		TEST(test_changed_groups_are_one_event_of_the_host_member),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
