@@ -10,7 +10,7 @@
 #include "protocol/wire.h"
 #include "server/base/log.h"
 #include "server/core/ingress.h"
-#include "server/io/stream.h"
+#include "server/io/stream_port.h"
 
 enum { TOPIC_CHANGED = 1 }; /* network.changed: only the newest matters */
 
@@ -20,14 +20,10 @@ enum { TOPIC_CHANGED = 1 }; /* network.changed: only the newest matters */
 #define CALLS_PER_TURN 16u
 
 struct session {
-	struct stream s;
-	struct client client; /* in host->clients */
-	struct port port;     /* while attached */
+	struct stream_port sp; /* a port while attached */
 	const struct session_host *host;
 	struct wire_scan scan;
 	unsigned rights;
-	uint32_t pid;
-	bool attached;
 	bool submitted; /* a command of ours is out */
 	bool gone;      /* closed; only that command keeps the memory */
 	uint32_t msgid; /* of the call under way */
@@ -41,37 +37,7 @@ static struct session *of_stream(struct stream *s)
 	return (struct session *)s;
 }
 
-static struct session *of_port(struct port *port)
-{
-	return (struct session *)((char *)port - offsetof(struct session, port));
-}
-
-static const struct session *of_const_port(const struct port *port)
-{
-	return (const struct session *)((const char *)port - offsetof(struct session, port));
-}
-
-static struct session *of_client(struct client *client)
-{
-	return (struct session *)((char *)client - offsetof(struct session, client));
-}
-
 /* -- as a port -- */
-
-static void port_send(struct port *port, struct frame *frames, unsigned n, bool flooded)
-{
-	stream_send(&of_port(port)->s, frames, n, flooded);
-}
-
-static void port_flush(struct port *port)
-{
-	stream_flush(&of_port(port)->s);
-}
-
-static uint32_t port_queued(const struct port *port)
-{
-	return of_const_port(port)->s.q.frames.bytes;
-}
 
 /* Sends a notification whose params are the network (or only its name). */
 static void notify_network(
@@ -90,61 +56,36 @@ static void notify_network(
 	rpc_out_end(&out);
 	if (rpc_out_ok(&out))
 		stream_put_message(
-			&se->s, out.buf.data, out.buf.size, whole ? TOPIC_CHANGED : 0, NULL, 0);
+			&se->sp.s, out.buf.data, out.buf.size, whole ? TOPIC_CHANGED : 0, NULL, 0);
 	rpc_out_fini(&out);
 }
 
 static void port_changed(struct port *port, const struct network_facts *facts)
 {
-	notify_network(of_port(port), "network.changed", facts, true);
-}
-
-static void port_close(struct port *port, bool gone)
-{
-	struct session *se = of_port(port);
-	se->client.close(&se->client, gone);
+	notify_network(of_stream(&stream_port_of_port(port)->s), "network.changed", facts, true);
 }
 
 static const struct port_ops port_ops = {
-	.send = port_send,
-	.flush = port_flush,
-	.close = port_close,
+	.send = stream_port_send,
+	.flush = stream_port_flush,
+	.close = stream_port_close,
 	.changed = port_changed,
-	.queued = port_queued,
+	.queued = stream_port_queued,
 };
 
 static int attach(
 	struct session *se, const struct port_conf *conf, struct port_info *out, struct err *err)
 {
-	if (se->attached)
+	if (se->sp.attached)
 		return err_set(err, -EEXIST, "this connection is a port already; detach first");
-	const int rc = network_attach(
-		se->host->net, conf, &se->port, ioloop_now(se->host->loop), out, err);
-	if (rc < 0)
-		return rc;
-	se->attached = true;
-	se->s.stats = se->port.stats;
-	log_info("port", "attached net=%s port=%u name=%s kind=native uid=%u pid=%u", se->network,
-		(unsigned)out->id, out->name, (unsigned)out->uid, (unsigned)out->pid);
-	return 0;
-}
-
-static void detach(struct session *se)
-{
-	if (!se->attached)
-		return;
-	log_info("port", "detached net=%s port=%u uid=%u pid=%u", se->network,
-		(unsigned)se->port.id, (unsigned)se->client.uid, (unsigned)se->pid);
-	network_detach(se->host->net, &se->port);
-	se->attached = false;
-	se->s.stats = NULL;
+	return stream_port_attach(&se->sp, conf, "native", out, err);
 }
 
 /* -- calls -- */
 
 static void send_out(struct session *se, const struct rpc_out *out, const int *fds, uint8_t n_fds)
 {
-	stream_put_message(&se->s, out->buf.data, out->buf.size, 0, fds, n_fds);
+	stream_put_message(&se->sp.s, out->buf.data, out->buf.size, 0, fds, n_fds);
 }
 
 static void reply_error(struct session *se, uint32_t msgid, const char *code, const char *text)
@@ -155,7 +96,7 @@ static void reply_error(struct session *se, uint32_t msgid, const char *code, co
 	if (rpc_out_ok(&out))
 		send_out(se, &out, NULL, 0);
 	else
-		stream_fail(&se->s, "out of memory", false);
+		stream_fail(&se->sp.s, "out of memory", false);
 	rpc_out_fini(&out);
 }
 
@@ -197,7 +138,7 @@ static void on_done(struct command *cmd)
 		free(se);
 	} else {
 		reply(se, cmd);
-		stream_resume(&se->s);
+		stream_resume(&se->sp.s);
 	}
 	command_free(cmd);
 }
@@ -208,8 +149,8 @@ static bool own_command(struct session *se, struct command *cmd)
 	switch (cmd->kind) {
 	case CMD_HELLO: {
 		char text[4 * sizeof(cmd->in.hello.client) + 1];
-		log_debug("session", "hello uid=%u pid=%u client=%s", (unsigned)se->client.uid,
-			(unsigned)se->pid, log_text(text, sizeof(text), cmd->in.hello.client));
+		log_debug("session", "hello uid=%u pid=%u client=%s", (unsigned)se->sp.client.uid,
+			(unsigned)se->sp.pid, log_text(text, sizeof(text), cmd->in.hello.client));
 		return true;
 	}
 	case CMD_ATTACH:
@@ -217,17 +158,17 @@ static bool own_command(struct session *se, struct command *cmd)
 			memcpy(cmd->in.conf.name, se->only, sizeof(se->only));
 			cmd->in.conf.take_only = true;
 		}
-		cmd->in.conf.uid = se->client.uid;
-		cmd->in.conf.pid = se->pid;
+		cmd->in.conf.uid = se->sp.client.uid;
+		cmd->in.conf.pid = se->sp.pid;
 		(void)attach(se, &cmd->in.conf, &cmd->out.port, &cmd->err);
 		return true;
 	case CMD_DETACH:
-		if (!se->attached) {
+		if (!se->sp.attached) {
 			err_set(&cmd->err, -ENOENT, "this connection is no port; attach first");
 			return true;
 		}
-		detach(se);
-		stream_drop_frames(&se->s);
+		stream_port_detach(&se->sp, "it asked to");
+		stream_drop_frames(&se->sp.s);
 		return true;
 	default:
 		return false;
@@ -238,7 +179,7 @@ static void deny(struct session *se, const struct rpc_msg *msg)
 {
 	ioloop_counters(se->host->loop)->denied++;
 	log_warn("access", "denied method=%s net=%s uid=%u pid=%u", se->method->name, se->network,
-		(unsigned)se->client.uid, (unsigned)se->pid);
+		(unsigned)se->sp.client.uid, (unsigned)se->sp.pid);
 	reply_error(se, msg->msgid, "denied",
 		se->method->right == RIGHT_ADMIN
 			? "only root and the admin group may do this; see fethd --admin-group"
@@ -280,13 +221,13 @@ static void call(struct session *se, const struct rpc_msg *msg)
 		command_free(cmd);
 		return;
 	}
-	cmd->uid = se->client.uid;
-	cmd->pid = se->pid;
+	cmd->uid = se->sp.client.uid;
+	cmd->pid = se->sp.pid;
 	cmd->rights = se->rights;
 	se->submitted = true;
 	se->host->submit(se->host->ctx, cmd); /* may be back before this returns */
 	if (se->submitted)
-		stream_pause(&se->s);
+		stream_pause(&se->sp.s);
 }
 
 static void protocol_error(struct session *se, const char *code, const char *reason)
@@ -300,11 +241,11 @@ static void protocol_error(struct session *se, const char *code, const char *rea
 	rpc_out_end(&out);
 	ioloop_counters(se->host->loop)->protocol_error++;
 	log_warn("session", "protocol error net=%s uid=%u pid=%u: %s", se->network,
-		(unsigned)se->client.uid, (unsigned)se->pid, reason);
+		(unsigned)se->sp.client.uid, (unsigned)se->sp.pid, reason);
 	if (rpc_out_ok(&out))
 		send_out(se, &out, NULL, 0);
 	rpc_out_fini(&out);
-	stream_fail(&se->s, reason, true);
+	stream_fail(&se->sp.s, reason, true);
 }
 
 static void rpc_object(struct session *se, const uint8_t *data, size_t len)
@@ -327,7 +268,7 @@ static void rpc_object(struct session *se, const uint8_t *data, size_t len)
 			se, "invalid", "an array that is no request, response or notification");
 		break;
 	case RPC_NO_MEMORY:
-		stream_fail(&se->s, "out of memory", false);
+		stream_fail(&se->sp.s, "out of memory", false);
 		break;
 	}
 	rpc_msg_fini(&msg);
@@ -345,12 +286,12 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 	const uint64_t now = ioloop_now(s->loop);
 
 	while (stream_takes_input(s)) {
-		if (se->attached) { /* nearly always, and then it is nearly all */
+		if (se->sp.attached) { /* nearly always, and then it is nearly all */
 			size_t used;
 			const unsigned n =
 				ingress_native(buf + at, len - at, frames, IOLOOP_BATCH, &used);
 			if (n) {
-				network_input(net, se->port.id, frames, n, now);
+				network_input(net, se->sp.port.id, frames, n, now);
 				at += used;
 				continue;
 			}
@@ -375,7 +316,7 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 		} else if (!net) {
 			protocol_error(se, "unsupported", "frames are not for the control socket");
 		} else {
-			network_count(net, se->attached ? se->port.id : PORT_NONE,
+			network_count(net, se->sp.attached ? se->sp.port.id : PORT_NONE,
 				kind == WIRE_EXT ? DROP_BAD_OFFLOAD : DROP_DETACHED, 1, item.len);
 		}
 	}
@@ -393,15 +334,14 @@ static void on_lost(struct stream *s, const char *why)
 {
 	struct session *se = of_stream(s);
 	log_debug("session", "closed net=%s uid=%u pid=%u why=%s", se->network,
-		(unsigned)se->client.uid, (unsigned)se->pid, why);
-	detach(se);
+		(unsigned)se->sp.client.uid, (unsigned)se->sp.pid, why);
+	stream_port_detach(&se->sp, why);
 }
 
 static void on_closed(struct stream *s)
 {
 	struct session *se = of_stream(s);
-	ioloop_leave(s->loop, se->client.uid);
-	client_leave(se->host->clients, &se->client);
+	stream_port_closed(&se->sp);
 	se->gone = true;
 	if (!se->submitted)
 		free(se);
@@ -416,11 +356,10 @@ static const struct stream_ops stream_ops = {
 
 static void client_close(struct client *client, bool gone)
 {
-	struct session *se = of_client(client);
-	if (gone && se->attached && !se->s.dying)
+	struct session *se = of_stream(&stream_port_of_client(client)->s);
+	if (gone && se->sp.attached && !se->sp.s.dying)
 		notify_network(se, "network.removed", NULL, false);
-	detach(se); /* now, so that the next call finds its name and number free */
-	stream_fail(&se->s, gone ? "its network is removed" : "its port is removed", true);
+	stream_port_leave(client, gone);
 }
 
 static int open_session(struct session **out, const struct session_host *host, int fd, uint32_t uid,
@@ -431,22 +370,21 @@ static int open_session(struct session **out, const struct session_host *host, i
 		close(fd);
 		return -ENOMEM;
 	}
-	struct block_pool *pool = host->net ? network_pool(host->net) : ioloop_rpc_pool(host->loop);
-	const int rc = stream_open(&se->s, host->loop, fd, FRAMING_NATIVE, pool, &stream_ops);
+	se->sp.port.ops = &port_ops;
+	se->sp.net = host->net;
+	se->sp.clients = host->clients;
+	se->sp.pid = pid;
+	se->sp.client.uid = uid;
+	se->sp.client.close = client_close;
+	se->host = host;
+	se->rights = rights;
+	if (host->net)
+		memcpy(se->network, network_facts(host->net)->spec.network, sizeof(se->network));
+	const int rc = stream_port_open(&se->sp, host->loop, fd, FRAMING_NATIVE, &stream_ops);
 	if (rc < 0) {
 		free(se);
 		return rc;
 	}
-	se->port.ops = &port_ops;
-	se->host = host;
-	se->rights = rights;
-	se->pid = pid;
-	se->client.uid = uid;
-	se->client.close = client_close;
-	if (host->net)
-		memcpy(se->network, network_facts(host->net)->spec.network, sizeof(se->network));
-	client_join(host->clients, &se->client);
-	ioloop_enter(host->loop, uid);
 	*out = se;
 	return 0;
 }
@@ -473,6 +411,6 @@ int session_open_attached(const struct session_host *host, int fd, const struct 
 			network_facts(host->net)->spec.network, strerror(-rc));
 	rc = attach(se, conf, out, err);
 	if (rc < 0)
-		stream_fail(&se->s, "not attached", false);
+		stream_fail(&se->sp.s, "not attached", false);
 	return rc;
 }
