@@ -237,8 +237,8 @@ static int read_envelope(struct conn *c, const uint8_t *data, size_t len, struct
 
 	const msgpack_object_map *map = body_map(&msg);
 	uint64_t v;
-	if (rpc_get_uint(map, "fds", &v) == RPC_FIELD_OK)
-		env->n_fds = v;
+	if (!msg.failed && rpc_get_uint(map, "fds", &v) == RPC_FIELD_OK)
+		env->n_fds = v; /* an error brings none: who gets one looks no further */
 	if (rpc_get_uint(map, "mtu", &v) == RPC_FIELD_OK && v <= UINT32_MAX)
 		env->mtu = (uint32_t)v;
 	if (msg.kind == RPC_NOTIFY) {

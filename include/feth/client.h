@@ -47,7 +47,7 @@ struct feth_reply {
 	const uint8_t *result; /* one msgpack value; NULL if status is not 0 */
 	size_t result_len;     /* bytes */
 	int fds[FETH_FDS_MAX]; /* given: close them. FD_CLOEXEC is set */
-	uint32_t n_fds;
+	uint32_t n_fds;        /* 0 if status is not 0 */
 };
 
 /* Something the server says unasked. */
@@ -119,9 +119,10 @@ FETH_API int feth_open(struct feth_conn **out, const char *path, const char *net
 
 /**
  * feth_open_fd() - use a stream socket that is connected already
- * @fd:		given if 0 is returned, and closed by feth_close(). Its flags are left alone
+ * @fd:		given if 0 is returned, and closed by feth_close(). Its flags are left alone, but
+ * 		on macOS it becomes non-blocking
  *
- * Return: 0, -ENOMEM
+ * Return: 0, -ENOMEM; on macOS also what fcntl(2) says
  */
 FETH_API int feth_open_fd(struct feth_conn **out, int fd);
 

@@ -563,6 +563,24 @@ static void test_descriptors_are_not_taken_by_a_later_reply(void **state)
 	assert_null(item.reply.result);
 }
 
+/* Who gets an error looks no further, so descriptors would leak there. */
+static void test_an_error_brings_no_descriptors(void **state)
+{
+	/* [1, 1, true, {"fds": 1}] */
+	static const uint8_t both[] = { 0x94, 1, 1, 0xc3, 0x81, 0xa3, 'f', 'd', 's', 1 };
+	struct conn *c = *state;
+	struct conn_item item;
+	const int one[] = { 50 };
+	call(c);
+	feed_fds(c, both, sizeof(both), one, 1);
+	assert_int_equal(conn_next(c, &item), CONN_REPLY);
+	assert_true(item.reply.status < 0);
+	assert_int_equal(item.reply.n_fds, 0);
+	FEED(c, FRAME);
+	assert_int_equal(c->counters.fds_closed, 1);
+	assert_int_equal(closed[0], 50);
+}
+
 static void test_wrong_number_of_descriptors_fails_the_call(void **state)
 {
 	struct conn *c = *state;
@@ -1286,6 +1304,7 @@ int main(void)
 		CORE(test_descriptors_of_an_unread_reply_are_closed_at_the_end),
 		CORE(test_unannounced_descriptors_are_closed),
 		CORE(test_descriptors_are_not_taken_by_a_later_reply),
+		CORE(test_an_error_brings_no_descriptors),
 		CORE(test_wrong_number_of_descriptors_fails_the_call),
 		CORE(test_hoarded_descriptors_are_bounded),
 		CORE(test_call_is_written_as_documented),
