@@ -4,25 +4,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
 #include "server/core/netid.h"
 #include "server/io/daemon.h"
+#include "server/io/machine.h"
 #include "server/priv/verbs.h"
 
 static const char usage[] =
 	"usage: fethd [options]\n"
 	"Serves named Ethernet networks to VMs, emulators and programs on this machine.\n"
 	"\n"
-	"  --run-dir DIR        where its sockets are ($FETHD_RUN_DIR, /run/fethd for root,\n"
-	"                       $XDG_RUNTIME_DIR/fethd for others)\n"
+	"  --run-dir DIR        where its sockets are ($FETHD_RUN_DIR, %s for root,\n"
+	"                       $%s%s for others)\n"
 	"  --admin-group GROUP  a Unix group that may administrate (as good as root for "
 	"networking)\n"
-	"  --rootless           serve host sides without root, in a network namespace of its own\n"
-	"                       (fethctl enter NET gets in)\n"
+	"  --rootless           Linux: serve host sides without root, in a network namespace of\n"
+	"                       its own (fethctl enter NET gets in)\n"
 	"  --unit-base N        first interface unit less 100: 0 to 22768\n"
 	"                       (default 0; 10000 on macOS)\n"
 	"  --log-level LEVEL    error, warn, info (default) or debug\n"
@@ -74,11 +74,11 @@ static bool default_run_dir(struct daemon_options *o)
 	if (dir && *dir)
 		return set_text(o->run_dir, sizeof(o->run_dir), dir);
 	if (geteuid() == 0)
-		return set_text(o->run_dir, sizeof(o->run_dir), "/run/fethd");
-	dir = getenv("XDG_RUNTIME_DIR");
+		return set_text(o->run_dir, sizeof(o->run_dir), machine.root_run_dir);
+	dir = getenv(machine.user_variable);
 	if (!dir || !*dir)
 		return false;
-	const int n = snprintf(o->run_dir, sizeof(o->run_dir), "%s/fethd", dir);
+	const int n = snprintf(o->run_dir, sizeof(o->run_dir), "%s%s", dir, machine.user_suffix);
 	return n > 0 && (size_t)n < sizeof(o->run_dir);
 }
 
@@ -127,7 +127,8 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 			return 1;
 		case 'h':
 		case HELP:
-			fputs(usage, stdout);
+			printf(usage, machine.root_run_dir, machine.user_variable,
+				machine.user_suffix);
 			return 1;
 		case ':':
 			return bad_option("an option lacks its value") + 1;
@@ -137,22 +138,16 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 	}
 	if (optind < argc)
 		return bad_option("it takes options only") + 1;
-	if (!o->run_dir[0] && !default_run_dir(o))
-		return bad_option("$XDG_RUNTIME_DIR is not set, so give --run-dir") + 1;
+	if (!o->run_dir[0] && !default_run_dir(o)) {
+		char text[64];
+		snprintf(text, sizeof(text), "$%s is not set, so give --run-dir",
+			machine.user_variable);
+		return bad_option(text) + 1;
+	}
 	/* a slash at its end would follow a link there, and change the tags of our pairs */
 	for (size_t n = strlen(o->run_dir); n > 1 && o->run_dir[n - 1] == '/'; n--)
 		o->run_dir[n - 1] = '\0';
 	return 0;
-}
-
-/* As many descriptors as the system grants: a client is one, and 1024 is the usual default. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* glibc keeps up to seven freed blocks of each of 64 sizes per thread, wherever they lie, and each
@@ -181,7 +176,7 @@ int main(int argc, char **argv)
 	if (quit)
 		return quit - 1;
 
-	raise_descriptors();
+	machine_raise_descriptors();
 	int rc = 0;
 	if (options.rootless)
 		rc = verb_rootless(&err);

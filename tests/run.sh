@@ -11,14 +11,16 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-ALL="build lint unit property clang daemon netns guest fuzz install quickstart bench"
+ALL="build lint unit property clang daemon darwin macos netns guest fuzz install quickstart bench"
 FULL_ONLY="coverage tidy"
 PACKAGES="build-essential cmake ninja-build pkg-config git ca-certificates
 	libuv1-dev libmsgpack-dev libjansson-dev libmnl-dev libcmocka-dev
 	clang clang-format clang-tidy libclang-rt-14-dev lcov valgrind
 	python3 python3-msgpack
 	iproute2 iputils-ping tcpdump procps util-linux kmod cpio xz-utils zstd
-	qemu-system-x86 busybox-static vde2 libvdeplug-dev iperf3"
+	qemu-system-x86 busybox-static vde2 libvdeplug-dev iperf3
+	dpkg-dev file llvm"
+command -v npm >/dev/null || PACKAGES="$PACKAGES npm" # from wherever it is; Debian's is large
 
 full=0 install=1 parts=""
 for arg in "$@"; do
@@ -126,6 +128,11 @@ part_clang() {
 	step "build clang" configure_and_build clang && tests unit build/clang -j "$jobs"
 }
 part_daemon() { have release && have dev && tests daemon build/dev; }
+part_darwin() {
+	have dev && tests darwin build/dev -j "$jobs" || return 1
+	[ $full = 0 ] || tests darwin-full build/dev -j "$jobs"
+}
+part_macos() { step "build for macOS" bash tests/macos/cross.sh; }
 part_netns() { have dev && tests netns build/dev; }
 part_guest() {
 	have release || return 1

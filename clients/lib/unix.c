@@ -1,7 +1,9 @@
 /* unix.c - the default transport of libfeth: a connected Unix stream socket under conn.c.
  *
- * The socket's own flags are never changed: each system call says MSG_DONTWAIT, and only poll(2)
- * waits. What the user sees as blocking is made here of trying, waiting and trying again. */
+ * Each system call says MSG_DONTWAIT, and only poll(2) waits. What the user sees as blocking is
+ * made here of trying, waiting and trying again. The socket's own flags are not changed where that
+ * does: Darwin's sendmsg() waits for room all the same, unless the socket itself is non-blocking
+ * (XNU, uipc_socket.c:sosendcheck). */
 #include "clients/lib/transport.h"
 
 #include <errno.h>
@@ -74,6 +76,15 @@ int feth_open_fd(struct feth_conn **out, int fd)
 	/* The kernel cuts it to what it allows; a smaller one only makes batches smaller. */
 	const int bytes = SNDBUF_BYTES;
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+#ifdef __APPLE__
+	const int flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		const int rc = -errno;
+		conn_fini(&conn->core);
+		free(conn);
+		return rc;
+	}
+#endif
 #ifdef SO_NOSIGPIPE
 	const int on = 1;
 	setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof(on));
@@ -114,6 +125,17 @@ static void set_cloexec(int fd)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* Bytes of a control message that are there. Where the buffer was too small for it, Darwin leaves
+ * its length as it was sent (XNU, uipc_syscalls.c:copyout_control). */
+static size_t cmsg_bytes(const struct msghdr *msg, struct cmsghdr *c)
+{
+	const unsigned char *data = CMSG_DATA(c);
+	const size_t before = (size_t)(data - (const unsigned char *)msg->msg_control);
+	const size_t said = c->cmsg_len - CMSG_LEN(0);
+	const size_t room = before < msg->msg_controllen ? msg->msg_controllen - before : 0;
+	return said < room ? said : room;
+}
+
 /* The descriptors of a message; returns how many. `fds` has room for all the control buffer holds.
  */
 static size_t take_fds(struct msghdr *msg, int *fds)
@@ -122,9 +144,9 @@ static size_t take_fds(struct msghdr *msg, int *fds)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		const size_t bytes = c->cmsg_len - CMSG_LEN(0);
-		memcpy(fds + n, CMSG_DATA(c), bytes);
-		for (size_t i = 0; i < bytes / sizeof(int); i++)
+		const size_t count = cmsg_bytes(msg, c) / sizeof(int);
+		memcpy(fds + n, CMSG_DATA(c), count * sizeof(int));
+		for (size_t i = 0; i < count; i++)
 			set_cloexec(fds[n++]);
 	}
 	return n;
@@ -170,7 +192,8 @@ static int fill(struct feth_conn *conn)
 /* Writes one plan. Bytes written; 0: nothing fits; -errno, with the sentence. */
 static ssize_t write_plan(struct feth_conn *conn, struct conn_plan *plan)
 {
-	struct msghdr msg = { .msg_iov = plan->iov, .msg_iovlen = plan->n_iov };
+	/* an int or a size_t, as the system has it */
+	struct msghdr msg = { .msg_iov = plan->iov, .msg_iovlen = (uint16_t)plan->n_iov };
 	ssize_t n;
 	do
 		n = sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -8,6 +8,7 @@
 
 #include "server/base/log.h"
 #include "server/io/daemon_priv.h"
+#include "server/io/machine.h"
 #include "server/priv/verbs.h"
 
 static void on_accepted(void *ctx, int fd, const struct peer *peer)
@@ -82,16 +83,11 @@ static void on_signal(uv_signal_t *handle, int signum)
 
 static void read_machine_id(struct netid_key *key)
 {
-	char id[64] = "";
-	FILE *f = fopen("/etc/machine-id", "re");
-	if (f && !fgets(id, sizeof(id), f))
-		id[0] = '\0';
-	if (f)
-		fclose(f);
-	id[strcspn(id, "\n")] = '\0';
+	char id[MACHINE_ID];
+	machine_id(id);
 	if (!id[0])
-		log_warn("daemon", "/etc/machine-id is empty: addresses are the same as on other "
-				   "such machines");
+		log_warn("daemon", "%s is empty: addresses are the same as on other such machines",
+			machine.id_source);
 	*key = netid_key(id);
 }
 

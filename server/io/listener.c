@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "server/base/log.h"
+#include "server/priv/sock.h"
 
 struct listener {
 	struct ioloop *loop;
@@ -42,9 +42,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	for (unsigned i = 0; i < LISTENER_BATCH && l->fd >= 0; i++) {
-		const int fd = accept4(l->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		const int fd = sock_accept(l->fd);
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE)
+			if (fd == -EMFILE || fd == -ENFILE)
 				pause_accept(l);
 			return;
 		}

@@ -2,7 +2,6 @@
 #include "server/io/netloop.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "server/io/listener.h"
 #include "server/io/port_qemu.h"
 #include "server/io/session.h"
+#include "server/priv/sock.h"
 
 #define TICK_MS 10000u /* ageing: FDB_AGE_MS is exact in look-ups, this only frees memory */
 
@@ -265,20 +265,20 @@ static void open_port(struct netloop *nl, struct command *cmd)
 			cmd->network, CLIENTS_PER_UID);
 		return;
 	}
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0) {
-		err_set(&cmd->err, -errno, "%s: cannot make a socket pair: %s", cmd->network,
-			strerror(errno));
+	int rc = sock_pair(sv);
+	if (rc < 0) {
+		err_set(&cmd->err, rc, "%s: cannot make a socket pair: %s", cmd->network,
+			strerror(-rc));
 		return;
 	}
 	const int size = IOLOOP_SNDBUF;
 	(void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	(void)fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	struct port_info info;
-	const int rc = cmd->in.conf.kind == PORT_KIND_QEMU
-			       ? port_qemu_open(nl->loop, nl->net, &nl->clients, sv[0],
-					 &cmd->in.conf, &info, &cmd->err)
-			       : session_open_attached(&nl->sessions, sv[0], &cmd->in.conf,
-					 cmd->rights, &info, &cmd->err);
+	rc = cmd->in.conf.kind == PORT_KIND_QEMU
+		     ? port_qemu_open(nl->loop, nl->net, &nl->clients, sv[0], &cmd->in.conf, &info,
+			       &cmd->err)
+		     : session_open_attached(
+			       &nl->sessions, sv[0], &cmd->in.conf, cmd->rights, &info, &cmd->err);
 	if (rc < 0) {
 		close(sv[1]);
 		return;

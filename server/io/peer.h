@@ -15,11 +15,15 @@ struct peer {
 	unsigned n_groups;
 };
 
-/* The identity of whoever connected (SO_PEERCRED, SO_PEERGROUPS): it holds for the connection's
- * life. */
+/* The identity of whoever connected (Linux: SO_PEERCRED, SO_PEERGROUPS; macOS: LOCAL_PEERCRED): it
+ * holds for the connection's life. The pid, which nothing is decided by, is 0 where not known. */
 int peer_of(int fd, struct peer *out);
 
 bool peer_in_group(const struct peer *peer, uint32_t gid);
+
+/* Whether a group that is not in @peer is the peer's all the same, since the system keeps more of
+ * them than it attests. For peer_in_group(). */
+bool peer_group_elsewhere(const struct peer *peer, uint32_t gid);
 
 /* A Unix group by name or number. -ENOENT with a sentence. */
 int group_find(const char *text, uint32_t *out_gid, struct err *err);

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "server/core/drop.h"
+#include "server/priv/sock.h"
 
 /* Our segments go to the kernel as they are. */
 _Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
@@ -16,9 +17,8 @@ _Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
 		       offsetof(struct seg, len) == offsetof(struct iovec, iov_len),
 	"struct seg is laid out like struct iovec");
 
-#define WRITE_SEGS 256u      /* entries of one write from the queue */
-#define FDS_PER_MESSAGE 253u /* SCM_MAX_FD: more cannot come at once */
-#define WRITE_ROUNDS 16u     /* writes per turn, so that one fast reader does not hold the loop */
+#define WRITE_SEGS 256u  /* entries of one write from the queue */
+#define WRITE_ROUNDS 16u /* writes per turn, so that one fast reader does not hold the loop */
 
 static void close_fd(int fd)
 {
@@ -115,11 +115,13 @@ static ssize_t write_segs(
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(SENDQ_FDS_MAX * sizeof(int))];
 	} control;
-	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)segs, .msg_iovlen = n };
+	/* the width of its counts is each system's own */
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)segs,
+		.msg_iovlen = (uint16_t)n };
 	if (n_fds) {
 		memset(&control, 0, sizeof(control));
 		msg.msg_control = control.bytes;
-		msg.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
+		msg.msg_controllen = (socklen_t)CMSG_SPACE(n_fds * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
@@ -128,7 +130,7 @@ static ssize_t write_segs(
 	}
 	ssize_t rc;
 	do
-		rc = sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+		rc = sendmsg(s->fd, &msg, SOCK_SEND_FLAGS);
 	while (rc < 0 && errno == EINTR);
 	if (rc >= 0)
 		return rc;
@@ -412,7 +414,7 @@ static ssize_t read_some(struct stream *s, uint8_t *buf)
 {
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(FDS_PER_MESSAGE * sizeof(int))];
+		char bytes[CMSG_SPACE(SOCK_FDS_MAX * sizeof(int))];
 	} control;
 	struct iovec iov = { .iov_base = buf, .iov_len = IOLOOP_READ };
 	struct msghdr msg = {
@@ -423,14 +425,13 @@ static ssize_t read_some(struct stream *s, uint8_t *buf)
 	};
 	ssize_t n;
 	do
-		n = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
+		n = recvmsg(s->fd, &msg, SOCK_RECV_FLAGS);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return n;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			ioloop_close_fds(s->loop, CMSG_DATA(c),
-				(unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int)));
+			ioloop_close_fds(s->loop, CMSG_DATA(c), sock_fds(&msg, c));
 	return n;
 }
 

@@ -90,3 +90,21 @@ int verb_rootless(struct err *err)
 			why.text);
 	return 0;
 }
+
+int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err)
+{
+	static const char *const paths[] = { "/proc/self/ns/user", "/proc/self/ns/net" };
+	uint8_t n = 0;
+	for (unsigned i = user ? 0 : 1; i < 2; i++) {
+		out_fds[n] = open(paths[i], O_RDONLY | O_CLOEXEC);
+		if (out_fds[n] < 0) {
+			const int rc = -errno;
+			while (n)
+				close(out_fds[--n]);
+			return err_set(err, rc, "cannot open %s: %s", paths[i], strerror(-rc));
+		}
+		n++;
+	}
+	*out_n = n;
+	return 0;
+}

@@ -14,9 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83 /* Linux 6.16; include/uapi/asm-generic/socket.h */
-#endif
+#include "server/priv/sock.h"
 
 static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
 static bool run_dir_made;
@@ -235,12 +233,18 @@ void verb_dir_clear(const char *path)
 		rmdir(path);
 		return;
 	}
-	const struct dirent *e;
-	while ((e = readdir(dir))) {
-		struct stat st;
-		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
-			unlinkat(fd, e->d_name, 0);
-	}
+	bool removed;
+	do { /* on macOS' file systems an entry that goes may hide the next from this round */
+		removed = false;
+		rewinddir(dir);
+		const struct dirent *e;
+		while ((e = readdir(dir))) {
+			struct stat st;
+			if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+				S_ISSOCK(st.st_mode))
+				removed |= !unlinkat(fd, e->d_name, 0);
+		}
+	} while (removed);
 	closedir(dir);
 	rmdir(path);
 }
@@ -270,14 +274,9 @@ int verb_listen(const char *path, uint32_t gid, int *out_fd, struct err *err)
 		return rc;
 	snprintf(temp, sizeof(temp), "%s.new", path);
 
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int fd = sock_listener();
 	if (fd < 0)
-		return err_set(
-			err, -errno, "cannot make a socket for %s: %s", path, strerror(errno));
-	/* Connections inherit it: nobody can send us descriptors, whose closing could take long.
-	 * Where the kernel is older they are closed elsewhere (io/ioloop.h). */
-	const int off = 0;
-	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+		return err_set(err, fd, "cannot make a socket for %s: %s", path, strerror(-fd));
 	rc = bind_at(fd, temp, err);
 	if (rc < 0)
 		goto fail;
@@ -324,23 +323,5 @@ int verb_write(const char *path, const char *text, struct err *err)
 		unlink(temp);
 		return err_set(err, rc, "cannot write %s: %s", path, strerror(-rc));
 	}
-	return 0;
-}
-
-int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err)
-{
-	static const char *const paths[] = { "/proc/self/ns/user", "/proc/self/ns/net" };
-	uint8_t n = 0;
-	for (unsigned i = user ? 0 : 1; i < 2; i++) {
-		out_fds[n] = open(paths[i], O_RDONLY | O_CLOEXEC);
-		if (out_fds[n] < 0) {
-			const int rc = -errno;
-			while (n)
-				close(out_fds[--n]);
-			return err_set(err, rc, "cannot open %s: %s", paths[i], strerror(-rc));
-		}
-		n++;
-	}
-	*out_n = n;
 	return 0;
 }

@@ -1,0 +1,33 @@
+/* machine_linux.c - see machine.h. */
+#include "server/io/machine.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+const struct machine machine = {
+	.root_run_dir = "/run/fethd",
+	.user_variable = "XDG_RUNTIME_DIR",
+	.user_suffix = "/fethd",
+	.id_source = "/etc/machine-id",
+};
+
+void machine_id(char out[MACHINE_ID])
+{
+	out[0] = '\0';
+	FILE *f = fopen(machine.id_source, "re");
+	if (f && !fgets(out, MACHINE_ID, f))
+		out[0] = '\0';
+	if (f)
+		fclose(f);
+	out[strcspn(out, "\n")] = '\0';
+}
+
+void machine_raise_descriptors(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}

@@ -1,0 +1,59 @@
+/* peer_darwin.c - see peer.h.
+ *
+ * LOCAL_PEERCRED tells who called connect() (XNU, uipc_usrreq.c:unp_connect), with at most 16
+ * groups, the effective one first (kern_credential.c:cru2x). A user may be in more of them than a
+ * credential holds; the kernel then asks the directory service (kauth_cred_ismember_gid), and so do
+ * we. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/ucred.h>
+#include <sys/un.h>
+
+#include "server/io/peer.h"
+
+/* <membership.h>, which not every set of headers has; the numbers are its. */
+int mbr_uid_to_uuid(uid_t uid, unsigned char uuid[16]);
+int mbr_gid_to_uuid(gid_t gid, unsigned char uuid[16]);
+int mbr_check_membership(unsigned char user[16], unsigned char group[16], int *out_is_member);
+
+#ifndef SOL_LOCAL
+#define SOL_LOCAL 0
+#endif
+#define GROUPS_ATTESTED ((unsigned)(sizeof(((struct xucred *)0)->cr_groups) / sizeof(gid_t)))
+_Static_assert(sizeof(struct xucred) == 76, "xucred as uipc_ctloutput() gives it");
+_Static_assert(PEER_GROUPS >= sizeof(((struct xucred *)0)->cr_groups) / sizeof(gid_t),
+	"all groups that come have room");
+
+int peer_of(int fd, struct peer *out)
+{
+	struct xucred cred;
+	socklen_t len = sizeof(cred);
+	if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	if (len != sizeof(cred) || cred.cr_version != XUCRED_VERSION || cred.cr_ngroups < 1 ||
+		(unsigned)cred.cr_ngroups > GROUPS_ATTESTED)
+		return -EPROTO;
+	out->uid = cred.cr_uid;
+	out->gid = cred.cr_groups[0];
+	out->n_groups = (unsigned)cred.cr_ngroups;
+	for (unsigned i = 0; i < out->n_groups; i++)
+		out->groups[i] = cred.cr_groups[i];
+
+	pid_t pid = 0; /* ENOTCONN: it has gone already, and what it sent is still to be read */
+	len = sizeof(pid);
+	if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERPID, &pid, &len) < 0 || pid < 0)
+		pid = 0;
+	out->pid = (uint32_t)pid;
+	return 0;
+}
+
+bool peer_group_elsewhere(const struct peer *peer, uint32_t gid)
+{
+	unsigned char user[16], group[16];
+	int member = 0;
+	if (peer->n_groups < GROUPS_ATTESTED)
+		return false; /* that was all */
+	return mbr_uid_to_uuid(peer->uid, user) == 0 && mbr_gid_to_uuid(gid, group) == 0 &&
+	       mbr_check_membership(user, group, &member) == 0 && member;
+}

@@ -1,0 +1,38 @@
+/* sock.h - Unix stream sockets, born close-on-exec and non-blocking by each system's own means. */
+#ifndef SERVER_PRIV_SOCK_H
+#define SERVER_PRIV_SOCK_H
+
+#include <sys/socket.h>
+
+/* Of sendmsg() and recvmsg(). Darwin has neither: there SIGPIPE is ignored (daemon_run()), and
+ * descriptors that come in are closed at once; nothing of ours calls exec(). Darwin's headers know
+ * MSG_NOSIGNAL, but not every kernel that they serve does (bsd/sys/socket.h: not XNU 4903). */
+#ifdef MSG_CMSG_CLOEXEC
+#define SOCK_SEND_FLAGS MSG_NOSIGNAL
+#define SOCK_RECV_FLAGS MSG_CMSG_CLOEXEC
+#else
+#define SOCK_SEND_FLAGS 0
+#define SOCK_RECV_FLAGS 0
+#endif
+
+/* Of descriptors no more can come at once: Linux' SCM_MAX_FD is 253, and XNU wants 8 bytes for
+ * each, behind a header of 12, to fit into 2048 (uipc_syscalls.c:sockargs). */
+#define SOCK_FDS_MAX 254u
+
+/* How many are in a control message of @msg. cmsg_len alone does not say: where the control buffer
+ * was too small, XNU leaves it as it was sent (uipc_syscalls.c:copyout_control). */
+unsigned sock_fds(const struct msghdr *msg, struct cmsghdr *c);
+
+/* Each returns a descriptor (sock_pair(): 0), or -errno. */
+
+/* One to bind and listen on. Where the kernel can refuse them, nobody can send descriptors over its
+ * connections, whose closing could take long; elsewhere they are closed with care (io/ioloop.h). */
+int sock_listener(void);
+
+/* The next connection of a listening socket. */
+int sock_accept(int fd);
+
+/* Two connected ones: ours is out[0]; out[1], which blocks, is to be given away. */
+int sock_pair(int out[2]);
+
+#endif

@@ -1,0 +1,46 @@
+/* sock_darwin.c - see sock.h. Flags are set after the fact: XNU has no SOCK_CLOEXEC, SOCK_NONBLOCK
+ * or accept4(), and nothing of ours calls exec() in between. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "server/priv/sock.h"
+
+/* @fd with its flags, or -errno and it is closed. */
+static int prepared(int fd)
+{
+	if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && fcntl(fd, F_SETFL, O_NONBLOCK) == 0)
+		return fd;
+	const int rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+int sock_listener(void)
+{
+	return prepared(socket(AF_UNIX, SOCK_STREAM, 0));
+}
+
+int sock_accept(int fd)
+{
+	return prepared(accept(fd, NULL, NULL));
+}
+
+int sock_pair(int out[2])
+{
+	int sv[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) < 0)
+		return -errno;
+	const int rc = prepared(sv[0]);
+	if (rc < 0) {
+		close(sv[1]);
+		return rc;
+	}
+	(void)fcntl(sv[1], F_SETFD, FD_CLOEXEC);
+	out[0] = sv[0];
+	out[1] = sv[1];
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* sock_linux.c - see sock.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "server/priv/sock.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* Linux 6.16; include/uapi/asm-generic/socket.h */
+#endif
+
+int sock_listener(void)
+{
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	const int off = 0; /* connections inherit it */
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+	return fd;
+}
+
+int sock_accept(int fd)
+{
+	const int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	return conn < 0 ? -errno : conn;
+}
+
+int sock_pair(int out[2])
+{
+	int sv[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+		return -errno;
+	(void)fcntl(sv[0], F_SETFL, O_NONBLOCK);
+	out[0] = sv[0];
+	out[1] = sv[1];
+	return 0;
+}
