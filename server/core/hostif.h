@@ -96,8 +96,9 @@ struct hostif_ops {
 	/* Whether no interface of this name exists. */
 	bool (*name_free)(const char *name);
 
-	/* Whether the pair of @spec is there, is ours and hangs together; asked when something
-	 * happened, and every check_ms. NULL: it is as long as the service member's name is taken.
+	/* Whether the pair of @spec is there, is ours and works; if not, change() may mend it, or
+	 * it is made anew. Asked when something happened, and every check_ms. NULL: it is as long
+	 * as the service member's name is taken.
 	 */
 	bool (*whole)(const struct hostif_spec *spec);
 	unsigned check_ms; /* milliseconds; 0: the system tells of everything */

@@ -118,15 +118,25 @@ void netid_names(uint32_t unit, char host[HOSTIF_NAME], char service[HOSTIF_NAME
 	snprintf(service, HOSTIF_NAME, "feth%u", (unsigned)(unit + NETID_SERVICE_OFFSET));
 }
 
+static struct feth_mac mac_of(const struct netid_key *key, const char *text, size_t len)
+{
+	const uint64_t h = siphash24(key, text, len);
+	struct feth_mac mac = { { 0x02 } };
+	for (unsigned i = 1; i < 6; i++)
+		mac.b[i] = (uint8_t)(h >> (8 * (i - 1)));
+	return mac;
+}
+
 struct feth_mac netid_mac(const struct netid_key *key, const char *network, const char *port)
 {
 	char text[2 * (FETH_NAME_MAX + 1) + 1];
 	/* '/' is in no name, so no two pairs of names give one text */
 	const int len =
 		snprintf(text, sizeof(text), "%s%s%s", network, port ? "/" : "", port ? port : "");
-	const uint64_t h = siphash24(key, text, (size_t)len);
-	struct feth_mac mac = { { 0x02 } };
-	for (unsigned i = 1; i < 6; i++)
-		mac.b[i] = (uint8_t)(h >> (8 * (i - 1)));
-	return mac;
+	return mac_of(key, text, (size_t)len);
+}
+
+struct feth_mac netid_service_mac(const struct netid_key *key, const char *tag)
+{
+	return mac_of(key, tag, strlen(tag));
 }

@@ -44,4 +44,8 @@ void netid_names(uint32_t unit, char host[HOSTIF_NAME], char service[HOSTIF_NAME
  * NULL) is the host member's address, two a port's. */
 struct feth_mac netid_mac(const struct netid_key *key, const char *network, const char *port);
 
+/* The service member's address, of its pair's tag (hostif.h): no other pair has it, also not that
+ * of another daemon with a network of this name. */
+struct feth_mac netid_service_mac(const struct netid_key *key, const char *tag);
+
 #endif

@@ -4,6 +4,9 @@
 #include <string.h>
 
 const struct hostif_ops *const hostif_backends[] = {
+#ifdef __APPLE__
+	&hostif_feth,
+#endif
 #ifdef __linux__
 	&hostif_veth,
 #endif

@@ -130,7 +130,7 @@ static int describe(
 	snprintf(s->tag, sizeof(s->tag), "fethd:%s:%s", d->options.run_dir, w->name);
 	s->mtu = w->has_mtu ? w->mtu : MTU_DEFAULT;
 	s->mac = w->has_mac ? w->mac : netid_mac(&d->key, w->name, NULL);
-	s->service_mac = netid_mac(&d->key, w->name, "service member");
+	s->service_mac = netid_service_mac(&d->key, s->tag);
 	s->up = w->has_up ? w->up : true;
 	s->n_addrs = w->n_addrs;
 	memcpy(s->addrs, w->addrs, sizeof(s->addrs));
@@ -312,7 +312,7 @@ static int start_network(struct netctl *ent, const struct hostif_made *made, str
 {
 	struct daemon *d = ent->d;
 	struct netloop_conf conf = { .facts = ent->facts, .key = d->key, .access = d->access };
-	if (getrandom(&conf.seed, sizeof(conf.seed), 0) != sizeof(conf.seed)) {
+	if (getentropy(&conf.seed, sizeof(conf.seed)) < 0) {
 		close_made(made);
 		return err_set(err, -EIO, "%s: the system gives no random numbers",
 			ent->facts.spec.network);
@@ -352,7 +352,10 @@ static void create_network(struct daemon *d, struct command *cmd)
 	if (!rc)
 		rc = start_network(ent, &made, &cmd->err);
 	if (rc < 0 && !ent->nl) {
+		const bool tried = ent->facts.unit; /* so RUN/state tells of it */
 		ent_free(ent);
+		if (tried)
+			state_save(d);
 		return cmd->done(cmd);
 	}
 

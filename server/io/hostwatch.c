@@ -142,15 +142,19 @@ static void on_retry(uv_timer_t *timer)
 	hostwatch_recover(timer->data);
 }
 
+/* Whether the pair is there but for what can be set again: parted, say, or down. */
+static bool mend(const struct netctl *ent)
+{
+	const struct hostif_spec *spec = &ent->facts.spec;
+	return ent->ops->whole && netloop_has_host(ent->nl) &&
+	       !verb_pair_change(ent->ops->name, spec, spec, NULL) &&
+	       verb_pair_whole(ent->ops->name, spec);
+}
+
 static int remake(struct netctl *ent, struct err *err)
 {
 	const struct hostif_spec *spec = &ent->facts.spec;
 	struct hostif_made made;
-	/* only parted, perhaps */
-	if (ent->ops->whole && netloop_has_host(ent->nl) &&
-		!verb_pair_change(ent->ops->name, spec, spec, err) &&
-		verb_pair_whole(ent->ops->name, spec))
-		return 0;
 	(void)netloop_host(ent->nl, NULL, NULL, NULL, NULL);
 	verb_pair_remove(ent->ops->name, spec);
 	const int rc = verb_pair_make(ent->ops->name, spec, &made, err);
@@ -164,8 +168,13 @@ void hostwatch_recover(struct netctl *ent)
 	struct err err = { 0 };
 	if (ent->stopping)
 		return;
+	if (mend(ent)) {
+		log_warn("hostwatch", "put right net=%s host=%s: somebody had changed it",
+			ent->facts.spec.network, ent->facts.spec.host);
+		return;
+	}
 	if (remake(ent, &err) == 0) {
-		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed or parted it",
+		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed it",
 			ent->facts.spec.network, ent->facts.spec.host);
 		hostwatch_forget(ent);
 		return;

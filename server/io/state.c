@@ -51,7 +51,8 @@ static bool known_pair(
 		return false;
 	snprintf(out->network, sizeof(out->network), "%s", name);
 	netid_names(unit, out->host, out->service);
-	out->service_mac = netid_mac(&d->key, name, "service member");
+	snprintf(out->tag, sizeof(out->tag), "fethd:%s:%s", d->options.run_dir, name);
+	out->service_mac = netid_service_mac(&d->key, out->tag);
 	return true;
 }
 
@@ -119,7 +120,7 @@ void state_save(struct daemon *d)
 			fprintf(f, "%s %u -\n", r->name, (unsigned)r->unit);
 	struct err err;
 	state_path(d, path);
-	if (!fclose(f) && verb_write(path, text, &err) < 0)
+	if (!fclose(f) && verb_write(path, size ? text : NULL, &err) < 0)
 		log_warn("state", "%s", err.text);
 	free(text);
 }

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""docs.py WIREDUMP - docs/protocol.md says what the source does.
+"""docs.py WIREDUMP - docs/protocol.md and docs/macos.md say what the source does.
 
-Every line of its ```wire blocks is decoded twice, by python3-msgpack and by our own decoder; its tables
-of methods, error codes and drop reasons are those of the source; its limits are the source's.
+protocol.md: every line of its ```wire blocks is decoded twice, by python3-msgpack and by our own decoder; its
+tables of methods, error codes and drop reasons are those of the source; its limits are the source's.
+macos.md: every rule of the kernel's is in its table, with tests that exist; every sentence of fethd's that it
+explains is one that fethd says. The property list for launchd is one.
 """
 import json
 import pathlib
+import plistlib
 import re
 import subprocess
 import sys
@@ -14,6 +17,8 @@ import msgpack
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs/protocol.md").read_text()
+MACOS = (ROOT / "docs/macos.md").read_text()
+RULES = 59
 faults = []
 
 
@@ -61,9 +66,9 @@ def check_wire(wiredump):
               f"wiredump says {out.returncode} {out.stdout.strip()!r}: {line}")
 
 
-def table(header):
+def table(header, doc=DOC):
     """The rows of a table, as lists of cells without backticks, by its header line."""
-    text = DOC.partition(header + "\n")[2]
+    text = doc.partition(header + "\n")[2]
     check(text, f"there is no table {header}")
     rows = []
     for line in text.splitlines()[1:]:
@@ -99,9 +104,53 @@ def check_limits():
         check(found and re.search(rf"\b{found[1]}\b", DOC), f"{name} of {path} is not in the text")
 
 
+def c_sources(*folders):
+    return {path: path.read_text() for folder in folders for path in sorted((ROOT / folder).glob("**/*.c"))}
+
+
+def check_rules():
+    sources = c_sources("tests/darwin")
+    functions = set(re.findall(r"^static void (\w+)\(", "\n".join(sources.values()), re.M))
+    tested = {(int(n), fn) for path, text in sources.items() if path.name.startswith("rules_")
+              for n, fn in re.findall(r'\{\s*(\d+),\s*(?:"(?:[^"\\]|\\.)*"\s*)+,\s*(?:\.fn\s*=\s*)?(\w+)\b', text)}
+    rows = table("| rule | what the kernel does | held to it: the simulation, a Mac | the backend |", MACOS)
+    check([row[0] for row in rows] == [str(n) for n in range(1, RULES + 1)], f"the rules are not 1 to {RULES}")
+    found = set()
+    for number, what, kernel, backend in rows:
+        check(what and kernel, f"rule {number} says nothing, or has no test")
+        found |= {(int(number), name) for name in re.findall(r"\w+", kernel)}
+        for name in re.findall(r"\w+", backend):
+            check(name in functions, f"rule {number}: tests/darwin has no {name}()")
+    for number, name in sorted(found ^ tested):
+        check(False, f"rule {number}: {name}() is " + ("in no rules_*.c" if (number, name) in found else "not in the table"))
+
+
+def check_sentences():
+    """What fethd is said to say: text with `…` where names and numbers go."""
+    literals = r'(?:"(?:[^"\\]|\\.)*"\s*)+'
+    said = ["".join(re.findall(r'"((?:[^"\\]|\\.)*)"', text)) for source in c_sources("server").values()
+            for text in re.findall(literals, source)]
+    said = [re.sub(r"%[-#0-9.*]*[hlz]*[a-zA-Z]", "…", text).replace('\\"', '"').replace("%%", "%") for text in said]
+    rows = table("| fethd says | it means | do |", MACOS)
+    check(len(rows) >= 8, "fewer than eight sentences are explained")
+    for sentence, *_ in rows:
+        check(any(sentence in text for text in said), f"nothing in server/ says: {sentence}")
+
+
+def check_plist():
+    job = plistlib.loads((ROOT / "docs/launchd/dev.fethd.plist").read_bytes())
+    check(job["Label"] == "dev.fethd" and job["ProgramArguments"][0].endswith("/fethd"), "the property list is another's")
+    options = re.findall(r'\{ "([a-z-]+)", (?:required|no)_argument', source("server/main.c"))
+    for word in job["ProgramArguments"][1:]:
+        check(not word.startswith("--") or word[2:] in options, f"fethd has no option {word}")
+
+
 check_wire(sys.argv[1])
 check_tables()
 check_limits()
+check_rules()
+check_sentences()
+check_plist()
 for fault in faults:
-    print(f"docs/protocol.md: {fault}")
+    print(f"docs: {fault}")
 sys.exit(1 if faults else 0)
