@@ -100,14 +100,6 @@ struct state state_of(const struct pair *p)
 	return (struct state){ .host = end_of(&p->host), .service = end_of(&p->service) };
 }
 
-struct state state_wanted(const struct hostif_spec *want)
-{
-	return (struct state){
-		.host = { .mtu = want->mtu, .mac = want->mac, .up = want->up },
-		.service = { .mtu = want->mtu, .mac = want->service_mac, .up = true },
-	};
-}
-
 static int member_mtu(struct ifctl *c, const char *name, struct member *m, uint32_t mtu)
 {
 	const int rc = m->mtu == mtu ? 0 : if_set_mtu(c, name, mtu);
@@ -175,14 +167,6 @@ int pair_join(struct ifctl *c, struct pair *p)
 }
 
 /* -- addresses -- */
-
-static bool has_addr(const struct cidr *addrs, unsigned n, const struct cidr *addr)
-{
-	for (unsigned i = 0; i < n; i++)
-		if (cidr_equal(&addrs[i], addr))
-			return true;
-	return false;
-}
 
 static int addr_delete(struct ifctl *c, const char *name, const struct cidr *addr)
 {

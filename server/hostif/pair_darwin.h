@@ -8,6 +8,7 @@
 #define SERVER_HOSTIF_PAIR_DARWIN_H
 
 #include "server/hostif/ifioctl_darwin.h"
+#include "server/hostif/wanted.h"
 
 struct member {
 	bool there;
@@ -34,19 +35,7 @@ bool pair_whole(const struct pair *p);
 /* Destroys those members that are ours, the host member first. Tries both in any case. */
 int pair_destroy(struct ifctl *c, const struct pair *p);
 
-/* The part of a pair that is changed step by step. */
-struct end {
-	uint32_t mtu;
-	struct feth_mac mac;
-	bool up;
-};
-
-struct state {
-	struct end host, service;
-};
-
 struct state state_of(const struct pair *p);
-struct state state_wanted(const struct hostif_spec *want);
 
 /* Brings the pair from what it is to @to. On failure some of it may be changed, which @p knows.
  * *out_what: "set the MTU of". */

@@ -42,6 +42,7 @@
 #include "server/hostif/mcast_linux.h"
 #include "server/hostif/netlink_linux.h"
 #include "server/hostif/packet_linux.h"
+#include "server/hostif/wanted.h"
 
 #define IPV6_MTU_MIN 1280u /* RFC 8200, 5: below it Linux takes IPv6 off the interface */
 #define SWEEP_MAX 1024u    /* interfaces; a daemon has 64 networks of two */
@@ -186,28 +187,9 @@ static int service_prepare(struct nl *nl, const struct nl_link *service)
 
 /* -- changing a pair -- */
 
-/* The part of a pair's state that is read from the kernel and changed step by step. */
-struct end {
-	uint32_t mtu;
-	struct feth_mac mac;
-	bool up;
-};
-
-struct state {
-	struct end host, service;
-};
-
 static struct end end_of(const struct nl_link *link)
 {
 	return (struct end){ .mtu = link->mtu, .mac = link->mac, .up = link->up };
-}
-
-static struct state state_wanted(const struct hostif_spec *want)
-{
-	return (struct state){
-		.host = { .mtu = want->mtu, .mac = want->mac, .up = want->up },
-		.service = { .mtu = want->mtu, .mac = want->service_mac, .up = true },
-	};
 }
 
 static int link_mtu(struct nl *nl, struct nl_link *link, uint32_t mtu)
@@ -283,14 +265,6 @@ static int pair_apply(struct nl *nl, struct pair *p, const struct state *to, con
 	return rc;
 }
 
-static bool has_addr(const struct hostif_spec *spec, const struct cidr *addr)
-{
-	for (unsigned i = 0; i < spec->n_addrs; i++)
-		if (cidr_equal(&spec->addrs[i], addr))
-			return true;
-	return false;
-}
-
 /* Removes the addresses of @now that @want has not, then adds all of @want: also those that were
  * there may be missing, since IPv6 addresses go with the link state, and IPv4 ones with the first
  * of their subnet. What somebody else added stays. @added: one bit per address that was missing. */
@@ -301,7 +275,7 @@ static int addrs_apply(struct nl *nl, int index, const struct hostif_spec *now,
 	char verb[CIDR_TEXT + 16];
 
 	for (unsigned i = 0; i < now->n_addrs; i++) {
-		if (has_addr(want, &now->addrs[i]))
+		if (has_addr(want->addrs, want->n_addrs, &now->addrs[i]))
 			continue;
 		const int rc = nl_addr_delete(nl, index, &now->addrs[i]);
 		/* gone already; ENXIO: with all of IPv6, below its least MTU */
@@ -328,7 +302,7 @@ static void addrs_undo(struct nl *nl, int index, const struct hostif_spec *now,
 	const struct hostif_spec *want, uint32_t added)
 {
 	for (unsigned i = 0; i < want->n_addrs; i++)
-		if (added & 1u << i && !has_addr(now, &want->addrs[i]))
+		if (added & 1u << i && !has_addr(now->addrs, now->n_addrs, &want->addrs[i]))
 			(void)nl_addr_delete(nl, index, &want->addrs[i]);
 	for (unsigned i = 0; i < now->n_addrs; i++)
 		(void)nl_addr_add(nl, index, &now->addrs[i]);
