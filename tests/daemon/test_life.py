@@ -20,11 +20,20 @@ def tree(path):
             for at, dirs, files in os.walk(path) for f in dirs + files}
 
 
+def at(unit):
+    """A unit of the range that is used if nobody says otherwise."""
+    return h.UNIT_BASE + unit
+
+
 class Base(unittest.TestCase):
     def daemon(self, *args, **kw):
         d = h.Daemon(*args, **kw)
         self.addCleanup(d.__exit__, None, None, None)
         return d
+
+    def nothing_left(self, d):
+        self.assertEqual(tree(d.dir), {"log", "fake"})
+        self.assertEqual(d.system.left(), [])
 
     def fethd(self, *args, env=None, prefix=()):
         """Runs fethd to its end: status, stdout, stderr."""
@@ -78,14 +87,14 @@ class Options(Base):
     def test_unit_base(self):
         for base, unit in ((0, 3533), (10000, 13533), (22768, 26301)):
             with self.subTest(base), h.Daemon("--unit-base", str(base)) as d:
-                r = d.create("8056c2e21c000001", backend="fake")
+                r = d.create("8056c2e21c000001", backend=h.HOST_BACKEND)
                 self.assertEqual((r["unit"], r["host"], r["service"]),
                                  (unit, f"feth{unit}", f"feth{unit + 5000}"))
                 for bad in (base + 99, base + 5000):
                     with self.assertRaises(h.RpcError) as e:
-                        d.create("x", backend="fake", unit=bad)
+                        d.create("x", backend=h.HOST_BACKEND, unit=bad)
                     self.assertEqual(e.exception.code, "invalid")
-                self.assertEqual(d.create("x", backend="fake", unit=base + 4999)["unit"], base + 4999)
+                self.assertEqual(d.create("x", backend=h.HOST_BACKEND, unit=base + 4999)["unit"], base + 4999)
 
     def test_log_level(self):
         d = self.daemon("--log-level", "error", wait=False)
@@ -107,7 +116,8 @@ class Options(Base):
             for env, want in ((dict(FETHD_RUN_DIR=d.dir + "/a"), "/a"),
                               (dict(FETHD_RUN_DIR=d.dir + "/b", XDG_RUNTIME_DIR="/nowhere"), "/b")):
                 log = open(d.log_path, "wb")
-                p = subprocess.Popen([h.FETHD], stderr=log, env=dict(os.environ, **env))
+                p = subprocess.Popen([h.FETHD], stderr=log,
+                                     env=dict(os.environ, **d.system.env, **env))
                 log.close()
                 h.poll_until("ready", lambda: ": ready " in h.text_of(d.log_path))
                 self.assertTrue(stat.S_ISSOCK(os.stat(d.dir + want + "/control.sock").st_mode))
@@ -160,7 +170,7 @@ class RunDir(Base):
 
     def test_modes(self):
         d = self.daemon()
-        d.create("lab", backend="fake")
+        d.create("lab", backend=h.HOST_BACKEND)
         d.call("port.add", network="lab", name="p", kind="qemu")
         modes = {p: oct(os.lstat(d.path(p)).st_mode) for p in tree(d.run_dir)}
         sock, directory = oct(stat.S_IFSOCK | 0o600), oct(stat.S_IFDIR | 0o755)
@@ -174,7 +184,7 @@ class RunDir(Base):
         run = d.run_dir
         d.run_dir += "//"
         d.start()
-        r = d.create("lab", backend="fake")
+        r = d.create("lab", backend=h.HOST_BACKEND)
         self.assertEqual(r["path"], run + "/lab")
         self.fails(1, "another fethd", "--run-dir", run)
         d.kill()
@@ -184,13 +194,13 @@ class RunDir(Base):
 
     def test_a_second_daemon_is_refused(self):
         d = self.daemon()
-        d.create("lab", backend="fake")
+        d.create("lab", backend=h.HOST_BACKEND)
         pair = h.Pair(d)
         self.addCleanup(pair.close)
         before = tree(d.dir)
         for path in (d.run_dir, d.run_dir + "/", d.dir + "/./run"):
             self.fails(1, ("another fethd", d.dir), "--run-dir", path,
-                       env={"FETHD_FAKE_DIR": d.fake_dir})
+                       env=d.system.env)
             pair.check()
         self.assertEqual(tree(d.dir), before)
         self.assertEqual(d.call("network.show", network="lab")["ports"], 2)
@@ -202,8 +212,9 @@ class RunDir(Base):
 class Stop(Base):
     def fill(self, d):
         """Networks, ports and clients of every kind, some in the middle of something."""
-        d.create("lab")
-        d.create("fk", backend="fake", addresses=["10.0.0.1/24"])
+        d.create("lab", backend="none")
+        r = d.create("fk", backend=h.HOST_BACKEND, addresses=["10.0.0.1/24"])
+        self.assertTrue(d.system.agrees(r))
         for n in ("lab", "fk"):
             d.call("port.add", network=n, name="q", kind="qemu", locked=True)
             d.call("port.add", network=n, name="n", kind="native")
@@ -223,7 +234,7 @@ class Stop(Base):
             clients = self.fill(d)
             d.proc.send_signal(sig)
             self.assertEqual(d.proc.wait(20), 0)
-            self.assertEqual(tree(d.dir), {"log", "fake"})
+            self.nothing_left(d)
             for c in clients:
                 self.assertTrue(c.closed(2))
             self.assertEqual(clients[0].notes, [("network.removed", {"network": "lab"})])
@@ -239,7 +250,7 @@ class Stop(Base):
             self.assertTrue(c.closed())
             self.assertEqual([o[1] for o in c.order], [1])
         self.assertEqual(d.proc.wait(20), 0)
-        self.assertEqual(tree(d.dir), {"log", "fake"})
+        self.nothing_left(d)
         for c in clients:
             self.assertTrue(c.closed(2))
 
@@ -261,7 +272,7 @@ class Stop(Base):
         for _ in range(5):
             d.proc.send_signal(signal.SIGTERM)
         self.assertEqual(d.proc.wait(20), 0)
-        self.assertEqual(tree(d.dir), {"log", "fake"})
+        self.nothing_left(d)
 
     def test_what_is_not_ours_stays(self):
         d = self.daemon()
@@ -271,10 +282,10 @@ class Stop(Base):
         for name in keep:
             open(d.path(name), "w").close()
         os.symlink("/etc/passwd", d.path("fk/link"))
-        open(d.fake_dir + "/eth0.state", "w").close()
+        foreign = d.system.foreign()
         self.assertEqual(d.stop(), 0)
         self.assertEqual(tree(d.run_dir), {*keep, "lab", "lab/ports", "lab/sub", "fk", "fk/link"})
-        self.assertEqual(tree(d.fake_dir), {"eth0.state"})
+        self.assertEqual(d.system.left(), [foreign])
         d.start()
         self.assertEqual(d.create("lab")["name"], "lab")  # such leftovers are no hindrance
         self.assertEqual(d.create("fk")["name"], "fk")
@@ -284,11 +295,9 @@ class Crash(Base):
     def test_a_new_daemon_cleans_what_the_old_one_left_and_only_that(self):
         d = self.daemon()
         Stop.fill(self, d)
-        other = self.daemon(run_dir=d.run_dir + "2")  # the same run directory, but for one more letter
-        other.fake_dir, other.env["FETHD_FAKE_DIR"] = d.fake_dir, d.fake_dir
-        other.stop()
-        other.start()
-        other.create("other", backend="fake")
+        # the same run directory, but for one more letter
+        other = self.daemon(run_dir=d.run_dir + "2", system=d.system)
+        theirs = other.create("other", backend=h.HOST_BACKEND)
         os.mkdir(d.path("mine"))
         listening = socket.socket(socket.AF_UNIX)
         self.addCleanup(listening.close)
@@ -299,19 +308,18 @@ class Crash(Base):
         os.symlink(d.path("mine"), d.path("lab/dirlink"))
         d.kill()
         self.assertTrue(os.path.exists(d.path("lab/feth.sock")))
-        self.assertTrue(os.path.exists(d.fake_dir + "/fk.state"))
+        self.assertGreater(set(d.system.left()), set(d.system.names(theirs)))
         d.start()
         self.assertEqual(tree(d.run_dir), {
             "control.sock", "state", "file", "mine", "mine/sock", "mine/file", "lab", "lab/file",
             "lab/ports", "lab/ports/file", "lab/ports/link", "lab/dirlink"})
-        self.assertEqual({f for f in tree(d.fake_dir) if not f.endswith(".if")},
-                         {"other.state", "other.host"})
-        self.assertEqual(len(tree(d.fake_dir)), 4)
+        self.assertEqual(d.system.left(), d.system.names(theirs))
+        self.assertEqual(len(d.system.left()), 2 if h.DARWIN else 4)
         self.assertIn("removed pairs=1", d.new_log)
         self.assertEqual(d.call("network.list"), {"items": [], "next": None})
         # nothing of it hinders what is made anew
         for n in ("lab", "fk"):
-            d.create(n, backend="fake")
+            d.create(n, backend=h.HOST_BACKEND)
         pair = h.Pair(d)
         self.addCleanup(pair.close)
         pair.check()
@@ -320,40 +328,38 @@ class Crash(Base):
 
     def test_units_are_remembered(self):
         d = self.daemon()
-        unit = d.create("lab", backend="fake")["unit"]
+        unit = d.create("lab", backend=h.HOST_BACKEND)["unit"]
         d.call("network.delete", network="lab")
-        with open(f"{d.fake_dir}/feth{unit}.fail", "w") as f:
-            f.write("taken")
-        self.assertEqual(d.create("lab", backend="fake")["unit"], unit + 1)
-        self.assertEqual(d.create("asked", backend="fake", unit=4242)["unit"], 4242)
-        d.create("gone", backend="fake", unit=4243)
+        d.system.take(f"feth{unit}")
+        self.assertEqual(d.create("lab", backend=h.HOST_BACKEND)["unit"], unit + 1)
+        self.assertEqual(d.create("asked", backend=h.HOST_BACKEND, unit=at(4242))["unit"], at(4242))
+        d.create("gone", backend=h.HOST_BACKEND, unit=at(4243))
         d.call("network.delete", network="gone")
-        os.unlink(f"{d.fake_dir}/feth{unit}.fail")
+        d.system.give_back(f"feth{unit}")
         for _ in range(3):  # also if it crashes again before they are made again
             d.kill()
             d.start()
-        self.assertEqual(d.create("lab", backend="fake")["unit"], unit + 1)
+        self.assertEqual(d.create("lab", backend=h.HOST_BACKEND)["unit"], unit + 1)
         d.kill()
         d.start()
-        self.assertEqual(d.create("asked", backend="fake")["unit"], 4242)
-        self.assertNotEqual(d.create("gone", backend="fake")["unit"], 4243)
+        self.assertEqual(d.create("asked", backend=h.HOST_BACKEND)["unit"], at(4242))
+        self.assertNotEqual(d.create("gone", backend=h.HOST_BACKEND)["unit"], at(4243))
         # who asks for another unit gets it
-        self.assertEqual(d.create("lab", backend="fake", unit=4300)["unit"], 4300)
+        self.assertEqual(d.create("lab", backend=h.HOST_BACKEND, unit=at(4300))["unit"], at(4300))
         # deleted in order it is forgotten
         d.call("network.delete", network="lab")
-        self.assertEqual(d.create("lab", backend="fake")["unit"], unit)
+        self.assertEqual(d.create("lab", backend=h.HOST_BACKEND)["unit"], unit)
         self.assertEqual(d.stop(), 0)
         d.start()
-        self.assertNotEqual(d.create("asked", backend="fake")["unit"], 4242)
+        self.assertNotEqual(d.create("asked", backend=h.HOST_BACKEND)["unit"], at(4242))
 
     def test_a_remembered_unit_that_is_taken_by_now(self):
         d = self.daemon()
-        d.create("lab", backend="fake", unit=4242)
+        d.create("lab", backend=h.HOST_BACKEND, unit=at(4242))
         d.kill()
-        with open(f"{d.fake_dir}/feth4242.fail", "w") as f:
-            f.write("taken")
+        d.system.take(f"feth{at(4242)}")
         d.start()
-        self.assertEqual(d.create("lab", backend="fake")["unit"], 4243)
+        self.assertEqual(d.create("lab", backend=h.HOST_BACKEND)["unit"], at(4243))
 
     def test_nonsense_in_the_state_file(self):
         d = self.daemon(wait=None)
@@ -371,8 +377,8 @@ class Crash(Base):
             with open(d.path("state"), "wb") as f:
                 f.write(text)
             d.start()
-            unit = d.create("lab", backend="fake")["unit"]
-            self.assertTrue(100 <= unit <= 4999, unit)
+            unit = d.create("lab", backend=h.HOST_BACKEND)["unit"]
+            self.assertTrue(at(100) <= unit <= at(4999), unit)
             self.assertEqual(d.stop(), 0)
             self.assertEqual(tree(d.run_dir), set(), text[:40])
             self.assertEqual(tree(victim), {"sock"})
@@ -411,7 +417,7 @@ class Crash(Base):
             f.write("lab 4242 -\n")
         os.symlink(victim, d.path("state"))
         d.start()
-        d.create("lab", backend="fake")
+        d.create("lab", backend=h.HOST_BACKEND)
         self.assertEqual(d.stop(), 0)
         self.assertEqual(h.text_of(victim), "lab 4242 -\n")
         os.mkdir(d.path("state"))
@@ -425,7 +431,7 @@ class Crash(Base):
 class Descriptors(Base):
     def test_none_are_lost(self):
         d = self.daemon()
-        d.create("lab", backend="fake")
+        d.create("lab", backend=h.HOST_BACKEND)
 
         def fds():
             return len(os.listdir(f"/proc/{d.proc.pid}/fd"))
@@ -447,10 +453,10 @@ class Descriptors(Base):
                 c.call("port.remove", network="lab", name=f"d{i}")
             h.poll_until("as before", lambda: fds() <= before)
             for _ in range(5):
-                c.call("network.create", network="more", backend="fake")
+                c.call("network.create", network="more", backend=h.HOST_BACKEND)
                 c.call("network.delete", network="more")
                 with self.assertRaises(h.RpcError):
-                    c.call("network.create", network="more", backend="fake", unit=5)
+                    c.call("network.create", network="more", backend=h.HOST_BACKEND, unit=5)
             h.poll_until("as before", lambda: fds() <= before)
 
     def test_those_that_clients_send_are_closed(self):
@@ -487,7 +493,7 @@ class Descriptors(Base):
     def test_an_idle_daemon_is_idle(self):
         d = self.daemon()
         for i in range(5):
-            d.create(f"n{i}", backend="fake" if i else "none")
+            d.create(f"n{i}", backend=h.HOST_BACKEND if i else "none")
         d.call("network.set", network="n1", mtu=1400, up=False, addresses=["10.0.0.1/24"])
         d.call("port.add", network="n2", name="p", kind="qemu")
         with d.attach("n1"), d.qemu("n2"), d.native("n0"), d.control():
@@ -511,17 +517,18 @@ class Descriptors(Base):
         h.poll_until("out of descriptors", lambda: "out of descriptors" in d.log)
         pair.check(rounds=20)
         before = tree(d.dir)
-        for method, params in (("network.create", dict(network="x", backend="fake")),
+        for method, params in (("network.create", dict(network="x", backend=h.HOST_BACKEND)),
                                ("network.create", dict(network="x", backend="none")),
                                ("port.add", dict(network="lab", name="x", kind="qemu")),
                                ("port.open", dict(network="lab")),
-                               ("network.create", dict(network="y", backend="veth"))):
+                               ("network.create", dict(network="y", backend=h.SYSTEM_BACKEND))):
             with self.assertRaises(h.RpcError, msg=method) as e:
                 control.call(method, **params)
             self.assertIn(e.exception.code, ("system", "denied"), e.exception)
             self.assertRegex(e.exception.message, r"Too many open files|CAP_NET", method)
         self.assertEqual(tree(d.dir), before)
-        self.assertEqual([p["name"] for p in d_ports(control)], ["native-1", "qemu-1"])
+        self.assertEqual([p["name"] for p in d_ports(control) if p["kind"] != "host"],
+                         ["native-1", "qemu-1"])
         was = self.cpu(d)
         time.sleep(1.0)
         self.assertLess(self.cpu(d) - was, 0.3, "it spins")

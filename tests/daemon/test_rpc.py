@@ -35,9 +35,7 @@ class Rpc(unittest.TestCase):
         names = [n["name"] for n in self.c.items("network.list")]
         files = sorted(os.path.join(at, f) for at, dirs, fs in os.walk(self.d.dir)
                        for f in fs + dirs if not f == "log")
-        fake = {f: h.text_of(f"{self.d.fake_dir}/{f}") for f in os.listdir(self.d.fake_dir)
-                if f.endswith(".state")}
-        out = [files, fake]
+        out = [files, self.d.system.everything()]
         for n in names:
             fdb = self.c.items("fdb.list", network=n)
             for row in fdb:
@@ -96,20 +94,22 @@ class Fields(Rpc):
             c.call("hello", client='"\n\\x1b[31m\x7f')
 
     def test_networks(self):
-        r = self.shape(self.d.create("lab"), self.NETWORK)
+        r = self.shape(self.d.create("lab", backend="none"), self.NETWORK)
         self.assertEqual(r, {
             "name": "lab", "id": r["id"], "backend": "none", "mtu": 1500, "mtu_min": 68,
             "mtu_max": 65521, "cap": 1518, "ports": 0, "path": self.d.path("lab")})
         self.assertEqual(self.c.call("network.show", network="lab"), r)
-        mine = str(os.getgid())
+        mine, unit = str(os.getgid()), h.UNIT_BASE + 4321
         addresses = ["10.0.0.1/24", "192.168.0.7/32", "2001:db8::1/64", "fe80::5/64"]
         r = self.shape(self.c.call(
-            "network.create", network="fk", backend="fake", mtu=9000, mac="02:00:00:00:00:07",
-            addresses=addresses, up=False, group=mine, unit=4321),
+            "network.create", network="fk", backend=h.HOST_BACKEND, mtu=9000,
+            mac="02:00:00:00:00:07", addresses=addresses, up=False, group=mine, unit=unit),
             dict(self.NETWORK, **self.HOST, group=str))
-        self.assertEqual(r, dict(r, backend="fake", mtu=9000, mac="02:00:00:00:00:07", unit=4321,
-                                 addresses=addresses, up=False, group=mine, host="feth4321",
-                                 service="feth9321"))
+        self.assertEqual(r, dict(r, backend=h.HOST_BACKEND, mtu=9000, mac="02:00:00:00:00:07",
+                                 unit=unit, addresses=addresses, up=False, group=mine,
+                                 host=f"feth{unit}", service=f"feth{unit + 5000}"))
+        self.assertEqual((r["mtu_min"], r["mtu_max"]), (h.MTU_MIN, h.MTU_MAX))
+        self.assertTrue(self.d.system.agrees(r))
         with self.d.attach("fk") as a, self.d.qemu("fk"):
             h.poll_until("two ports", lambda: a.call("network.show")["ports"] == 2)
             self.assertEqual(a.call("network.show"), dict(r, ports=2))
@@ -120,6 +120,7 @@ class Fields(Rpc):
         r = self.c.call("network.set", network="fk", mtu=1280, up=True, mac="02-00-00-00-00-0A")
         self.assertEqual((r["mtu"], r["up"], r["mac"]), (1280, True, "02:00:00:00:00:0a"))
         self.assertEqual(self.c.call("network.show", network="fk"), r)
+        self.assertTrue(self.d.system.agrees(r))
         r = self.c.call("network.set", network="fk", addresses=[])
         self.assertEqual(r["addresses"], [])
         self.assertEqual(self.c.call("network.set", network="fk"), r)
@@ -128,24 +129,24 @@ class Fields(Rpc):
                                      colour="red"), r)
         self.assertEqual(self.c.call("network.delete", network="fk"), {})
         self.refused("not_found", "fk", "network.delete", network="fk")
-        self.assertEqual(os.listdir(self.d.fake_dir), [])
+        self.assertEqual(self.d.system.left(), [])
         self.assertEqual(sorted(os.listdir(self.d.run_dir)), ["control.sock", "lab", "state"])
 
     def test_defaults_and_identity(self):
-        r = self.c.call("network.create", network="8056c2e21c000001", backend="fake")
-        self.assertEqual((r["id"], r["unit"]), ("8056c2e21c000001", 3533))  # design, 6
+        r = self.c.call("network.create", network="8056c2e21c000001", backend=h.HOST_BACKEND)
+        self.assertEqual((r["id"], r["unit"]), ("8056c2e21c000001", h.UNIT_BASE + 3533))  # design, 6
         self.assertEqual((r["up"], r["addresses"], r["mtu"]), (True, [], 1500))
         self.assertEqual(r["mac"][:2], "02")
-        state = h.text_of(f"{self.d.fake_dir}/8056c2e21c000001.state")
-        self.assertIn(f"tag=fethd:{self.d.run_dir}:8056c2e21c000001\n", state)
-        self.assertIn(f"mac={r['mac']}\n", state)
-        again = self.c.call("network.create", network="lab", backend="fake")
+        self.assertTrue(self.d.system.agrees(r))
+        if not h.DARWIN:  # where interfaces have tags
+            self.assertIn(f"tag=fethd:{self.d.run_dir}:8056c2e21c000001\n", self.d.system.state(r))
+        again = self.c.call("network.create", network="lab", backend=h.HOST_BACKEND)
         self.c.call("network.delete", network="lab")
-        self.assertEqual(self.c.call("network.create", network="lab", backend="fake"), again)
+        self.assertEqual(self.c.call("network.create", network="lab", backend=h.HOST_BACKEND), again)
 
     def test_ports(self):
-        self.d.create("lab")
-        self.d.create("fk", backend="fake")
+        self.d.create("lab", backend="none")
+        self.d.create("fk", backend=h.HOST_BACKEND)
         attach = dict(port=int, name=str, network=str, mtu=int, mac=str, cap=int, features=list)
         with self.d.native() as a:
             r = self.shape(a.call("attach", mac="02:00:00:00:00:01"), attach)
@@ -180,7 +181,7 @@ class Fields(Rpc):
                          (0, "host", "host", "attached"))
 
     def test_fdb_and_stats(self):
-        r = self.d.create("fk", backend="fake")
+        r = self.d.create("fk", backend=h.HOST_BACKEND)
         with self.d.attach("fk", name="a") as a, self.d.attach("fk", name="b", locked=True) as b:
             f = h.frame(h.BROADCAST, h.mac(1), b"x" * 86)
             a.send(f)
@@ -226,12 +227,12 @@ class Fields(Rpc):
             self.assertEqual(d.create("lab")["group"], str(os.getgid()))
 
     def test_enter(self):
-        r = self.d.create("fk", backend="fake")
+        r = self.d.create("fk", backend=h.HOST_BACKEND)
         e = self.shape(self.c.call("network.enter", network="fk"), dict(fds=int, host=str))
         self.assertEqual((e["fds"], e["host"], len(self.c.fds)), (1, r["host"], 1))
         self.assertEqual(os.readlink(f"/proc/self/fd/{self.c.fds[0]}"),
                          os.readlink(f"/proc/{self.d.proc.pid}/ns/net"))
-        self.d.create("lab")
+        self.d.create("lab", backend="none")
         self.refused("unsupported", "lab", "network.enter", network="lab")
 
     def test_remove_tells_and_closes(self):
@@ -267,7 +268,7 @@ class Params(Rpc):
     LIMITS = [0, 257, 1 << 20, *NUMBERS]
 
     def fields(self):
-        mtu = [0, 1, 67, 65522, 65535, 65536, *self.NUMBERS]
+        mtu = [0, 1, h.MTU_MIN - 1, h.MTU_MAX + 1, 65535, 65536, *self.NUMBERS]
         settings = {"mtu": mtu, "mac": self.MACS, "up": self.BOOLS, "addresses": self.ADDRESSES}
         port_names = [*self.NAMES, "host", "HOST", "Host"]
         kinds = ["", "tap", "native ", "QEMU", "x" * 300, 5, True, [], b"qemu"]
@@ -298,7 +299,7 @@ class Params(Rpc):
         """Params with which the method would do something, but for the field under test."""
         good = {"network": "lab"}
         if method == "network.create":
-            good = {"network": "new", "backend": "fake"}
+            good = {"network": "new", "backend": h.HOST_BACKEND}
         if method.startswith("port."):
             good["name"] = "vm" if method == "port.remove" else "new"
         if method == "port.add":
@@ -307,7 +308,7 @@ class Params(Rpc):
 
     def setUp(self):
         super().setUp()
-        self.d.create("lab", backend="fake", addresses=["10.9.9.1/24"])
+        self.d.create("lab", backend=h.HOST_BACKEND, addresses=["10.9.9.1/24"])
         self.c.call("port.add", network="lab", name="vm", kind="native", mac="02:00:00:00:00:99")
         a = self.d.attach("lab", name="a")
         self.addCleanup(a.close)
@@ -328,7 +329,7 @@ class Params(Rpc):
             for field in fields:
                 values = {"network": "lab", "name": "zz", "kind": "qemu", "mac": "02:00:00:00:00:44",
                           "locked": True, "mtu": 1400, "up": False, "addresses": [], "limit": 5,
-                          "after": 1, "backend": "fake", "group": "0", "unit": 200, "version": 1,
+                          "after": 1, "backend": h.HOST_BACKEND, "group": "0", "unit": h.UNIT_BASE + 200, "version": 1,
                           "client": "x"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
@@ -373,14 +374,15 @@ class Params(Rpc):
                 self.assertEqual(c.call("network.show", network=value)["name"], "lab")
 
     def test_mtu_says_its_bounds(self):
-        for mtu in (0, 67, 65522, 65536):
-            self.refused("invalid", ("mtu", "68", "65521"), "network.set", network="lab", mtu=mtu)
-        for mtu in (68, 65521, 1500):
+        least, most = h.MTU_MIN, h.MTU_MAX
+        for mtu in (0, least - 1, most + 1, 65536):
+            self.refused("invalid", ("mtu", str(least), str(most)), "network.set", network="lab", mtu=mtu)
+        for mtu in (least, most, 1500):
             self.assertEqual(self.c.call("network.set", network="lab", mtu=mtu)["mtu"], mtu)
 
     def test_ipv6_needs_1280(self):
         six = ["2001:db8::1/64"]
-        self.refused("invalid", ("mtu", "1280"), "network.create", network="new", backend="fake",
+        self.refused("invalid", ("mtu", "1280"), "network.create", network="new", backend=h.HOST_BACKEND,
                      mtu=1279, addresses=six)
         self.c.call("network.set", network="lab", addresses=six, mtu=1280)
         self.refused("invalid", ("mtu", "1280"), "network.set", network="lab", mtu=1279)
@@ -398,9 +400,9 @@ class Params(Rpc):
         self.assertEqual(r["addresses"], many[:16])
 
     def test_hostless_networks_take_no_host_side(self):
-        self.d.create("plain")
+        self.d.create("plain", backend="none")
         for field, value in (("mac", "02:00:00:00:00:01"), ("addresses", ["10.0.0.1/24"]),
-                             ("addresses", []), ("up", True), ("unit", 200)):
+                             ("addresses", []), ("up", True), ("unit", h.UNIT_BASE + 200)):
             self.refused("invalid", (field, "none"), "network.create", network="new",
                          backend="none", **{field: value})
             if field != "unit":
@@ -451,7 +453,7 @@ class Lists(Rpc):
         self.assertEqual(self.c.call("network.list", after="zz"), {"items": [], "next": None})
 
     def test_ports(self):
-        self.d.create("lab", backend="fake")
+        self.d.create("lab", backend=h.HOST_BACKEND)
         for i in range(300):
             self.c.request("port.add", network="lab", name=f"port-{i}", kind="qemu")
         for i in range(1, 301):
@@ -466,7 +468,7 @@ class Lists(Rpc):
         self.assertEqual(self.c.call("port.list", network="lab", after=1024)["items"], [])
 
     def test_fdb(self):
-        self.d.create("lab")
+        self.d.create("lab", backend="none")
         with self.d.attach() as a:
             a.send(*[h.frame(h.BROADCAST, h.mac(i)) for i in range(1000)])
             h.taken(a)
@@ -488,7 +490,7 @@ class Lists(Rpc):
         names = sorted(f"a-network-with-a-long-name-{i:04}" for i in range(64))
         group = str(os.getgid()).zfill(32)
         for k, n in enumerate(names):
-            self.c.call("network.create", network=n, backend="fake", group=group, addresses=[
+            self.c.call("network.create", network=n, backend=h.HOST_BACKEND, group=group, addresses=[
                 f"2001:db8:1111:2222:3333:{k + 4096:x}:5555:{i + 4096:x}/112"
                 for i in range(16)])
         before = self.everything()
@@ -542,7 +544,7 @@ class Names(Rpc):
         self.assertEqual(os.listdir(self.d.path("lab/ports")), ["Vm1"])
         self.c.call("port.remove", network="lab", name="vM1")
         self.assertEqual(os.listdir(self.d.path("lab/ports")), [])
-        self.assertEqual(self.d.ports(), [])
+        self.assertEqual(self.d.clients(), [])
 
     def test_paths_too_long(self):
         with h.Daemon(wait=None) as d:
@@ -553,7 +555,7 @@ class Names(Rpc):
                 self.d, d0 = d, self.d
                 for n in range(6, 33):
                     self.refused("invalid", (d.run_dir + "/n", "bytes"), "network.create",
-                                 network="n" * n, backend="fake" if n % 2 else "none")
+                                 network="n" * n, backend=h.HOST_BACKEND if n % 2 else "none")
                 self.assertEqual(c.call("network.create", network="n" * 4)["name"], "nnnn")
                 c.call("network.create", network="n", backend="none")
                 self.refused("invalid", "/ports/", "port.add", network="n", name="p" * 32, kind="qemu")
@@ -584,40 +586,40 @@ class Names(Rpc):
 
 
 class Refused(Rpc):
-    """What the kernel refuses (the fake backend's .fail files) has changed nothing."""
-
-    def fail(self, words, name="lab"):
-        with open(f"{self.d.fake_dir}/{name}.fail", "w") as f:
-            f.write(words)
+    """What the kernel refuses has changed nothing."""
 
     def test_create(self):
-        self.fail("make")
-        self.refused("denied", ("lab", "refused"), "network.create", network="lab", backend="fake")
-        self.fail("taken")
-        self.refused("exists", "lab", "network.create", network="lab", backend="fake", unit=200)
-        os.unlink(f"{self.d.fake_dir}/lab.fail")
-        r = self.c.call("network.create", network="lab", backend="fake")
+        system = self.d.system
+        words = system.refuse("make")
+        self.refused("denied", words, "network.create", network="lab", backend=h.HOST_BACKEND)
+        system.allow()
+        unit = h.UNIT_BASE + 200
+        system.take_unit(unit)
+        self.refused("exists", "lab", "network.create", network="lab", backend=h.HOST_BACKEND, unit=unit)
+        system.give_unit_back(unit)
+        r = self.c.call("network.create", network="lab", backend=h.HOST_BACKEND)
         self.c.call("network.delete", network="lab")
         # a foreign interface has the name: the next unit, or a refusal where it was asked for
         for name in (r["host"], r["service"]):
-            self.fail("taken", name)
+            system.take(name)
             self.refused("exists", (r["host"], "not ours"), "network.create", network="lab",
-                         backend="fake", unit=r["unit"])
-            moved = self.c.call("network.create", network="lab", backend="fake")
+                         backend=h.HOST_BACKEND, unit=r["unit"])
+            moved = self.c.call("network.create", network="lab", backend=h.HOST_BACKEND)
             self.assertEqual(moved["unit"], r["unit"] + 1)
             self.c.call("network.delete", network="lab")
-            os.unlink(f"{self.d.fake_dir}/{name}.fail")
+            system.give_back(name)
 
     def test_units_collide(self):
-        self.assertEqual(self.d.create("a", backend="fake", unit=4999)["unit"], 4999)
-        self.refused("exists", ("4999", "choose"), "network.create", network="b", backend="fake",
-                     unit=4999)
+        last = h.UNIT_BASE + 4999
+        self.assertEqual(self.d.create("a", backend=h.HOST_BACKEND, unit=last)["unit"], last)
+        self.refused("exists", (str(last), "choose"), "network.create", network="b",
+                     backend=h.HOST_BACKEND, unit=last)
         # 13c4000000000000 prefers nothing special, ffff...: 1555; the one after 4999 is 100
         name = next(f"{i:016x}" for i in range(10000, 20000) if i % 4900 == 4899)
-        self.assertEqual(self.d.create(name, backend="fake")["unit"], 100)
+        self.assertEqual(self.d.create(name, backend=h.HOST_BACKEND)["unit"], h.UNIT_BASE + 100)
 
     def test_set(self):
-        self.d.create("lab", backend="fake", addresses=["10.0.0.1/24"], mtu=2000)
+        self.d.create("lab", backend=h.HOST_BACKEND, addresses=["10.0.0.1/24"], mtu=2000)
         with self.d.attach(name="a") as a, self.d.qemu():
             h.poll_until("two ports", lambda: a.call("network.show")["ports"] == 2)
             truth = self.c.call("network.show", network="lab")
@@ -626,9 +628,9 @@ class Refused(Rpc):
                 "change-up": {"up": False}, "change-addr": {"addresses": ["10.0.0.2/24"]}}
             everything = {k: v for c in changes.values() for k, v in c.items()}
             for step, change in changes.items():
-                self.fail(step)
                 for wanted in (change, everything, dict(everything, mtu=9000)):
-                    self.refused("denied", ("lab", "refused"), "network.set", network="lab", **wanted)
+                    words = self.d.system.refuse(step)
+                    self.refused("denied", words, "network.set", network="lab", **wanted)
                 # whatever was told meanwhile, the last word is the truth; and so is the switch
                 a.call("hello")
                 if a.notes:
@@ -636,16 +638,17 @@ class Refused(Rpc):
                     a.notes.clear()
                 self.assertEqual({p["cap"] for p in self.d.ports()}, {2018})
                 self.assertEqual({f["mac"] for f in a.items("fdb.list")}, {truth["mac"]})
-            os.unlink(f"{self.d.fake_dir}/lab.fail")
+            self.d.system.allow()
             r = self.c.call("network.set", network="lab", **everything)
             self.assertEqual({k: r[k] for k in everything}, everything)
+            self.assertTrue(self.d.system.agrees(r))
             self.assertEqual(a.note("network.changed"), r) if len(a.notes) == 1 else None
             a.call("hello")
             self.assertEqual({p["cap"] for p in self.d.ports()}, {1018})
             self.assertEqual({f["mac"] for f in a.items("fdb.list")}, {r["mac"]})
 
     def test_a_registered_mac_is_not_given_to_the_host(self):
-        self.d.create("lab", backend="fake")
+        self.d.create("lab", backend=h.HOST_BACKEND)
         with self.d.attach(mac="02:00:00:00:00:01"), self.d.attach(name="l", locked=True) as b:
             self.refused("exists", "native-1", "network.set", network="lab", mac="02:00:00:00:00:01")
             self.refused("exists", "port l", "network.set", network="lab", mac=b.info["mac"])
@@ -656,20 +659,20 @@ class Refused(Rpc):
             "02:00:00:00:00:01")
 
     def test_a_host_side_that_vanishes_is_made_anew(self):
-        r = self.d.create("lab", backend="fake", addresses=["10.0.0.1/24"], mtu=4000)
-        state = f"{self.d.fake_dir}/lab.state"
-        was = h.text_of(state)
+        r = self.d.create("lab", backend=h.HOST_BACKEND, addresses=["10.0.0.1/24"], mtu=4000)
+        system = self.d.system
+        was = system.state(r)
+        self.assertTrue(was)
         with self.d.attach(name="a") as a, self.d.attach(name="b") as b:
             for i in range(1, 4):
-                self.fail("make")
-                os.unlink(state)
+                system.refuse("make")
+                system.remove_pair(r)
                 h.poll_until("it was noticed", lambda: self.d.log.count("lost its host side") == i)
                 f = h.frame(h.BROADCAST, h.mac(1), b"meanwhile")
                 a.send(f)
                 self.assertEqual(b.recv(), f)
-                os.unlink(f"{self.d.fake_dir}/lab.fail")
-                h.poll_until("it is back", lambda: os.path.exists(state))
-                self.assertEqual(h.text_of(state), was)
+                system.allow()
+                h.poll_until("it is back", lambda: system.state(r) == was)
             self.assertEqual(a.call("network.show"), dict(r, ports=2))
             self.assertEqual(a.notes, [])
 

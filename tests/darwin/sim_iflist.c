@@ -7,16 +7,18 @@
 
 struct dump {
 	uint8_t *data; /* owned */
-	size_t len;
+	size_t len, capacity;
 };
 
 static void add(struct dump *d, const uint8_t *msg, size_t len)
 {
-	uint8_t *grown = realloc(d->data, d->len + len);
-	if (!grown)
-		abort();
-	memcpy(grown + d->len, msg, len);
-	d->data = grown;
+	if (len > d->capacity - d->len) {
+		d->capacity = 2 * d->capacity + 4096 + len;
+		d->data = realloc(d->data, d->capacity);
+		if (!d->data)
+			abort();
+	}
+	memcpy(d->data + d->len, msg, len);
 	d->len += len;
 }
 

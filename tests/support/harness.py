@@ -23,11 +23,22 @@ import unittest
 
 import msgpack
 
+import simhost
+
 FETHD = os.environ.get("FETHD", "build/dev/server/fethd")
 FETHCTL = os.environ.get("FETHCTL", "build/dev/clients/fethctl")
 BROADCAST = bytes.fromhex("ffffffffffff")
 ISOLATED = ["unshare", "-n"] if os.geteuid() == 0 else []  # root's daemon in a namespace of its own
 ETHERTYPE = 0x88B5  # IEEE 802: for local experiments
+
+# What the daemon runs on: this system with the host sides of server/hostif/fake.c, or, where this
+# names a release of macOS, a simulated Darwin kernel (tests/darwin) with feth.
+DARWIN = os.environ.get("FETHD_DARWIN_PROFILE", "")
+HOST_BACKEND = "feth" if DARWIN else "fake"  # a network with a host side
+BACKEND = "feth" if DARWIN else "none"  # of Daemon.create() by root, if it says none
+SYSTEM_BACKEND = "feth" if DARWIN else "veth"  # what `auto` means for root
+MTU_MIN, MTU_MAX = (72, 16370) if DARWIN else (68, 65521)  # of both
+UNIT_BASE = 10000 if DARWIN else 0
 
 
 def skip_all(why):
@@ -106,6 +117,9 @@ def taken(client, seconds=10.0):
     """Waits until the daemon has read all that `client` sent; what it read it has also acted upon
     before it reads from anybody else, but for calls beyond the 16 of one turn. (SIOCOUTQ of a Unix
     socket: bytes not yet received.)"""
+    if hasattr(client, "taken"):
+        return client.taken(seconds)
+
     def unread():
         return struct.unpack("i", fcntl.ioctl(client.sock, termios.TIOCOUTQ, b"\0" * 4))[0]
     end = time.monotonic() + seconds
@@ -343,7 +357,7 @@ class Qemu:
 class Daemon:
     """fethd in a fresh run directory. Ends only the process it started; its log is kept in `log`."""
 
-    def __init__(self, *args, prefix=(), env=None, run_dir=None, wait=True, uid=None):
+    def __init__(self, *args, prefix=(), env=None, run_dir=None, wait=True, uid=None, system=None):
         self.dir = tempfile.mkdtemp(prefix="fethd-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.run_dir = run_dir or f"{self.dir}/run"
@@ -351,7 +365,10 @@ class Daemon:
         os.mkdir(self.fake_dir)
         self.log_path = f"{self.dir}/log"
         self.args, self.prefix = list(args), list(prefix)
-        self.env = dict(os.environ, FETHD_FAKE_DIR=self.fake_dir, **(env or {}))
+        self.backend = "none" if uid else BACKEND
+        self.own_system = system is None  # where its host sides are; or another daemon's
+        self.system = system or (SimSystem(uid or 0) if DARWIN else FakeSystem(self.fake_dir))
+        self.env = {**os.environ, **self.system.env, **(env or {})}
         self.proc = None
         self.binary = FETHD
         if uid is not None and uid != os.geteuid():
@@ -402,7 +419,7 @@ class Daemon:
             return c.call(method, **params)
 
     def create(self, network="lab", **params):
-        params.setdefault("backend", "none")
+        params.setdefault("backend", self.backend)
         return self.call("network.create", network=network, **params)
 
     def native(self, network="lab"):
@@ -428,6 +445,10 @@ class Daemon:
     def ports(self, network="lab"):
         with self.control() as c:
             return c.items("port.list", network=network)
+
+    def clients(self, network="lab"):
+        """Its ports but for the host side."""
+        return [p for p in self.ports(network) if p["kind"] != "host"]
 
     def port(self, name, network="lab"):
         return next((p for p in self.ports(network) if p["name"] == name), None)
@@ -475,10 +496,11 @@ class Daemon:
         log = self.log if os.path.exists(self.log_path) else ""
         shutil.rmtree(self.dir, ignore_errors=True)
         bad = status not in (0, -signal.SIGKILL) or "ERROR: " in log or "runtime error" in log
-        if bad or kind:
-            print(f"--- fethd's log (exit {status}):\n{log[-20000:]}---", file=sys.stderr)
-        if bad and not kind:
-            raise AssertionError(f"fethd ended with {status}")
+        system = self.system.end() if self.own_system else ""
+        if bad or kind or system:
+            print(f"--- fethd's log (exit {status}):\n{log[-20000:]}---\n{system}", file=sys.stderr)
+        if (bad or system) and not kind:
+            raise AssertionError(f"fethd ended with {status}" if bad else system)
 
 
 class Pair:
@@ -551,6 +573,172 @@ def drain(*clients):
         come(c)
 
 
+class FakeSystem:
+    """What the fake backend's host sides are made of: files (server/hostif/fake.c)."""
+
+    def __init__(self, path):
+        self.dir = path
+        self.env = {"FETHD_FAKE_DIR": path}
+
+    def _write(self, name, text):
+        with open(f"{self.dir}/{name}", "w") as f:
+            f.write(text)
+
+    def everything(self):
+        """All that the kernel knows, to be compared."""
+        return {f: text_of(f"{self.dir}/{f}") for f in os.listdir(self.dir) if f.endswith(".state")}
+
+    def left(self):
+        """The names of all that is there."""
+        return sorted(os.listdir(self.dir))
+
+    def names(self, *rows):
+        """The part of left() that networks, as network.show has them, are made of."""
+        return sorted(f for r in rows for f in (
+            f"{r['name']}.state", f"{r['name']}.host", f"{r['host']}.if", f"{r['service']}.if"))
+
+    def state(self, row):
+        """What the kernel knows of a network's pair; None where it is not there."""
+        path = f"{self.dir}/{row['name']}.state"
+        return text_of(path) if os.path.exists(path) else None
+
+    def agrees(self, row):
+        """Whether the kernel has what network.show says."""
+        state = (self.state(row) or "").splitlines()
+        return [x for x in state if x.startswith("addr=")] == [f"addr={a}" for a in row["addresses"]] and {
+            f"host={row['host']}", f"service={row['service']}", f"mac={row['mac']}",
+            f"mtu={row['mtu']}", f"up={'yes' if row['up'] else 'no'}"} <= set(state)
+
+    def refuse(self, step, network="lab"):
+        """From now on, or the next time, the kernel refuses a step: make, change-mtu, -mac, -up or
+        -addr. Returns words that the sentence then has."""
+        self._write(f"{network}.fail", step)
+        return network, "refused"
+
+    def allow(self, network="lab"):
+        os.unlink(f"{self.dir}/{network}.fail")
+
+    def take_unit(self, unit, network="lab"):
+        """Somebody else has its interfaces."""
+        self._write(f"{network}.fail", "taken")
+
+    def give_unit_back(self, unit, network="lab"):
+        self.allow(network)
+
+    def take(self, name):
+        """An interface of this name is somebody else's."""
+        self._write(f"{name}.fail", "taken")
+
+    def give_back(self, name):
+        os.unlink(f"{self.dir}/{name}.fail")
+
+    def foreign(self):
+        """Something that is none of ours; returns its name in left()."""
+        self._write("eth0.state", "")
+        return "eth0.state"
+
+    def remove_pair(self, row):
+        """As somebody else would."""
+        os.unlink(f"{self.dir}/{row['name']}.state")
+
+    def host(self, daemon, network):
+        return FakeHost(daemon, network)
+
+    def end(self):
+        return ""
+
+
+class SimSystem:
+    """A simulated Darwin machine (tests/darwin). For its methods see FakeSystem."""
+
+    STEPS = {"make": "SIOCIFCREATE", "change-mtu": "SIOCSIFMTU", "change-mac": "SIOCSIFLLADDR",
+             "change-up": "SIOCSIFFLAGS", "change-addr": "SIOCAIFADDR"}
+
+    def __init__(self, uid):
+        self.machine = simhost.Machine(DARWIN)
+        self.env = {"FETHD_DARWIN_SIM": self.machine.path, "FETHD_DARWIN_UID": str(uid)}
+
+    def everything(self):
+        addresses = self.machine.all_addresses()
+        return {n: (i, addresses[n]) for n, i in self.machine.feths().items()}
+
+    def left(self):
+        return sorted(self.machine.feths())
+
+    def names(self, *rows):
+        return sorted(n for r in rows for n in (r["host"], r["service"]))
+
+    def state(self, row):
+        """Without what a new pair of the same looks cannot share: the index."""
+        there = self.machine.feths()
+        members = [there.get(row[m]) for m in ("host", "service")]
+        if None in members or members[0].peer != members[1].name:
+            return None
+        return [(m._replace(index=0), self.machine.addresses(m.name)) for m in members]
+
+    def agrees(self, row):
+        there = self.machine.feths()
+        host, service = there.get(row["host"]), there.get(row["service"])
+        return (host and service and host.peer == service.name and service.flags & simhost.UP and
+                host.mac == row["mac"] and host.mtu == service.mtu == row["mtu"] and
+                bool(host.flags & simhost.UP) == row["up"] and service.n_bpf == 1 and
+                self.machine.addresses(host.name, False) == {
+                    a for a in row["addresses"] if not a.startswith("fe80:")})
+
+    def refuse(self, step, network="lab"):
+        """What changes a pair is refused once, so that it can be undone."""
+        if step == "make":
+            self.machine.refuse(self.STEPS[step])
+        else:
+            self.machine.fail(self.STEPS[step], simhost.EPERM)
+        return network, "feth"
+
+    def allow(self, network="lab"):
+        self.machine.refuse(None)
+        self.machine.knob("fail_after", 0)
+
+    def take_unit(self, unit, network="lab"):
+        self.take(f"feth{unit}")
+
+    def give_unit_back(self, unit, network="lab"):
+        self.give_back(f"feth{unit}")
+
+    def take(self, name):
+        if self.machine.interface(name):
+            self.machine.destroy(name)
+        self.machine.act("create", name)
+
+    def give_back(self, name):
+        self.machine.destroy(name)
+
+    def foreign(self):
+        self.machine.act("create", "feth7")
+        return "feth7"
+
+    def remove_pair(self, row):
+        self.machine.destroy(row["host"], row["service"])
+
+    def host(self, daemon, network):
+        return simhost.SimHost(daemon, network)
+
+    def end(self):
+        """Ends the machine; a sentence if that was not in order."""
+        try:
+            n = self.machine.descriptors()
+        except (AssertionError, OSError) as e:
+            n = e
+        status = self.machine.end()
+        log = self.machine.last_log
+        if n or status or "ERROR: " in log or "runtime error" in log:
+            return f"darwinsim ended with {status}, descriptors still open: {n}\n{log[-20000:]}"
+        return ""
+
+
+def host(daemon, network="lab"):
+    """The host's end of a network: what the system's own stack sends and gets there."""
+    return daemon.system.host(daemon, network)
+
+
 class FakeHost:
     """The host's end of a fake pair (server/hostif/fake.c)."""
 
@@ -567,6 +755,10 @@ class FakeHost:
 
     def recv(self):
         return self.sock.recv(1 << 17)
+
+    def take_few(self):
+        """From now on it takes some of what it gets, and refuses the rest."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
     def silent(self, seconds=0.2):
         self.sock.settimeout(seconds)
