@@ -55,11 +55,17 @@ int ctl_try_connect(struct ctl *ctl)
 	return rc < 0 ? rc : feth_open(&ctl->conn, ctl->socket, NULL);
 }
 
+#ifdef __linux__
+#define START_AS_USER "`fethd --rootless` (or `sudo fethd`)"
+#else
+#define START_AS_USER "`sudo fethd`"
+#endif
+
 static int no_daemon(const char *socket)
 {
 	return ctl_fail("no daemon answers at %s: start it with %s, or say where it is with "
 			"--run-dir",
-		socket, geteuid() ? "`fethd --rootless` (or `sudo fethd`)" : "`fethd`");
+		socket, geteuid() ? START_AS_USER : "`fethd`");
 }
 
 static int not_allowed(const char *socket)

@@ -12,7 +12,7 @@
  *   2. open()    data. Takes the descriptors of make(), which are closed by close().
  *   3. recv()/send() as often as wanted; change() meanwhile, both members or neither.
  *   4. close()   data; no I/O afterwards.
- *   5. remove()  control. Both members are gone; cannot fail. */
+ *   5. remove()  control. Both members are gone, unless the system refuses. */
 #ifndef SERVER_CORE_HOSTIF_H
 #define SERVER_CORE_HOSTIF_H
 
@@ -73,6 +73,7 @@ struct hostif;
 struct hostif_ops {
 	const char *name; /* "veth" */
 	bool has_host;    /* false: `none`, a private switch; then only the fields up here count */
+	bool untagged;    /* whose pair it is rests on RUN/state: no make() before it is written */
 	uint32_t mtu_min, mtu_max;
 	uint32_t unit_base; /* where units begin if nobody says otherwise (design, 6) */
 
@@ -82,7 +83,8 @@ struct hostif_ops {
 	bool (*allowed)(void);
 
 	/* -EEXIST where a member's name is taken by somebody else, who is left alone. A pair with
-	 * our own tag is replaced. */
+	 * our own tag is replaced. -EBUSY where it may work in a moment. Does not wait: it is
+	 * called on the loop that moves frames. */
 	int (*make)(const struct hostif_spec *spec, struct hostif_made *out, struct err *err);
 
 	/* Makes the pair of @now what @want says: MTU, MAC, addresses, up (names and tag do not
@@ -91,7 +93,8 @@ struct hostif_ops {
 	int (*change)(
 		const struct hostif_spec *now, const struct hostif_spec *want, struct err *err);
 
-	void (*remove)(const struct hostif_spec *spec);
+	/* 0 where nothing of it is left. */
+	int (*remove)(const struct hostif_spec *spec);
 
 	/* Whether no interface of this name exists. */
 	bool (*name_free)(const char *name);

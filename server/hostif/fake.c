@@ -209,11 +209,12 @@ static void pair_remove(const char *network, const char *host, const char *servi
 	unlink_file(service, "if");
 }
 
-static void fake_remove(const struct hostif_spec *spec)
+static int fake_remove(const struct hostif_spec *spec)
 {
 	char text[STATE_BYTES];
 	if (!strcmp(state_get(text, spec->network, "tag"), spec->tag))
 		pair_remove(spec->network, spec->host, spec->service);
+	return 0;
 }
 
 static bool fake_allowed(void)

@@ -21,7 +21,7 @@ struct fake_limit {
 	int was;
 };
 
-/* Raises it to 16370, for as short as possible, since it is everybody's: fake_restore() must
+/* Raises it to 16370, for one create and no longer, since it is everybody's: fake_restore() must
  * follow. Where that cannot be done, interfaces simply capture less. */
 void fake_raise(struct fake_limit *out);
 void fake_restore(struct fake_limit *limit);

@@ -18,9 +18,9 @@
  *      claim; the network then takes the next unit.
  *   3. Several settings are the whole machine's, net.link.fake.*, and are captured by an interface
  *      when it is created, for good. Some would damage frames, and we refuse to work with them. The
- *      largest MTU is one of them and 2048 by default: it is raised around our creates and put
- * back.
- *   4. A destroyed interface is gone at once but its name is busy for a while (ifioctl_darwin.c).
+ *      largest MTU is one of them and 2048 by default: it is raised for each create of ours and
+ *      put back.
+ *   4. A destroyed interface is gone at once but its name is busy for a while (BUSY_TRIES).
  *   5. IFF_UP comes and goes behind our back: the first protocol or address raises an interface,
  *      the last protocol lowers it (rule 19). So it is asked for, and set last.
  *   6. Other programs destroy interfaces of ours: ZeroTier does it to feth0 to feth9999 when it
@@ -58,6 +58,14 @@
 /* No routing message tells that a pair was parted, nor that an interface went that was down. A look
  * costs a dump and two calls. */
 #define CHECK_MS 2000u
+
+/* A destroyed interface's name is free only when a thread of the kernel's is through with it; until
+ * then a create says EBUSY (dlil_ctl.c:dlil_if_acquire(), rule 7), and nothing tells when that
+ * ends. That thread is woken at once and has little to do (dlil.c:ifnet_detach_final()), so that a
+ * millisecond or two are enough most often. Where they are not, the caller tries again: we are on
+ * the loop that moves frames. */
+#define BUSY_TRIES 3u
+#define BUSY_US 1000u
 
 #define OFFLOADS (DW_IFCAP_RXCSUM | DW_IFCAP_TXCSUM | DW_IFCAP_TSO4 | DW_IFCAP_TSO6 | DW_IFCAP_LRO)
 
@@ -204,10 +212,30 @@ static int names_clear(struct ifctl *c, const struct hostif_spec *spec, struct e
 	return rc < 0 ? refused(err, spec, c, rc, "replace") : 0;
 }
 
+/* One try. The limit is the whole machine's, so it is raised for this call and not for any wait. */
+static int create_raised(struct ifctl *c, const char *name)
+{
+	struct fake_limit limit;
+	fake_raise(&limit);
+	const int rc = if_create(c, name);
+	fake_restore(&limit);
+	return rc;
+}
+
+static int create(struct ifctl *c, const char *name)
+{
+	int rc = create_raised(c, name);
+	for (unsigned tries = 1; rc == -DW_EBUSY && tries < BUSY_TRIES; tries++) {
+		darwin_sys.sleep_us(BUSY_US);
+		rc = create_raised(c, name);
+	}
+	return rc;
+}
+
 static int member_create(struct ifctl *c, const struct hostif_spec *spec, const char *name,
 	struct feth_mac mac, bool *created, struct err *err)
 {
-	int rc = if_create(c, name);
+	int rc = create(c, name);
 	if (rc == -DW_EEXIST)
 		return taken(spec, name, err);
 	if (rc < 0)
@@ -219,12 +247,9 @@ static int member_create(struct ifctl *c, const struct hostif_spec *spec, const 
 
 static int members_create(struct making *m, const struct hostif_spec *spec, struct err *err)
 {
-	struct fake_limit limit;
-	fake_raise(&limit);
 	int rc = member_create(&m->c, spec, spec->host, spec->mac, &m->host, err);
 	if (!rc)
 		rc = member_create(&m->c, spec, spec->service, spec->service_mac, &m->service, err);
-	fake_restore(&limit);
 	return rc;
 }
 
@@ -390,7 +415,7 @@ static int feth_change(
 	return rc;
 }
 
-static void feth_remove(const struct hostif_spec *spec)
+static int feth_remove(const struct hostif_spec *spec)
 {
 	struct ifctl c;
 	struct pair p;
@@ -402,6 +427,7 @@ static void feth_remove(const struct hostif_spec *spec)
 		log_warn("feth", "not removed if=%s call=%s: %s", c.name, c.call,
 			strerror(-dw_native(rc)));
 	ifctl_close(&c);
+	return dw_native(rc);
 }
 
 static bool feth_name_free(const char *name)
@@ -414,8 +440,16 @@ static bool feth_name_free(const char *name)
 	return rc == -DW_ENXIO;
 }
 
-/* What cannot be looked at is taken for whole: nothing is made anew on a guess. A service member
- * that is down or has another MTU is told of, but that may get lost. */
+/* A service member that is down or has another MTU is told of, but that may get lost. Of MACs
+ * nothing tells; they are all that marks a pair as ours after a crash, so neither may be another.
+ */
+static bool works(const struct pair *p, const struct hostif_spec *spec)
+{
+	return p->host.peer[0] && p->service.up && p->service.mtu == spec->mtu &&
+	       mac_equal(p->host.mac, spec->mac) && mac_equal(p->service.mac, spec->service_mac);
+}
+
+/* What cannot be looked at is taken for whole: nothing is made anew on a guess. */
 static bool feth_whole(const struct hostif_spec *spec)
 {
 	struct ifctl c;
@@ -423,8 +457,7 @@ static bool feth_whole(const struct hostif_spec *spec)
 	ifctl_init(&c);
 	const int rc = pair_look(&c, spec, true, &p);
 	ifctl_close(&c);
-	return rc < 0 ||
-	       (pair_whole(&p) && p.host.peer[0] && p.service.up && p.service.mtu == spec->mtu);
+	return rc < 0 || (pair_whole(&p) && works(&p, spec));
 }
 
 /* Goes on where one cannot be removed, and tells of the first. */
@@ -458,6 +491,7 @@ static int feth_groups(const char *host, struct feth_mac *out, unsigned max)
 const struct hostif_ops hostif_feth = {
 	.name = "feth",
 	.has_host = true,
+	.untagged = true,
 	.mtu_min = DW_IF_MINMTU,
 	.mtu_max = DW_FETH_MTU_MAX,
 	.unit_base = UNIT_BASE,

@@ -13,8 +13,8 @@ struct attempt {
 };
 
 /* Says why that failed, which is @dw (-DW_E*), and what to do about it. Returns what hostif_ops
- * return: -EPERM without privilege, -ENODEV where an interface has gone, else the error as it is.
- */
+ * return: -EPERM without privilege, -EBUSY where an interface has gone, never -EEXIST, else the
+ * error as it is. */
 int feth_refused(struct err *err, const struct attempt *a, int dw);
 
 #endif

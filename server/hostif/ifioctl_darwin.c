@@ -6,13 +6,6 @@
 #include "server/hostif/darwin_abi.h"
 #include "server/hostif/darwin_sys.h"
 
-/* A destroyed interface's name is free only when a thread of the kernel's is through with it, some
- * milliseconds later; until then a create says EBUSY (dlil_ctl.c:dlil_if_acquire(), rule 7) and
- * nothing tells when that ends. Apple's own tests sleep 10 ms up to 600 times
- * (net_test_lib.c:ifnet_create_common()); we serve others meanwhile, so half a second is all. */
-#define BUSY_TRIES 50u
-#define BUSY_US 10000u
-
 #define DESTROY_TRIES 3u
 
 void ifctl_init(struct ifctl *c)
@@ -74,13 +67,8 @@ static struct dw_ifreq ifreq(const char *name)
 
 int if_create(struct ifctl *c, const char *name)
 {
-	for (unsigned tries = 0;; tries++) {
-		struct dw_ifreq req = ifreq(name);
-		const int rc = ASK(c, SIOCIFCREATE, name, &req);
-		if (rc != -DW_EBUSY || tries == BUSY_TRIES)
-			return rc;
-		darwin_sys.sleep_us(BUSY_US);
-	}
+	struct dw_ifreq req = ifreq(name);
+	return ASK(c, SIOCIFCREATE, name, &req);
 }
 
 int if_destroy(struct ifctl *c, const char *name)
@@ -109,7 +97,7 @@ int if_get_flags(struct ifctl *c, const char *name, uint32_t *out)
 int if_set_up(struct ifctl *c, const char *name, bool up)
 {
 	struct dw_ifreq req = ifreq(name);
-	uint32_t flags;
+	uint32_t flags = 0;
 	const int rc = if_get_flags(c, name, &flags);
 	if (rc < 0 || !!(flags & DW_IFF_UP) == up)
 		return rc;

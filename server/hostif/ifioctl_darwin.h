@@ -22,7 +22,7 @@ struct ifctl {
 void ifctl_init(struct ifctl *c);
 void ifctl_close(struct ifctl *c);
 
-/* -DW_EEXIST where the name is taken. Waits for a destroy that is under way: rule 7. */
+/* -DW_EEXIST: the name is taken. -DW_EBUSY: who had it last is still being removed (rule 7). */
 int if_create(struct ifctl *c, const char *name);
 /* 0 also where there is none; tries again where the kernel would not. */
 int if_destroy(struct ifctl *c, const char *name);

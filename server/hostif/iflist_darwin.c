@@ -10,31 +10,40 @@
 
 #define LIST_TRIES 8u
 #define LIST_MAX (16u * 1024 * 1024) /* bytes; an interface takes less than 10 KiB */
+#define MIB_N 6u
 
-/* Asks for the size, then for the list, which may have grown meanwhile. */
+/* Asks for the size, then for the list. */
+static int get(struct iflist *out, const int mib[MIB_N])
+{
+	size_t len = 0;
+	int rc = darwin_sys.sysctl(mib, MIB_N, NULL, &len);
+	if (rc < 0)
+		return rc;
+	if (len > LIST_MAX)
+		return -DW_ENOMEM;
+	len += len / 4 + 1024;
+	uint8_t *data = malloc(len);
+	if (!data)
+		return -DW_ENOMEM;
+	rc = darwin_sys.sysctl(mib, MIB_N, data, &len);
+	if (rc < 0)
+		free(data);
+	else
+		*out = (struct iflist){ .data = data, .len = len };
+	return rc;
+}
+
+/* The list may grow between those two calls, which is ENOMEM; and within either, since the kernel
+ * goes through it twice itself, which is ENOBUFS. */
 int iflist_get(struct iflist *out, int family, unsigned index)
 {
-	const int mib[] = { DW_CTL_NET, DW_AF_ROUTE, 0, family, DW_NET_RT_IFLIST2, (int)index };
-	const unsigned n = sizeof(mib) / sizeof(mib[0]);
+	const int mib[MIB_N] = { DW_CTL_NET, DW_AF_ROUTE, 0, family, DW_NET_RT_IFLIST2,
+		(int)index };
 	int rc = -DW_ENOMEM;
 	*out = (struct iflist){ 0 };
-	for (unsigned tries = 0; tries < LIST_TRIES && rc == -DW_ENOMEM; tries++) {
-		size_t len = 0;
-		rc = darwin_sys.sysctl(mib, n, NULL, &len);
-		if (rc < 0)
-			return rc;
-		if (len > LIST_MAX)
-			return -DW_ENOMEM;
-		len += len / 4 + 1024;
-		uint8_t *data = malloc(len);
-		if (!data)
-			return -DW_ENOMEM;
-		rc = darwin_sys.sysctl(mib, n, data, &len);
-		if (rc < 0)
-			free(data);
-		else
-			*out = (struct iflist){ .data = data, .len = len };
-	}
+	for (unsigned tries = 0; tries < LIST_TRIES && (rc == -DW_ENOMEM || rc == -DW_ENOBUFS);
+		tries++)
+		rc = get(out, mib);
 	return rc < 0 ? rc : 0;
 }
 

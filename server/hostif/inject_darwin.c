@@ -33,8 +33,15 @@ int ndrv_open(const char *name, const char **out_call)
 	const int fd = darwin_sys.socket(DW_AF_NDRV, DW_SOCK_RAW, 0);
 	if (fd < 0)
 		return fd;
-	*out_call = "SO_SNDBUF of AF_NDRV";
-	int rc = darwin_sys.setsockopt(fd, DW_SOL_SOCKET, DW_SO_SNDBUF, SEND_BUFFER);
+	/* no release that we know waits in a write (rule 49); one that did would halt all networks
+	 */
+	int on = 1;
+	*out_call = "FIONBIO of AF_NDRV";
+	int rc = darwin_sys.ioctl(fd, DW_FIONBIO, &on);
+	if (rc >= 0) {
+		*out_call = "SO_SNDBUF of AF_NDRV";
+		rc = darwin_sys.setsockopt(fd, DW_SOL_SOCKET, DW_SO_SNDBUF, SEND_BUFFER);
+	}
 	if (rc >= 0) {
 		*out_call = "SO_NOSIGPIPE of AF_NDRV";
 		rc = darwin_sys.setsockopt(fd, DW_SOL_SOCKET, DW_SO_NOSIGPIPE, 1);

@@ -1,6 +1,7 @@
 /* pair_darwin.c - see pair_darwin.h. */
 #include "server/hostif/pair_darwin.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "server/hostif/darwin_abi.h"
@@ -34,11 +35,22 @@ static int member_look(
 	return rc;
 }
 
+/* Whether it has no MAC of anybody's yet, and no peer: as the kernel makes it, "feth" and the unit
+ * (if_fake.c:feth_clone_create(), rule 5). */
+static bool nameless(const struct member *m, const char *name)
+{
+	const unsigned long unit = strtoul(name + strcspn(name, "0123456789"), NULL, 10);
+	const struct feth_mac fresh = { { 'f', 'e', 't', 'h', (uint8_t)(unit >> 8),
+		(uint8_t)unit } };
+	return m->there && !m->peer[0] && mac_equal(m->mac, fresh);
+}
+
 /* There are no tags. The service member's MAC is the next best: it is derived from the tag, so that
  * nobody else has any reason to use it, not even another fethd with a network of this name. The
  * host member's is no such proof; it is ours as the peer of the service member, or alone where no
- * other has that one's name. @made: it was ours a moment ago, so that one of the two MACs is
- * enough, for people may change the other. */
+ * other has that one's name: it is free, or what has it is nameless, as after a crash between that
+ * one's create and its MAC. The nameless one itself may be anybody's. @made: it was ours a moment
+ * ago, so that one of the two MACs is enough, for people may change the other. */
 static void judge(struct pair *p, bool made)
 {
 	const struct hostif_spec *spec = p->spec;
@@ -51,7 +63,8 @@ static void judge(struct pair *p, bool made)
 		h->ours = s->ours = service_mac || (made && host_mac);
 		return;
 	}
-	h->ours = host_mac && !h->peer[0] && (service_mac || !s->there);
+	h->ours =
+		host_mac && !h->peer[0] && (service_mac || !s->there || nameless(s, spec->service));
 	s->ours = service_mac && !s->peer[0];
 }
 

@@ -54,13 +54,26 @@ static const char *what_to_do(int error, const char *call)
 	       "'process == \"kernel\"')";
 }
 
+/* ENXIO: the interface has gone under the call; the next try finds what there is then. ENODEV would
+ * be told as if the network did not exist, and EEXIST as if its name were taken, which is for
+ * feth_darwin.c:taken() to say; from other calls it is about an address, or nothing we know. */
+static int native(int dw)
+{
+	switch (dw) {
+	case -DW_EACCES:
+		return -EPERM;
+	case -DW_ENXIO:
+		return -EBUSY;
+	case -DW_EEXIST:
+		return -EIO;
+	default:
+		return dw_native(dw);
+	}
+}
+
 int feth_refused(struct err *err, const struct attempt *a, int dw)
 {
-	int rc = dw_native(dw);
-	if (dw == -DW_EACCES)
-		rc = -EPERM;
-	else if (dw == -DW_ENXIO)
-		rc = -ENODEV;
+	const int rc = native(dw);
 	return err_set(err, rc, "%s: cannot %s interface %s (%s): %s: %s", a->network, a->verb,
 		a->name, a->call, strerror(-dw_native(dw)), what_to_do(-dw, a->call));
 }

@@ -498,7 +498,7 @@ fail:
 	return rc;
 }
 
-static void veth_remove(const struct hostif_spec *spec)
+static int veth_remove(const struct hostif_spec *spec)
 {
 	const char *const names[] = { spec->host, spec->service };
 	struct nl nl;
@@ -516,6 +516,7 @@ static void veth_remove(const struct hostif_spec *spec)
 	if (rc < 0)
 		log_warn("veth", "not removed if=%s: %s", spec->host, strerror(-rc));
 	nl_close(&nl);
+	return rc < 0 ? rc : 0;
 }
 
 static bool veth_name_free(const char *name)

@@ -89,15 +89,18 @@ static void set_prepared(struct command *cmd)
 		return op_end(op);
 
 	if (verb_pair_change(ent->ops->name, &ent->facts.spec, &op->want.spec, &op->cmd->err) < 0) {
+		if (op->cmd->err.code == -ENODEV) /* `not_found` would be about the network */
+			op->cmd->err.code = -EIO;
 		op->want = ent->facts; /* back to what was */
 	} else {
 		op->want.ports = ent->facts.ports;
+		op->want.mtu_max = ent->facts.mtu_max;
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
 		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u",
 			ent->facts.spec.network, (unsigned)ent->facts.spec.mtu, ent->facts.spec.up,
 			(unsigned)ent->facts.spec.n_addrs);
-		state_save(ent->d);
+		(void)state_save(ent->d, NULL);
 	}
 	op_post(op, CMD_FACTS, set_done);
 }

@@ -68,6 +68,7 @@ void daemon_stop(struct daemon *d)
 	verb_unlink(path);
 	if (d->control)
 		listener_close(d->control);
+	control_create_stop(d);
 	for (struct netctl *e = d->networks, *next; e; e = next) {
 		next = e->next;
 		control_stop(e);
@@ -173,8 +174,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 			verb_run_dir_leave();
 		}
 	}
-	while (d->remembered)
-		state_forget(d, d->remembered->name);
+	state_free(d);
 	free(d);
 	return rc;
 }

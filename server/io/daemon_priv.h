@@ -1,4 +1,4 @@
-/* daemon_priv.h - the inside of the daemon: daemon.c lives and dies, control.c carries out what
+/* daemon_priv.h - the inside of the daemon: daemon.c lives and dies, control*.c carry out what
  * concerns networks as a whole, hostwatch.c makes lost host sides anew, state.c remembers over a
  * crash. */
 #ifndef SERVER_IO_DAEMON_PRIV_H
@@ -13,7 +13,9 @@
 #include "server/io/session.h"
 
 #define NETWORKS_MAX 64u /* each costs a switch of 0.5 MiB and a handful of descriptors */
-#define RETRY_MS 1000u   /* between tries to make a lost host side anew */
+/* Between tries to make what is in the way now: at first, and at most, doubled each time. */
+#define RETRY_FIRST_MS 20u
+#define RETRY_MS 1000u
 
 /* A network as the control plane knows it. */
 struct netctl {
@@ -26,6 +28,7 @@ struct netctl {
 	bool stopping;
 	bool paired;           /* the pair exists */
 	uv_timer_t *retry;     /* owned; while the host side is lost and could not be made */
+	uint32_t retry_ms;     /* the next wait of it */
 	struct command *asker; /* answered when it is gone */
 };
 
@@ -36,7 +39,16 @@ struct remembered {
 	uint32_t unit;
 };
 
+/* A pair that could not be removed: the next daemon tries again. */
+struct leftover {
+	struct leftover *next;
+	char name[FETH_NAME_MAX + 1];
+	uint32_t unit;
+	struct feth_mac mac;
+};
+
 struct watch;
+struct creating;
 
 struct daemon {
 	struct daemon_options options;
@@ -51,7 +63,10 @@ struct daemon {
 	struct netctl *networks;
 	unsigned n_networks;
 	const struct netctl *making; /* its pair may exist from now on; not in networks yet */
+	struct creating *creating;   /* control_create.c */
+	unsigned n_creating;
 	struct remembered *remembered;
+	struct leftover *leftovers;
 	struct watch *watches;
 	bool stopping;
 	uint64_t started_ms;
@@ -59,13 +74,17 @@ struct daemon {
 
 /* control.c: carries out a command of a control session; cmd->done when it is through. */
 void control_submit(void *ctx, struct command *cmd);
-struct netctl *control_find(struct daemon *d, const char *name);
+struct netctl *control_find(const struct daemon *d, const char *name);
 /* The network that a command names, or NULL and cmd->err. */
 struct netctl *control_find_or_err(struct daemon *d, struct command *cmd);
 /* Whether an MTU is within the backend's range and not too small for the addresses. */
 int control_check_mtu(const struct network_facts *f, struct err *err);
 /* Whether something is wanted that only a host side has. */
 bool control_wants_host(const struct network_want *w);
+
+/* control_create.c: network.create. Tries for a while where the pair cannot be made yet. */
+void control_create(struct daemon *d, struct command *cmd);
+void control_create_stop(struct daemon *d); /* answers those that wait */
 
 /* control_ops.c: network.set; port.add and port.remove. */
 void control_set(struct daemon *d, struct command *cmd);
@@ -86,9 +105,11 @@ void hostwatch_recover(struct netctl *ent);
 void hostwatch_forget(struct netctl *ent); /* stop trying */
 
 /* state.c: RUN/state, a line per network: name, unit, host member's MAC. */
-void state_load(struct daemon *d); /* and cleans what a crashed daemon left */
-void state_save(struct daemon *d);
-void state_clear(struct daemon *d);
+void state_load(struct daemon *d);                 /* and cleans what a crashed daemon left */
+int state_save(struct daemon *d, struct err *err); /* logs a failure, too */
+void state_leave(struct daemon *d, const struct network_facts *facts); /* its pair is still there */
+void state_clear(struct daemon *d);                                    /* an end in order */
+void state_free(struct daemon *d);
 bool state_unit(const struct daemon *d, const char *name, uint32_t *out);
 void state_forget(struct daemon *d, const char *name);
 

@@ -19,7 +19,7 @@ struct watch {
 	uv_poll_t poll;
 	uv_timer_t check;
 	unsigned n_open; /* of the two handles */
-	int fd;
+	int fd;          /* -1: there are no news, nor poll */
 };
 
 static void check_all(struct daemon *d, const struct hostif_ops *ops)
@@ -51,7 +51,7 @@ static void put_right(
 		if (!event->down && (!event->mtu || event->mtu == spec->mtu))
 			continue;
 		const int rc = verb_pair_change(ops->name, spec, spec, &err);
-		if (rc < 0 && rc != -ENODEV) /* gone meanwhile: that is told too */
+		if (rc < 0 && rc != -ENODEV && rc != -EBUSY) /* gone meanwhile: that is told too */
 			log_warn("hostwatch", "%s", err.text);
 	}
 }
@@ -76,30 +76,38 @@ static void on_events(uv_poll_t *poll, int status, int events)
 		uv_poll_start(poll, UV_READABLE, on_events);
 }
 
+/* Without news of interfaces the looks of check_ms still find what happened. */
+static void start_news(struct watch *w)
+{
+	struct err err = { 0 };
+	w->fd = verb_watch(w->ops->name, &err);
+	if (w->fd >= 0 && uv_poll_init(&w->d->uv, &w->poll, w->fd) == 0) {
+		w->poll.data = w;
+		w->n_open++;
+		uv_poll_start(&w->poll, UV_READABLE, on_events);
+		return;
+	}
+	log_warn("hostwatch", "no news of interfaces, so a lost one is made anew late or never: %s",
+		w->fd < 0 ? err.text : "the event loop does not take the descriptor");
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+}
+
 void hostwatch_need(struct daemon *d, const struct hostif_ops *ops)
 {
 	for (const struct watch *w = d->watches; w; w = w->next)
 		if (w->ops == ops)
 			return;
-	struct err err = { 0 };
 	struct watch *w = calloc(1, sizeof(*w));
 	if (!w)
 		return;
 	w->d = d;
 	w->ops = ops;
-	w->fd = verb_watch(ops->name, &err);
-	if (w->fd < 0 || uv_poll_init(&d->uv, &w->poll, w->fd) < 0) {
-		log_warn("hostwatch", "cannot watch interfaces, so a lost one is not made anew: %s",
-			err.text);
-		if (w->fd >= 0)
-			close(w->fd);
-		free(w);
-		return;
-	}
-	w->poll.data = w->check.data = w;
-	w->n_open = 2;
-	uv_poll_start(&w->poll, UV_READABLE, on_events);
+	start_news(w);
 	uv_timer_init(&d->uv, &w->check);
+	w->check.data = w;
+	w->n_open++;
 	if (ops->check_ms)
 		uv_timer_start(&w->check, on_check, ops->check_ms, ops->check_ms);
 	w->next = d->watches;
@@ -118,9 +126,11 @@ void hostwatch_close(struct daemon *d)
 	while (d->watches) {
 		struct watch *w = d->watches;
 		d->watches = w->next;
-		uv_poll_stop(&w->poll);
-		close(w->fd);
-		uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+		if (w->fd >= 0) {
+			uv_poll_stop(&w->poll);
+			close(w->fd);
+			uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+		}
 		uv_close((uv_handle_t *)&w->check, on_watch_closed);
 	}
 }
@@ -151,16 +161,49 @@ static bool mend(const struct netctl *ent)
 	       verb_pair_whole(ent->ops->name, spec);
 }
 
+/* What the new pair captured may differ from what the old one had. */
+static void limit_changed(struct netctl *ent, uint32_t mtu_max)
+{
+	const uint32_t most = mtu_max ? mtu_max : ent->ops->mtu_max;
+	struct command *cmd = most != ent->facts.mtu_max ? command_new(CMD_FACTS) : NULL;
+	if (!cmd)
+		return;
+	ent->facts.mtu_max = most;
+	cmd->out.facts = ent->facts;
+	cmd->done = command_free;
+	netloop_post(ent->nl, cmd);
+}
+
 static int remake(struct netctl *ent, struct err *err)
 {
 	const struct hostif_spec *spec = &ent->facts.spec;
 	struct hostif_made made;
 	(void)netloop_host(ent->nl, NULL, NULL, NULL, NULL);
-	verb_pair_remove(ent->ops->name, spec);
-	const int rc = verb_pair_make(ent->ops->name, spec, &made, err);
+	(void)verb_pair_remove(ent->ops->name, spec);
+	int rc = verb_pair_make(ent->ops->name, spec, &made, err);
 	if (rc < 0)
 		return rc;
-	return netloop_host(ent->nl, ent->ops, &made, spec, err);
+	rc = netloop_host(ent->nl, ent->ops, &made, spec, err);
+	limit_changed(ent, made.mtu_max);
+	return rc;
+}
+
+/* Tries again soon, then less often. */
+static void recover_later(struct netctl *ent, const struct err *err)
+{
+	if (!ent->retry) {
+		log_error("hostwatch", "lost its host side net=%s, trying every %u ms at most: %s",
+			ent->facts.spec.network, RETRY_MS, err->text);
+		ent->retry = calloc(1, sizeof(*ent->retry));
+		if (!ent->retry)
+			return;
+		uv_timer_init(&ent->d->uv, ent->retry);
+		ent->retry->data = ent;
+		ent->retry_ms = RETRY_FIRST_MS;
+	}
+	uv_update_time(&ent->d->uv); /* from the end of this try */
+	uv_timer_start(ent->retry, on_retry, ent->retry_ms, 0);
+	ent->retry_ms = 2 * ent->retry_ms < RETRY_MS ? 2 * ent->retry_ms : RETRY_MS;
 }
 
 void hostwatch_recover(struct netctl *ent)
@@ -171,22 +214,11 @@ void hostwatch_recover(struct netctl *ent)
 	if (mend(ent)) {
 		log_warn("hostwatch", "put right net=%s host=%s: somebody had changed it",
 			ent->facts.spec.network, ent->facts.spec.host);
-		return;
-	}
-	if (remake(ent, &err) == 0) {
+	} else if (remake(ent, &err) == 0) {
 		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed it",
 			ent->facts.spec.network, ent->facts.spec.host);
 		hostwatch_forget(ent);
-		return;
+	} else {
+		recover_later(ent, &err);
 	}
-	if (ent->retry)
-		return;
-	log_error("hostwatch", "lost its host side net=%s, trying every %u ms: %s",
-		ent->facts.spec.network, RETRY_MS, err.text);
-	ent->retry = calloc(1, sizeof(*ent->retry));
-	if (!ent->retry)
-		return;
-	uv_timer_init(&ent->d->uv, ent->retry);
-	ent->retry->data = ent;
-	uv_timer_start(ent->retry, on_retry, RETRY_MS, RETRY_MS);
 }

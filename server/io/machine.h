@@ -6,12 +6,15 @@
 
 #define MACHINE_ID 64u /* bytes of a machine's id as text, and its end */
 
-/* Where run directories are (design, 4). */
 struct machine {
+	/* where run directories are (design, 4) */
 	const char *root_run_dir;  /* root's */
 	const char *user_variable; /* everybody else's: what this names, */
 	const char *user_suffix;   /* and this */
 	const char *id_source;     /* where machine_id() looks */
+	/* what people are told */
+	const char *privilege;  /* what making interfaces needs, and how to have it */
+	const char *make_group; /* how to make a Unix group */
 };
 
 extern const struct machine machine;

@@ -13,6 +13,8 @@ const struct machine machine = {
 	.user_variable = "HOME",
 	.user_suffix = "/.fethd",
 	.id_source = "gethostuuid(2)",
+	.privilege = "root; run fethd as root (sudo fethd)",
+	.make_group = "sudo dseditgroup -o create makes one",
 };
 
 void machine_id(char out[MACHINE_ID])

@@ -10,6 +10,8 @@ const struct machine machine = {
 	.user_variable = "XDG_RUNTIME_DIR",
 	.user_suffix = "/fethd",
 	.id_source = "/etc/machine-id",
+	.privilege = "root or CAP_NET_ADMIN; run fethd as root, or as yourself with --rootless",
+	.make_group = "groupadd makes one",
 };
 
 void machine_id(char out[MACHINE_ID])

@@ -97,7 +97,8 @@ static void on_host(uv_poll_t *poll, int status, int events)
 		nl->events->host_lost(nl->ctx);
 		return;
 	}
-	if (status < 0) /* libuv stops at POLLERR; recv() took the error, such as ENETDOWN */
+	if (status < 0 &&
+		!nl->resting) /* libuv stops at POLLERR; recv() took the error, such as ENETDOWN */
 		uv_poll_start(poll, UV_READABLE, on_host);
 }
 
@@ -145,7 +146,7 @@ int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct 
 			free(nl->host_poll);
 			nl->host_poll = NULL;
 			host_close(nl);
-			return err_set(err, rc, "%s: cannot wait for its host side: %s",
+			return err_set(err, -EIO, "%s: cannot wait for its host side: %s",
 				spec->network, strerror(-rc));
 		}
 		nl->host_poll->data = nl;

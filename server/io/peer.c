@@ -1,5 +1,6 @@
 /* peer.c - what of peer.h is the same everywhere. */
 #include "server/io/peer.h"
+#include "server/io/machine.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -26,8 +27,8 @@ int group_find(const char *text, uint32_t *out_gid, struct err *err)
 	}
 	const struct group *gr = getgrnam(text);
 	if (!gr)
-		return err_set(err, -ENOENT,
-			"there is no group %.32s on this machine; groupadd makes one", text);
+		return err_set(err, -ENOENT, "there is no group %.32s on this machine; %s", text,
+			machine.make_group);
 	*out_gid = gr->gr_gid;
 	return 0;
 }

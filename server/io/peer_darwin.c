@@ -3,13 +3,17 @@
  * LOCAL_PEERCRED tells who called connect() (XNU, uipc_usrreq.c:unp_connect), with at most 16
  * groups, the effective one first (kern_credential.c:cru2x). A user may be in more of them than a
  * credential holds; the kernel then asks the directory service (kauth_cred_ismember_gid), and so do
- * we. */
+ * we. That may be a server far away, which all networks wait for: so its answers are kept for a
+ * while, also that it had none. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/ucred.h>
 #include <sys/un.h>
 
+#include <uv.h>
+
+#include "server/core/membership.h"
 #include "server/io/peer.h"
 
 /* <membership.h>, which not every set of headers has; the numbers are its. */
@@ -48,12 +52,29 @@ int peer_of(int fd, struct peer *out)
 	return 0;
 }
 
-bool peer_group_elsewhere(const struct peer *peer, uint32_t gid)
+static bool ask_directory(uint32_t uid, uint32_t gid)
 {
 	unsigned char user[16], group[16];
 	int member = 0;
+	return mbr_uid_to_uuid(uid, user) == 0 && mbr_gid_to_uuid(gid, group) == 0 &&
+	       mbr_check_membership(user, group, &member) == 0 && member;
+}
+
+static uint64_t now_ms(void)
+{
+	return uv_hrtime() / 1000000u;
+}
+
+bool peer_group_elsewhere(const struct peer *peer, uint32_t gid)
+{
+	static struct memberships known; /* there is one loop, and all of this is called on it */
+	bool member;
 	if (peer->n_groups < GROUPS_ATTESTED)
 		return false; /* that was all */
-	return mbr_uid_to_uuid(peer->uid, user) == 0 && mbr_gid_to_uuid(gid, group) == 0 &&
-	       mbr_check_membership(user, group, &member) == 0 && member;
+	if (membership_get(&known, peer->uid, gid, now_ms(), &member))
+		return member;
+	member = ask_directory(peer->uid, gid);
+	/* the minute begins now: asking may have taken as long */
+	membership_put(&known, peer->uid, gid, member, now_ms());
+	return member;
 }

@@ -14,6 +14,8 @@
 #include "server/io/daemon_priv.h"
 #include "server/priv/verbs.h"
 
+#define LINES_MAX (4 * NETWORKS_MAX) /* networks, and pairs that were left */
+
 static void state_path(const struct daemon *d, char out[PATH_TEXT + 8])
 {
 	snprintf(out, PATH_TEXT + 8, "%s/state", d->options.run_dir);
@@ -28,8 +30,12 @@ static void clean_network(const struct daemon *d, const char *name)
 	verb_dir_clear(path);
 }
 
+/* The first line of a name counts; further ones are of pairs that were left. */
 static void remember(struct daemon *d, const char *name, uint32_t unit)
 {
+	uint32_t known;
+	if (state_unit(d, name, &known))
+		return;
 	struct remembered *r = calloc(1, sizeof(*r));
 	if (!r)
 		return;
@@ -56,7 +62,25 @@ static bool known_pair(
 	return true;
 }
 
-static void sweep(const struct daemon *d, const struct hostif_spec *known, unsigned n)
+static void leave(struct daemon *d, const char *name, uint32_t unit, struct feth_mac mac)
+{
+	struct leftover *l = calloc(1, sizeof(*l));
+	if (!l)
+		return;
+	snprintf(l->name, sizeof(l->name), "%s", name);
+	l->unit = unit;
+	l->mac = mac;
+	l->next = d->leftovers;
+	d->leftovers = l;
+}
+
+void state_leave(struct daemon *d, const struct network_facts *facts)
+{
+	leave(d, facts->spec.network, facts->unit, facts->spec.mac);
+}
+
+/* Where some of the pairs could not be removed it is not told which: all lines stay. */
+static void sweep(struct daemon *d, const struct hostif_spec *known, unsigned n)
 {
 	char prefix[PATH_TEXT + 8];
 	struct err err;
@@ -66,16 +90,21 @@ static void sweep(const struct daemon *d, const struct hostif_spec *known, unsig
 		log_warn("state", "%s", err.text);
 	else if (swept)
 		log_info("state", "removed pairs=%d of a daemon that did not end well", swept);
+	for (unsigned i = 0; swept < 0 && i < n; i++) {
+		unsigned unit;
+		if (sscanf(known[i].host, "feth%u", &unit) == 1)
+			leave(d, known[i].network, unit, known[i].mac);
+	}
 }
 
 void state_load(struct daemon *d)
 {
 	char path[PATH_TEXT + 8], line[128];
-	struct hostif_spec *known = calloc(NETWORKS_MAX, sizeof(*known));
+	struct hostif_spec *known = calloc(LINES_MAX, sizeof(*known));
 	unsigned n_known = 0, n = 0;
 	state_path(d, path);
 	FILE *f = fopen(path, "re");
-	while (f && n++ < NETWORKS_MAX && fgets(line, sizeof(line), f)) {
+	while (f && n++ < LINES_MAX && fgets(line, sizeof(line), f)) {
 		char name[FETH_NAME_MAX + 1];
 		const size_t len = strcspn(line, " ");
 		if (len >= sizeof(name) || line[len] != ' ')
@@ -96,42 +125,76 @@ void state_load(struct daemon *d)
 	free(known);
 }
 
-static void write_line(FILE *f, const struct network_facts *facts)
+static void write_line(FILE *f, const char *name, uint32_t unit, struct feth_mac mac)
 {
-	char mac[MAC_TEXT];
-	mac_format(mac, facts->spec.mac);
-	fprintf(f, "%s %u %s\n", facts->spec.network, (unsigned)facts->unit, mac);
+	char text[MAC_TEXT];
+	mac_format(text, mac);
+	fprintf(f, "%s %u %s\n", name, (unsigned)unit, text);
 }
 
-void state_save(struct daemon *d)
+static void write_facts(FILE *f, const struct network_facts *facts)
+{
+	write_line(f, facts->spec.network, facts->unit, facts->spec.mac);
+}
+
+static bool is_there(const struct daemon *d, const char *name)
+{
+	return control_find(d, name) || (d->making && !strcmp(d->making->facts.spec.network, name));
+}
+
+static void write_all(const struct daemon *d, FILE *f)
+{
+	for (const struct netctl *e = d->networks; e; e = e->next)
+		write_facts(f, &e->facts);
+	if (d->making)
+		write_facts(f, &d->making->facts);
+	for (const struct remembered *r = d->remembered; r; r = r->next)
+		if (!is_there(d, r->name))
+			fprintf(f, "%s %u -\n", r->name, (unsigned)r->unit);
+	for (const struct leftover *l = d->leftovers; l; l = l->next)
+		write_line(f, l->name, l->unit, l->mac);
+}
+
+int state_save(struct daemon *d, struct err *err)
 {
 	char path[PATH_TEXT + 8], *text = NULL;
 	size_t size = 0;
+	struct err why = { 0 };
 	FILE *f = open_memstream(&text, &size);
-	if (!f)
-		return;
-	for (const struct netctl *e = d->networks; e; e = e->next)
-		write_line(f, &e->facts);
-	if (d->making)
-		write_line(f, &d->making->facts);
-	for (const struct remembered *r = d->remembered; r; r = r->next)
-		if (!control_find(d, r->name) &&
-			(!d->making || strcmp(d->making->facts.spec.network, r->name) != 0))
-			fprintf(f, "%s %u -\n", r->name, (unsigned)r->unit);
-	struct err err;
 	state_path(d, path);
-	if (!fclose(f) && verb_write(path, size ? text : NULL, &err) < 0)
-		log_warn("state", "%s", err.text);
+	if (f)
+		write_all(d, f);
+	if (!f || fclose(f))
+		err_set(&why, -ENOMEM, "cannot write %s: out of memory", path);
+	else
+		(void)verb_write(path, size ? text : NULL, &why);
 	free(text);
+	if (why.code)
+		log_warn("state", "%s", why.text);
+	return why.code ? err_set(err, -EIO, "%s", why.text) : 0;
 }
 
 void state_clear(struct daemon *d)
 {
 	char path[PATH_TEXT + 8];
-	state_path(d, path);
-	(void)verb_write(path, NULL, NULL);
 	while (d->remembered)
 		state_forget(d, d->remembered->name);
+	state_path(d, path);
+	if (d->leftovers)
+		(void)state_save(d, NULL);
+	else
+		(void)verb_write(path, NULL, NULL);
+}
+
+void state_free(struct daemon *d)
+{
+	while (d->remembered)
+		state_forget(d, d->remembered->name);
+	while (d->leftovers) {
+		struct leftover *l = d->leftovers;
+		d->leftovers = l->next;
+		free(l);
+	}
 }
 
 bool state_unit(const struct daemon *d, const char *name, uint32_t *out)

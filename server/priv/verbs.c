@@ -170,11 +170,10 @@ int verb_pair_change(const char *backend, const struct hostif_spec *now,
 	return ops ? ops->change(now, want, err) : -EINVAL;
 }
 
-void verb_pair_remove(const char *backend, const struct hostif_spec *spec)
+int verb_pair_remove(const char *backend, const struct hostif_spec *spec)
 {
 	const struct hostif_ops *ops = checked(backend, spec, NULL);
-	if (ops)
-		ops->remove(spec);
+	return ops ? ops->remove(spec) : -EINVAL;
 }
 
 bool verb_name_free(const char *backend, const char *name)
@@ -314,6 +313,7 @@ int verb_write(const char *path, const char *text, struct err *err)
 	if (fd < 0)
 		return err_set(err, -errno, "cannot write %s: %s", temp, strerror(errno));
 	const size_t len = strlen(text);
+	errno = 0;
 	rc = write(fd, text, len) == (ssize_t)len ? 0 : errno ? -errno : -EIO;
 	if (close(fd) < 0 && !rc)
 		rc = -errno;

@@ -31,7 +31,7 @@ int verb_pair_make(const char *backend, const struct hostif_spec *spec, struct h
 	struct err *err);
 int verb_pair_change(const char *backend, const struct hostif_spec *now,
 	const struct hostif_spec *want, struct err *err);
-void verb_pair_remove(const char *backend, const struct hostif_spec *spec);
+int verb_pair_remove(const char *backend, const struct hostif_spec *spec);
 bool verb_name_free(const char *backend, const char *name);
 bool verb_pair_whole(const char *backend, const struct hostif_spec *spec);
 /* Of every backend. @known: what RUN/state remembers, see hostif_ops. */

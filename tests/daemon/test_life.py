@@ -422,7 +422,11 @@ class Crash(Base):
         self.assertEqual(h.text_of(victim), "lab 4242 -\n")
         os.mkdir(d.path("state"))
         d.start()
-        self.assertEqual(d.create("lab")["name"], "lab")  # it serves, and says that it forgets
+        if h.DARWIN:  # where nothing else would tell whose the pair is
+            with self.assertRaisesRegex(h.RpcError, "system.*run/state"):
+                d.create("lab", backend=h.HOST_BACKEND)
+        made = d.create("lab", backend="none" if h.DARWIN else h.HOST_BACKEND)
+        self.assertEqual(made["name"], "lab")  # it serves, and says that it forgets
         self.assertIn("warn: state:", d.new_log)
         self.assertEqual(d.stop(), 0)
         self.assertEqual(tree(d.run_dir), {"state"})

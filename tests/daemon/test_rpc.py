@@ -329,8 +329,8 @@ class Params(Rpc):
             for field in fields:
                 values = {"network": "lab", "name": "zz", "kind": "qemu", "mac": "02:00:00:00:00:44",
                           "locked": True, "mtu": 1400, "up": False, "addresses": [], "limit": 5,
-                          "after": 1, "backend": h.HOST_BACKEND, "group": "0", "unit": h.UNIT_BASE + 200, "version": 1,
-                          "client": "x"}
+                          "after": 1, "backend": h.HOST_BACKEND, "group": "0",
+                          "unit": h.UNIT_BASE + 200, "version": 1, "client": "x"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))

@@ -134,6 +134,13 @@ int sim_sysctlbyname(struct sim_proc *p, const char *name, void *old, size_t *ol
 int sim_sysctl(struct sim_proc *p, const int *mib, unsigned n, void *old, size_t *old_len)
 {
 	sim_settle(p->sim);
+	/* Only where a test asks for it by this name: reading needs no privilege. What can happen
+	 * is ENOBUFS, where the list grows between rtsock.c:sysctl_iflist2()'s two passes. */
+	if (strcmp(p->sim->knobs.fail_call, "sysctl") == 0) {
+		int rc = sim_told_to_fail(p->sim, "sysctl");
+		if (rc)
+			return rc;
+	}
 	if (n < 2 || mib[0] != DW_CTL_NET || mib[1] != DW_AF_ROUTE)
 		return -DW_ENOENT;
 	/* rtsock.c:sysctl_rtsock(): {CTL_NET, PF_ROUTE, 0, family, what, argument} */

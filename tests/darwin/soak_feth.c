@@ -50,7 +50,7 @@ struct soak {
 	struct slot slots[SLOTS];
 	bool foreign[FOREIGNERS]; /* feth at the unit of a slot: UNIT + i */
 	uint8_t buf[RECV_BYTES];
-	unsigned ops, made, failed, restarts, repaired, up, down;
+	unsigned ops, made, failed, busy, restarts, repaired, up, down;
 };
 
 static const struct hostif_ops *const feth = &hostif_feth;
@@ -289,8 +289,19 @@ static bool slot_make(struct soak *s, unsigned i, const struct hostif_spec *spec
 	struct hostif_made made = { .rx_fd = -1, .tx_fd = -1 };
 	struct err err = { 0 };
 	random_fault(s);
-	const int rc = feth->make(spec, &made, &err);
+	int rc = feth->make(spec, &made, &err);
 	no_fault(s);
+	for (unsigned tries = 0; rc == -EBUSY; tries++) { /* what the daemon does by a timer */
+		assert_true(tries < 10);
+		assert_non_null(strstr(err.text, spec->network));
+		if (i >= FOREIGNERS || !s->foreign[i]) {
+			check_member(s, slot, true);
+			check_member(s, slot, false);
+		}
+		s->busy++;
+		sim_advance_us(s->sim, 20000);
+		rc = feth->make(spec, &made, &err);
+	}
 	if (rc < 0) {
 		assert_non_null(strstr(err.text, spec->network));
 		s->failed++;
@@ -523,10 +534,11 @@ static void test_soak(void **state)
 		}
 		machine_end(&s);
 	}
-	printf("%u operations on %u machines: %u pairs made, %u calls refused, %u repaired, %u "
-	       "crashes, %u frames from the host, %u to it\n",
-		s.ops, machines, s.made, s.failed, s.repaired, s.restarts, s.up, s.down);
-	assert_true(s.made && s.failed && s.repaired && s.restarts && s.up && s.down);
+	printf("%u operations on %u machines: %u pairs made, %u calls refused, %u tries "
+	       "while a name was busy, %u repaired, %u crashes, %u frames from the host, %u to "
+	       "it\n",
+		s.ops, machines, s.made, s.failed, s.busy, s.repaired, s.restarts, s.up, s.down);
+	assert_true(s.made && s.failed && s.busy && s.repaired && s.restarts && s.up && s.down);
 }
 
 int main(void)

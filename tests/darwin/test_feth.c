@@ -5,6 +5,7 @@
  * what the host gets and what we get. One file, long as it is, since all tests stand on one rig. */
 #include "tests/darwin/feth_rig.h"
 
+#include "server/core/membership.h"
 #include "server/hostif/bpfrec_darwin.h"
 #include "server/hostif/iflist_darwin.h"
 #include "server/hostif/route_darwin.h"
@@ -154,41 +155,89 @@ static void test_make_is_all_or_nothing(void **state)
 	}
 }
 
-/* Rule 7. */
-static void test_make_waits_for_a_destroy_that_is_under_way(void **state)
+/* Rule 7. A typical one is through in a moment. */
+static void test_make_rides_out_a_destroy_that_is_under_way(void **state)
 {
 	(void)state;
 	ON_ALL_RELEASES
 	{
 		struct rig r = rig_open(spec_of(UNIT));
-		sim_knobs(sim)->busy_calls = 5;
-		sim_knobs(sim)->busy_us = 100000;
 		feth->close(r.hif);
+		for (unsigned calls = 1; calls <= 2; calls++) {
+			sim_knobs(sim)->busy_calls = calls;
+			sim_knobs(sim)->busy_us = calls * 1000 - 100;
+			feth->remove(&r.spec);
+			assert_true(feth->name_free(r.spec.host));
+			rig_start(&r);
+			assert_pair(&r.spec);
+			struct hostif *old = r.hif;
+			rig_start(&r); /* and where it replaces one itself */
+			assert_pair(&r.spec);
+			feth->close(old);
+			feth->close(r.hif);
+		}
+	}
+}
+
+/* Another moment is the caller's to wait for: all frames wait with us. */
+static void test_make_does_not_wait_longer(void **state)
+{
+	(void)state;
+	ON_ALL_RELEASES
+	{
+		struct rig r = rig_open(spec_of(UNIT));
+		feth->close(r.hif);
+		sim_knobs(sim)->busy_calls = 1000;
 		feth->remove(&r.spec);
-		assert_true(feth->name_free(r.spec.host));
-		rig_start(&r);
+		const uint64_t start = sim_now_us(sim);
+		assert_refused(&r.spec, -EBUSY);
+		assert_says("feth10100 (SIOCIFCREATE)");
+		assert_says("try again in a few seconds");
+		assert_in_range(sim_now_us(sim) - start, 0, 2000);
+		assert_int_equal(max_mtu(), DW_FETH_MTU_DEFAULT);
+	}
+}
+
+/* As the daemon does, by a timer. What a try took back is busy in its turn. */
+static void test_a_busy_name_can_be_made_later(void **state)
+{
+	(void)state;
+	ON_ALL_RELEASES
+	{
+		struct rig r = rig_open(spec_of(UNIT));
+		feth->close(r.hif);
+		sim_knobs(sim)->busy_us = 20000;
+		sim_knobs(sim)->busy_calls = 4;
+		feth->remove(&r.spec);
+		unsigned tries = 0;
+		while (feth->make(&r.spec, &r.made, &err) < 0) {
+			assert_int_equal(err.code, -EBUSY);
+			assert_int_equal(interfaces(), 2);
+			assert_int_equal(open_files(), 0);
+			assert_true(++tries < 10);
+			sim_advance_us(sim, 10000);
+		}
+		assert_true(tries > 1);
+		must(feth->open(&r.hif, &r.made, &r.spec, &err));
 		assert_pair(&r.spec);
-		struct hostif *old = r.hif;
-		rig_start(&r); /* and where it replaces one itself */
-		assert_pair(&r.spec);
-		feth->close(old);
 		feth->close(r.hif);
 	}
 }
 
-static void test_make_does_not_wait_for_ever(void **state)
+/* Busy is the second of the two names: the first member goes again. */
+static void test_a_busy_service_member_leaves_no_host_member(void **state)
 {
 	(void)state;
-	struct rig r = rig_open(spec_of(UNIT));
+	const struct hostif_spec spec = spec_of(UNIT);
+	other_create(spec.service);
+	sim_knobs(sim)->busy_calls = 3;
+	other_destroy(spec.service);
+	sim_knobs(sim)->busy_calls = 0;
+	assert_refused(&spec, -EBUSY);
+	assert_says("feth15100 (SIOCIFCREATE)");
+	struct rig r = rig_open(spec);
+	assert_pair(&spec);
 	feth->close(r.hif);
-	sim_knobs(sim)->busy_calls = 1000;
-	feth->remove(&r.spec);
-	const uint64_t start = sim_now_us(sim);
-	assert_refused(&r.spec, -EBUSY);
-	assert_says("feth10100 (SIOCIFCREATE)");
-	assert_says("try again in a few seconds");
-	assert_in_range(sim_now_us(sim) - start, 400000, 1000000);
-	assert_int_equal(max_mtu(), DW_FETH_MTU_DEFAULT);
 }
 
 static void test_prefixes_are_those_declared(void **state)
@@ -294,6 +343,41 @@ static void test_the_pair_of_another_daemon_is_not_ours(void **state)
 	feth->close(r.hif);
 }
 
+/* As after a crash between the service member's create and its MAC. */
+static void test_a_host_member_beside_a_nameless_one_is_ours(void **state)
+{
+	(void)state;
+	ON_ALL_RELEASES
+	{
+		const struct hostif_spec spec = spec_of(UNIT);
+		other_create(spec.host);
+		other_mac(spec.host, spec.mac);
+		other_create(spec.service);
+		struct sim_if_info info = info_of(spec.service);
+		assert_memory_equal(info.mac, "feth\x3a\xfc", 6); /* 15100 */
+
+		/* with a peer it is somebody's, and with another MAC */
+		other_create("feth7");
+		other_peer(spec.service, "feth7");
+		assert_int_equal(feth->sweep("", &spec, 1, &err), 0);
+		other_peer(spec.service, "");
+		other_mac(spec.service, (struct feth_mac){ { 'f', 'e', 't', 'h', 0x3a, 0xfd } });
+		assert_int_equal(feth->sweep("", &spec, 1, &err), 0);
+		assert_refused(&spec, -EEXIST);
+		assert_says(spec.host);
+		other_destroy(spec.service);
+		other_create(spec.service);
+
+		assert_int_equal(feth->sweep("", &spec, 1, &err), 1);
+		assert_false(exists(spec.host));
+		assert_true(exists(spec.service)); /* whose it is nobody can tell */
+		assert_refused(&spec, -EEXIST);
+		assert_says(spec.service);
+		assert_int_equal(feth->sweep("", &spec, 1, &err), 0);
+		assert_true(exists(spec.service));
+	}
+}
+
 static void test_whole_is_a_pair_that_works(void **state)
 {
 	(void)state;
@@ -314,6 +398,22 @@ static void test_whole_is_a_pair_that_works(void **state)
 		rig_change(&r, spec);
 		other_up(spec.host, false); /* theirs to decide */
 		assert_true(feth->whole(&spec));
+		/* but not a MAC, by which alone the next daemon knows the pair */
+		other_mac(spec.host, (struct feth_mac){ { 2, 9, 9, 9, 9, 9 } });
+		assert_false(feth->whole(&spec));
+		rig_change(&r, spec);
+		assert_true(feth->whole(&spec));
+		other_mac(spec.service, (struct feth_mac){ { 2, 9, 9, 9, 9, 9 } });
+		assert_false(feth->whole(&spec));
+		rig_change(&r, spec);
+		assert_true(feth->whole(&spec));
+		assert_pair(&spec);
+		struct hostif_spec want = spec; /* one that was asked for is none of others' */
+		want.mac.b[1] = 0xcc;
+		rig_change(&r, want);
+		assert_true(feth->whole(&want));
+		assert_false(feth->whole(&spec));
+		rig_change(&r, spec);
 		other_destroy(spec.host);
 		assert_false(feth->whole(&spec));
 		feth->close(r.hif);
@@ -553,18 +653,40 @@ static void wait_for_service(void)
 {
 	slow = spec_of(UNIT);
 	other_create(slow.service);
-	sim_knobs(sim)->busy_us = 25000;
-	do_meanwhile(NULL);
+	sim_knobs(sim)->busy_calls = 2;
 	other_destroy(slow.service);
+	sim_knobs(sim)->busy_calls = 0;
+	sim_knobs(sim)->busy_us = UINT64_MAX; /* one that is never through: see `meanwhile` */
+	do_meanwhile(NULL);
+	other_create("feth7");
+	other_destroy("feth7");
 }
 
-/* While it is raised. */
+/* A pause between the two, and it is not raised. */
+static bool is_not_raised_in_a_pause(uint64_t gap_us)
+{
+	return exists(slow.host) && gap_us >= 900 && sim->fake.max_mtu == (int)DW_FETH_MTU_DEFAULT;
+}
+
+static void test_max_mtu_is_not_raised_while_make_waits(void **state)
+{
+	(void)state;
+	wait_for_service();
+	do_meanwhile(is_not_raised_in_a_pause);
+	struct rig r = rig_open(slow);
+	assert_null(meanwhile);
+	assert_pair(&slow);
+	assert_int_equal(r.made.mtu_max, 16370);
+	feth->close(r.hif);
+}
+
+/* While it is raised for the second member. */
 static bool somebody_sets_max_mtu(uint64_t gap_us)
 {
 	(void)gap_us;
-	if (!exists(slow.host))
+	if (!exists(slow.host) || info_of(slow.host).mac[0] != 2 ||
+		sim->fake.max_mtu != (int)DW_FETH_MTU_MAX)
 		return false;
-	assert_int_equal(sim->fake.max_mtu, 16370);
 	sim->fake.max_mtu = 5000;
 	return true;
 }
@@ -573,14 +695,13 @@ static void test_what_somebody_makes_of_max_mtu_meanwhile_stays(void **state)
 {
 	(void)state;
 	wait_for_service();
+	assert_int_equal(set_sysctl("net.link.fake.max_mtu", 3000), 0);
 	do_meanwhile(somebody_sets_max_mtu);
-	slow.mtu = 5001;
-	struct hostif_made made;
-	assert_int_equal(feth->make(&slow, &made, &err), -EINVAL);
+	struct rig r = rig_open(slow);
 	assert_null(meanwhile);
-	assert_says("feth10100 cannot have an MTU of 5001"); /* which the service member cannot */
-	assert_int_equal(max_mtu(), 5000);
-	assert_int_equal(interfaces(), 2);
+	assert_int_equal(max_mtu(), 5000); /* which was so for the tries that followed, too */
+	assert_int_equal(r.made.mtu_max, 16370);
+	feth->close(r.hif);
 }
 
 /* -- changing -- */
@@ -671,6 +792,23 @@ static void test_change_puts_right_what_others_did(void **state)
 		assert_int_equal(receive(&r, f), 1);
 		feth->close(r.hif);
 	}
+}
+
+/* It goes while it is changed: that is another matter than a network that does not exist, which
+ * ENODEV is told as. */
+static void test_a_member_that_goes_meanwhile_is_for_another_try(void **state)
+{
+	(void)state;
+	struct rig r = rig_open(spec_of(UNIT));
+	struct hostif_spec want = r.spec;
+	want.mtu = 9000;
+	fail_at("SIOCSIFMTU", 1, DW_ENXIO);
+	assert_int_equal(feth->change(&r.spec, &want, &err), -EBUSY);
+	assert_int_equal(err.code, -EBUSY);
+	assert_says("another program has removed it");
+	assert_says("try again");
+	assert_pair(&r.spec);
+	feth->close(r.hif);
 }
 
 static void test_change_says_that_the_pair_is_gone(void **state)
@@ -832,6 +970,25 @@ static void test_groups_are_those_of_the_host_member(void **state)
 		feth->close(r.hif);
 		feth->close(r2.hif);
 	}
+}
+
+/* Between the kernel's two passes, or between the question how long it is and the list. */
+static void test_a_list_that_grows_meanwhile_is_asked_for_again(void **state)
+{
+	(void)state;
+	static const int errors[] = { DW_ENOBUFS, DW_ENOMEM };
+	struct rig r = rig_open(spec_with_ip(UNIT));
+	struct feth_mac macs[64];
+	const int n = feth->groups(r.spec.host, macs, 64);
+	assert_true(n > 0);
+	for (unsigned i = 0; i < 4; i++) {
+		fail_at("sysctl", i / 2 + 1, errors[i % 2]);
+		assert_int_equal(feth->groups(r.spec.host, macs, 64), n);
+		assert_int_equal(sim_knobs(sim)->fail_after, 0);
+	}
+	fail_at("sysctl", 1, DW_EPERM); /* which no other try would mend */
+	assert_int_equal(feth->groups(r.spec.host, macs, 64), -EPERM);
+	feth->close(r.hif);
 }
 
 static const struct hostif_event *event_of(
@@ -1066,6 +1223,23 @@ static void test_what_a_release_offers_is_used(void **state)
 		struct frame f[HOSTIF_BATCH];
 		assert_int_equal(receive(&r, f), 1);
 		feth->close(r.hif);
+	}
+}
+
+/* hostif_made promises it; the loop of all networks would wait. */
+static void test_no_descriptor_blocks(void **state)
+{
+	(void)state;
+	ON_ALL_RELEASES
+	{
+		for (int fallback = 0; fallback < 2; fallback++) {
+			sim_knobs(sim)->no_ndrv = fallback;
+			struct rig r = rig_open(spec_of(UNIT + (unsigned)fallback));
+			assert_int_equal(r.made.tx_fd == r.made.rx_fd, fallback);
+			assert_true(us->files[r.made.rx_fd]->nonblock);
+			assert_true(us->files[r.made.tx_fd]->nonblock);
+			feth->close(r.hif);
+		}
 	}
 }
 
@@ -1488,9 +1662,14 @@ static void test_every_failure_says_what_to_do(void **state)
 		{ "SIOCIFCREATE", DW_EPERM, -EPERM, { "feth10100 (SIOCIFCREATE)", "as root" } },
 		{ "SIOCIFCREATE", DW_EINVAL, -EINVAL, { "(SIOCIFCREATE)", "no feth", "10.14" } },
 		{ "SIOCIFCREATE", DW_ENOMEM, -ENOMEM, { "short of memory" } },
-		{ "SIOCSIFLLADDR", DW_ENXIO, -ENODEV, { "set the MAC of", "ZeroTier" } },
+		{ "SIOCSIFLLADDR", DW_ENXIO, -EBUSY, { "set the MAC of", "ZeroTier" } },
 		{ "SIOCSDRVSPEC", DW_EBUSY, -EBUSY, { "(SIOCSDRVSPEC)", "another unit" } },
-		{ "BIOCSETIF", DW_ENXIO, -ENODEV, { "feth15100 (BIOCSETIF)", "ZeroTier" } },
+		{ "BIOCSETIF", DW_ENXIO, -EBUSY, { "feth15100 (BIOCSETIF)", "ZeroTier" } },
+		/* -EEXIST says that a name is taken, which none of these does */
+		{ "SIOCSIFLLADDR", DW_EEXIST, -EIO, { "set the MAC of", "log show" } },
+		{ "SIOCSDRVSPEC", DW_EEXIST, -EIO, { "pair", "log show" } },
+		{ "SIOCAIFADDR", DW_EEXIST, -EIO, { "give 10.0.0.1/24 to", "log show" } },
+		{ "SIOCIFCREATE", DW_EEXIST, -EEXIST, { "not ours", "another unit" } },
 		{ "BIOCSBLEN", DW_EINVAL, -EINVAL, { "feth15100 (BIOCSBLEN)", "try again" } },
 		{ "SIOCSIFFLAGS", DW_EIO, -EIO, { "bring up interface feth1", "log show" } },
 		{ "SIOCAIFADDR", DW_EINVAL, -EINVAL, { "give 10.0.0.1/24 to", "feth10100" } },
@@ -1519,6 +1698,72 @@ static void test_a_watch_that_cannot_be_opened_says_so(void **state)
 	fail_at("socket", 1, DW_EMFILE);
 	assert_int_equal(feth->watch_open(&err), -EMFILE);
 	assert_says("PF_ROUTE");
+}
+
+/* -- who is in a group, as a slow directory said it -- */
+
+static struct memberships known;
+
+static void assert_known(uint32_t uid, uint32_t gid, uint64_t now, bool member)
+{
+	bool got = !member;
+	assert_true(membership_get(&known, uid, gid, now, &got));
+	assert_int_equal(got, member);
+}
+
+static bool is_known(uint32_t uid, uint32_t gid, uint64_t now)
+{
+	bool got;
+	return membership_get(&known, uid, gid, now, &got);
+}
+
+static void test_an_answer_holds_for_a_minute(void **state)
+{
+	(void)state;
+	const uint64_t t = 5000000000; /* a machine that has been up for long */
+	known = (struct memberships){ 0 };
+	assert_false(is_known(501, 80, t));
+	assert_false(is_known(0, 0, 0)); /* none is not root's */
+	membership_put(&known, 501, 80, true, t);
+	membership_put(&known, 502, 80, false, t); /* a no is as costly */
+	assert_known(501, 80, t, true);
+	assert_known(502, 80, t, false);
+	assert_false(is_known(501, 81, t));
+	assert_false(is_known(80, 501, t));
+	assert_known(501, 80, t + 59999, true);
+	assert_false(is_known(501, 80, t + 60000));
+	assert_false(is_known(502, 80, t + 60000));
+
+	membership_put(&known, 501, 80, false, t + 60000); /* asked again: it is another by now */
+	assert_known(501, 80, t + 60000, false);
+	assert_known(501, 80, t + 119999, false);
+}
+
+/* More than there is room for: the oldest are asked for again, and nobody gets another's answer. */
+static void test_answers_find_room(void **state)
+{
+	(void)state;
+	known = (struct memberships){ 0 };
+	for (uint32_t i = 0; i < 100; i++) {
+		membership_put(&known, 500 + i, i % 3, i % 2, 1000 + i);
+		for (uint32_t k = 0; k <= i; k++) {
+			if (k + 64 > i)
+				assert_known(500 + k, k % 3, 1000 + i, k % 2);
+			else
+				assert_false(is_known(500 + k, k % 3, 1000 + i));
+		}
+	}
+	/* the same again takes no other's place, and is no longer the oldest */
+	membership_put(&known, 536, 0, true, 1100);
+	assert_known(536, 0, 1100, true);
+	assert_known(537, 1, 1100, true);
+	membership_put(&known, 700, 0, true, 1101);
+	assert_known(536, 0, 1101, true);
+	assert_false(is_known(537, 1, 1101));
+	unsigned used = 0;
+	for (unsigned i = 0; i < MEMBERSHIPS_MAX; i++)
+		used += known.all[i].uid == 536;
+	assert_int_equal(used, 1);
 }
 
 /* -- what the kernel writes is not believed -- */
@@ -1641,13 +1886,16 @@ int main(void)
 		TEST(test_every_mtu_of_the_range),
 		TEST(test_only_root_makes_pairs),
 		TEST(test_make_is_all_or_nothing),
-		TEST(test_make_waits_for_a_destroy_that_is_under_way),
-		TEST(test_make_does_not_wait_for_ever),
+		TEST(test_make_rides_out_a_destroy_that_is_under_way),
+		TEST(test_make_does_not_wait_longer),
+		TEST(test_a_busy_name_can_be_made_later),
+		TEST(test_a_busy_service_member_leaves_no_host_member),
 		TEST(test_prefixes_are_those_declared),
 		TEST(test_a_name_is_free_only_if_the_kernel_says_so),
 		TEST(test_foreign_interfaces_are_never_touched),
 		TEST(test_a_member_of_ours_with_a_foreign_peer_is_not_ours),
 		TEST(test_the_pair_of_another_daemon_is_not_ours),
+		TEST(test_a_host_member_beside_a_nameless_one_is_ours),
 		TEST(test_whole_is_a_pair_that_works),
 		TEST(test_a_pair_of_ours_is_replaced),
 		TEST(test_remove_takes_what_is_ours),
@@ -1658,14 +1906,17 @@ int main(void)
 		TEST(test_max_mtu_is_everybodys),
 		TEST(test_max_mtu_that_others_set_meanwhile_stays),
 		TEST(test_where_max_mtu_cannot_be_raised_less_is_told),
+		TEST(test_max_mtu_is_not_raised_while_make_waits),
 		TEST(test_what_somebody_makes_of_max_mtu_meanwhile_stays),
 		TEST(test_change_makes_it_what_is_wanted),
 		TEST(test_change_leaves_alone_what_is_so_already),
 		TEST(test_change_puts_right_what_others_did),
+		TEST(test_a_member_that_goes_meanwhile_is_for_another_try),
 		TEST(test_change_says_that_the_pair_is_gone),
 		TEST(test_change_is_all_or_nothing),
 		TEST(test_the_service_mtu_is_never_the_smaller_one),
 		TEST(test_groups_are_those_of_the_host_member),
+		TEST(test_a_list_that_grows_meanwhile_is_asked_for_again),
 		TEST(test_the_watch_tells_of_interfaces_and_groups),
 		TEST(test_the_watch_tells_that_an_interface_has_gone),
 		TEST(test_the_watch_looks_twice_at_an_interface_that_went_down),
@@ -1675,6 +1926,7 @@ int main(void)
 		TEST(test_one_frame_makes_the_descriptor_readable),
 		TEST(test_as_much_comes_at_once_as_the_kernel_keeps),
 		TEST(test_what_a_release_offers_is_used),
+		TEST(test_no_descriptor_blocks),
 		TEST(test_frames_go_to_the_host_and_do_not_come_back),
 		TEST(test_jumbo_frames_both_ways),
 		TEST(test_frames_in_pieces),
@@ -1693,6 +1945,8 @@ int main(void)
 		TEST(test_all_devices_in_use),
 		TEST(test_every_failure_says_what_to_do),
 		TEST(test_a_watch_that_cannot_be_opened_says_so),
+		TEST(test_an_answer_holds_for_a_minute),
+		TEST(test_answers_find_room),
 		TEST(test_records_without_sense_are_dropped),
 		TEST(test_lists_without_sense_are_survived),
 	};

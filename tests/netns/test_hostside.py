@@ -303,7 +303,7 @@ class HostSide(unittest.TestCase):
             self.assertTrue(station.ping("10.1.2.1"))
             self.assertEqual(set(self.ns.links()), {net["service"]})
             # It is out of our reach now, and nothing is half done.
-            message = self.refused("not_found", "network.set", network="lab", mtu=9000)
+            message = self.refused("system", "network.set", network="lab", mtu=9000)
             self.assertIn(net["host"], message)
             self.assertTrue(box.ping("10.1.2.2"))
             self.d.call("network.delete", network="lab")

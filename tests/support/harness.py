@@ -378,7 +378,12 @@ class Daemon:
             for path in (self.dir, self.fake_dir):
                 os.chown(path, uid, uid)
         if wait is not None:
-            self.start(wait)
+            try:
+                self.start(wait)
+            except BaseException:
+                if self.own_system:
+                    self.system.end()
+                raise
 
     def start(self, wait=True):
         log = open(self.log_path, "ab")

@@ -1,0 +1,450 @@
+/* control_create.c - makes networks: what is asked for and what follows from it, the pair, the
+ * sockets, the loop; and takes them away when their loop has gone. See daemon_priv.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "server/base/log.h"
+#include "server/io/daemon_priv.h"
+#include "server/io/machine.h"
+#include "server/priv/verbs.h"
+
+#define MTU_DEFAULT 1500u
+#define LONGEST_SOCKET "/seqpacket.sock" /* of those in a network's directory, now and to come */
+#define MTU_IPV6_MIN 1280u               /* RFC 8200, 5 */
+
+/* How long a create waits for a name. What holds it up on macOS is whoever still uses the destroyed
+ * interface, most often for less than a millisecond; Apple's own tests allow six seconds. */
+#define CREATE_MS 5000u
+
+/* A network whose pair could not be made yet: macOS keeps a name for a while after its interface
+ * was destroyed. */
+struct creating {
+	struct creating *next;
+	struct netctl *ent;
+	struct command *cmd;
+	uv_timer_t timer;
+	uint64_t until_ms;
+	uint32_t wait_ms;
+};
+
+int control_check_mtu(const struct network_facts *f, struct err *err)
+{
+	const struct hostif_spec *s = &f->spec;
+	if (s->mtu < f->mtu_min || s->mtu > f->mtu_max)
+		return err_set(err, -EINVAL, "mtu: %u is out of range; %s networks take %u to %u",
+			s->mtu, f->backend, f->mtu_min, f->mtu_max);
+	for (unsigned i = 0; i < s->n_addrs; i++)
+		if (s->addrs[i].family == 6 && s->mtu < MTU_IPV6_MIN)
+			return err_set(err, -EINVAL,
+				"mtu: %u is under the 1280 that IPv6 needs; remove the IPv6 "
+				"addresses first",
+				s->mtu);
+	return 0;
+}
+
+bool control_wants_host(const struct network_want *w)
+{
+	return w->has_mac || w->has_addrs || w->has_up || w->has_unit;
+}
+
+static int choose_backend(
+	const struct network_want *w, const struct hostif_ops **out, struct err *err)
+{
+	const char *name = w->backend[0] ? w->backend : "auto";
+	if (strcmp(name, "auto")) {
+		*out = hostif_find(name);
+		if (!*out)
+			return err_set(err, -EINVAL,
+				"backend: there is no %.15s; use auto, %s or none", name,
+				hostif_backends[0]->name);
+	} else if (verb_pair_allowed(hostif_backends[0]->name)) {
+		*out = hostif_backends[0];
+	} else if (control_wants_host(w)) {
+		return err_set(
+			err, -EACCES, "%s: a host side needs %s", w->name, machine.privilege);
+	} else {
+		*out = hostif_find("none");
+	}
+	if (!(*out)->has_host && control_wants_host(w))
+		return err_set(err, -EINVAL,
+			"%s: backend %s has no host side, so no mac, addresses, up or unit",
+			w->name, (*out)->name);
+	return 0;
+}
+
+static int choose_group(const struct daemon *d, const struct network_want *w,
+	struct network_facts *f, struct err *err)
+{
+	if (!w->has_group) {
+		f->gid = d->access.admin_gid;
+		if (f->gid != ACCESS_NO_GROUP)
+			snprintf(f->group, sizeof(f->group), "%s", d->options.admin_group);
+		return 0;
+	}
+	snprintf(f->group, sizeof(f->group), "%s", w->group);
+	return group_find(w->group, &f->gid, err);
+}
+
+/* What create asks for, with everything that follows from it but the unit. */
+static int describe(
+	struct daemon *d, const struct network_want *w, struct netctl *ent, struct err *err)
+{
+	struct network_facts *f = &ent->facts;
+	struct hostif_spec *s = &f->spec;
+	int rc = choose_backend(w, &ent->ops, err);
+	if (!rc)
+		rc = choose_group(d, w, f, err);
+	if (rc < 0)
+		return rc;
+
+	f->id = netid_id(w->name);
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
+	snprintf(f->backend, sizeof(f->backend), "%s", ent->ops->name);
+	f->has_host = ent->ops->has_host;
+	f->mtu_min = ent->ops->mtu_min;
+	f->mtu_max = ent->ops->mtu_max;
+	char path[PATH_TEXT + FETH_NAME_MAX + 2];
+	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, w->name);
+	if (strlen(path) + sizeof(LONGEST_SOCKET) > VERB_PATH_MAX)
+		return err_set(err, -ENAMETOOLONG,
+			"%s: the sockets in %s would have paths over %u bytes; choose a shorter "
+			"name or "
+			"--run-dir",
+			w->name, path, VERB_PATH_MAX - 1);
+	memcpy(f->path, path, strlen(path) + 1);
+
+	memcpy(s->network, w->name, sizeof(s->network));
+	snprintf(s->tag, sizeof(s->tag), "fethd:%s:%s", d->options.run_dir, w->name);
+	s->mtu = w->has_mtu ? w->mtu : MTU_DEFAULT;
+	s->mac = w->has_mac ? w->mac : netid_mac(&d->key, w->name, NULL);
+	s->service_mac = netid_service_mac(&d->key, s->tag);
+	s->up = w->has_up ? w->up : true;
+	s->n_addrs = w->n_addrs;
+	memcpy(s->addrs, w->addrs, sizeof(s->addrs));
+	return control_check_mtu(f, err);
+}
+
+static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made, struct err *err)
+{
+	struct hostif_spec *s = &ent->facts.spec;
+	netid_names(unit, s->host, s->service);
+	ent->facts.unit = unit;
+	ent->d->making = ent;
+	int rc = state_save(ent->d, err);
+	ent->d->making = NULL;
+	if (rc < 0 && ent->ops->untagged)
+		return rc;
+	rc = verb_pair_make(ent->ops->name, s, made, err);
+	if (!rc) {
+		ent->paired = true;
+		if (made->mtu_max)
+			ent->facts.mtu_max = made->mtu_max;
+	}
+	return rc;
+}
+
+/* The unit asked for, or the one it had, or the one of the formula and those after it. */
+static int make_some_pair(
+	struct netctl *ent, const struct network_want *w, struct hostif_made *made, struct err *err)
+{
+	const struct daemon *d = ent->d;
+	const uint32_t base = d->options.has_unit_base ? d->options.unit_base : ent->ops->unit_base;
+	if (w->has_unit) {
+		if (w->unit < base + NETID_UNIT_MIN ||
+			w->unit >= base + NETID_UNIT_MIN + NETID_UNITS)
+			return err_set(err, -EINVAL,
+				"unit: %u is out of range; %u to %u are possible", w->unit,
+				base + NETID_UNIT_MIN, base + NETID_UNIT_MIN + NETID_UNITS - 1);
+		const int rc = make_pair(ent, w->unit, made, err);
+		if (rc == -EEXIST)
+			err_set(err, rc,
+				"%s: unit %u is taken: an interface %s or %s that is not ours "
+				"exists; choose another",
+				w->name, w->unit, ent->facts.spec.host, ent->facts.spec.service);
+		return rc;
+	}
+	uint32_t unit = netid_unit(ent->facts.id, base);
+	(void)state_unit(d, w->name, &unit);
+	if (unit < base + NETID_UNIT_MIN || unit >= base + NETID_UNIT_MIN + NETID_UNITS)
+		unit = netid_unit(ent->facts.id, base);
+	int rc = -EEXIST;
+	for (unsigned tries = 0; tries < NETID_UNITS && rc == -EEXIST; tries++) {
+		rc = make_pair(ent, unit, made, err);
+		unit = netid_unit_next(unit, base);
+	}
+	if (!rc)
+		*err = (struct err){ 0 }; /* what the units before had to say */
+	return rc;
+}
+
+static void socket_path(const struct netctl *ent, const char *name, char out[2 * PATH_TEXT])
+{
+	snprintf(out, 2 * PATH_TEXT, "%s/%s", ent->facts.path, name);
+}
+
+static void remove_files(const struct netctl *ent)
+{
+	char path[2 * PATH_TEXT];
+	socket_path(ent, "ports", path);
+	verb_dir_clear(path);
+	verb_dir_clear(ent->facts.path);
+}
+
+static int make_files(struct netctl *ent, struct netloop_conf *conf, struct err *err)
+{
+	char path[2 * PATH_TEXT];
+	conf->native_fd = conf->qemu_fd = -1;
+	const uint32_t gid = ent->facts.group[0] ? ent->facts.gid : VERB_NO_GROUP;
+	int rc = verb_dir_make(ent->facts.path, err);
+	socket_path(ent, "ports", path);
+	if (!rc)
+		rc = verb_dir_make(path, err);
+	socket_path(ent, "feth.sock", path);
+	if (!rc)
+		rc = verb_listen(path, gid, &conf->native_fd, err);
+	socket_path(ent, "qemu.sock", path);
+	if (!rc)
+		rc = verb_listen(path, gid, &conf->qemu_fd, err);
+	if (rc < 0) {
+		if (conf->native_fd >= 0)
+			close(conf->native_fd);
+		remove_files(ent);
+	}
+	return rc;
+}
+
+static void ent_free(struct netctl *ent)
+{
+	if (ent->paired && verb_pair_remove(ent->ops->name, &ent->facts.spec) < 0)
+		state_leave(ent->d, &ent->facts);
+	free(ent);
+}
+
+static void on_ports(void *ctx, unsigned attached)
+{
+	struct netctl *ent = ctx;
+	ent->facts.ports = attached;
+}
+
+static void on_host_lost(void *ctx)
+{
+	struct netctl *ent = ctx;
+	hostwatch_recover(ent);
+}
+
+/* The network's loop is through with it: take away what main made. */
+static void on_gone(void *ctx)
+{
+	struct netctl *ent = ctx;
+	struct daemon *d = ent->d;
+	for (struct netctl **link = &d->networks; *link; link = &(*link)->next) {
+		if (*link != ent)
+			continue;
+		*link = ent->next;
+		d->n_networks--;
+		break;
+	}
+	remove_files(ent);
+	struct command *asker = ent->asker;
+	log_info("network", "removed net=%s", ent->facts.spec.network);
+	ent_free(ent);
+	if (!d->stopping)
+		(void)state_save(d, NULL);
+	if (asker)
+		asker->done(asker);
+	daemon_maybe_end(d);
+}
+
+static const struct netloop_events netloop_events = {
+	.ports = on_ports,
+	.host_lost = on_host_lost,
+	.gone = on_gone,
+};
+
+void control_stop(struct netctl *ent)
+{
+	if (ent->stopping)
+		return;
+	ent->stopping = true;
+	hostwatch_forget(ent);
+	netloop_stop(ent->nl);
+}
+
+static int check_new(struct daemon *d, const char *name, struct err *err)
+{
+	if (d->stopping)
+		return err_set(err, -EBUSY, "%s: fethd is ending", name);
+	if (d->n_networks + d->n_creating >= NETWORKS_MAX)
+		return err_set(err, -ENOSPC,
+			"%s: there are %u networks, which is the limit; delete one", name,
+			NETWORKS_MAX);
+	for (const struct netctl *e = d->networks; e; e = e->next)
+		if (name_same(e->facts.spec.network, name))
+			return err_set(err, -EEXIST,
+				"there is a network %s already; names differ by more than case",
+				e->facts.spec.network);
+	for (const struct creating *c = d->creating; c; c = c->next)
+		if (name_same(c->ent->facts.spec.network, name))
+			return err_set(err, -EEXIST, "a network %s is being made",
+				c->ent->facts.spec.network);
+	return 0;
+}
+
+static void close_made(const struct hostif_made *made)
+{
+	if (made->rx_fd >= 0)
+		close(made->rx_fd);
+	if (made->tx_fd >= 0 && made->tx_fd != made->rx_fd)
+		close(made->tx_fd);
+}
+
+/* Starts the network's loop and gives it the pair, whose descriptors are taken over in any case.
+ * From netloop_start() on, its end is on_gone().
+ */
+static int start_network(struct netctl *ent, const struct hostif_made *made, struct err *err)
+{
+	struct daemon *d = ent->d;
+	struct netloop_conf conf = { .facts = ent->facts, .key = d->key, .access = d->access };
+	if (getentropy(&conf.seed, sizeof(conf.seed)) < 0) {
+		close_made(made);
+		return err_set(err, -EIO, "%s: the system gives no random numbers",
+			ent->facts.spec.network);
+	}
+	int rc = make_files(ent, &conf, err);
+	if (rc < 0) {
+		close_made(made);
+		return rc;
+	}
+	rc = netloop_start(&ent->nl, d->loop, &conf, &netloop_events, ent, err);
+	if (rc < 0) {
+		if (!ent->nl)
+			remove_files(ent);
+		close_made(made);
+		return rc;
+	}
+	if (ent->ops->has_host)
+		rc = netloop_host(ent->nl, ent->ops, made, &ent->facts.spec, err);
+	return rc;
+}
+
+/* -- a create under way -- */
+
+static void on_creating_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void creating_end(struct creating *c)
+{
+	struct daemon *d = c->ent->d;
+	struct creating **link = &d->creating;
+	while (*link != c)
+		link = &(*link)->next;
+	*link = c->next;
+	d->n_creating--;
+	uv_close((uv_handle_t *)&c->timer, on_creating_closed);
+}
+
+static void created(struct netctl *ent, struct command *cmd, int rc)
+{
+	struct daemon *d = ent->d;
+	if (rc < 0 && !ent->nl) {
+		const bool written = ent->ops && ent->ops->has_host;
+		ent_free(ent);
+		if (written)
+			(void)state_save(d, NULL);
+		return cmd->done(cmd);
+	}
+	ent->next = d->networks;
+	d->networks = ent;
+	d->n_networks++;
+	if (rc < 0) { /* its loop must end first; the answer comes then */
+		ent->asker = cmd;
+		return control_stop(ent);
+	}
+	if (ent->ops->has_host)
+		hostwatch_need(d, ent->ops);
+	(void)state_save(d, NULL);
+	const struct network_facts *f = &ent->facts;
+	log_info("network", "created net=%s backend=%s host=%s mtu=%u", f->spec.network, f->backend,
+		f->has_host ? f->spec.host : "-", (unsigned)f->spec.mtu);
+	cmd->out.facts = *f;
+	cmd->done(cmd);
+}
+
+/* -EBUSY: nothing happened, and later it may. */
+static int create_try(struct netctl *ent, struct command *cmd)
+{
+	struct hostif_made made = { .rx_fd = -1, .tx_fd = -1 };
+	int rc = ent->ops->has_host ? make_some_pair(ent, &cmd->in.want, &made, &cmd->err) : 0;
+	return rc < 0 ? rc : start_network(ent, &made, &cmd->err);
+}
+
+static void on_creating(uv_timer_t *timer)
+{
+	struct creating *c = timer->data;
+	struct netctl *ent = c->ent;
+	struct command *cmd = c->cmd;
+	cmd->err = (struct err){ 0 };
+	const int rc = create_try(ent, cmd);
+	uv_update_time(&ent->d->uv);
+	if (rc == -EBUSY && !ent->nl && uv_now(&ent->d->uv) < c->until_ms) {
+		c->wait_ms = 2 * c->wait_ms < RETRY_MS ? 2 * c->wait_ms : RETRY_MS;
+		uv_timer_start(timer, on_creating, c->wait_ms, 0);
+		return;
+	}
+	creating_end(c);
+	created(ent, cmd, rc);
+}
+
+static bool create_later(struct netctl *ent, struct command *cmd)
+{
+	struct daemon *d = ent->d;
+	struct creating *c = calloc(1, sizeof(*c));
+	if (!c)
+		return false;
+	c->ent = ent;
+	c->cmd = cmd;
+	c->wait_ms = RETRY_FIRST_MS;
+	c->until_ms = uv_now(&d->uv) + CREATE_MS;
+	uv_timer_init(&d->uv, &c->timer);
+	c->timer.data = c;
+	uv_timer_start(&c->timer, on_creating, c->wait_ms, 0);
+	c->next = d->creating;
+	d->creating = c;
+	d->n_creating++;
+	return true;
+}
+
+void control_create_stop(struct daemon *d)
+{
+	while (d->creating) {
+		struct creating *c = d->creating;
+		struct netctl *ent = c->ent;
+		struct command *cmd = c->cmd;
+		creating_end(c);
+		created(ent, cmd, err_set(&cmd->err, -EBUSY, "%s: fethd is ending", cmd->network));
+	}
+}
+
+void control_create(struct daemon *d, struct command *cmd)
+{
+	const struct network_want *w = &cmd->in.want;
+	if (check_new(d, w->name, &cmd->err) < 0)
+		return cmd->done(cmd);
+	struct netctl *ent = calloc(1, sizeof(*ent));
+	if (!ent) {
+		err_set(&cmd->err, -ENOMEM, "%s: out of memory", w->name);
+		return cmd->done(cmd);
+	}
+	ent->d = d;
+	int rc = describe(d, w, ent, &cmd->err);
+	if (!rc)
+		rc = create_try(ent, cmd);
+	if (rc != -EBUSY || ent->nl || !create_later(ent, cmd))
+		created(ent, cmd, rc);
+}
