@@ -2,7 +2,8 @@
 # run.sh - installs what the tests need, builds, runs them all, and says what each part took.
 #
 #   tests/run.sh              the set for every change: under 20 minutes on 2 cores
-#   tests/run.sh --full       the long one: fuzzers 60 s each, coverage, 60 s of churn, 64 MB transfers
+#   tests/run.sh --full       the long one: fuzzers 60 s each, coverage, 60 s of churn, 64 MB transfers, a
+#                             million operations on the simulated Darwin kernel
 #   tests/run.sh PART...      only these parts (tests/run.sh --list names them)
 #   --no-install              packages are taken as they are
 #
@@ -46,7 +47,7 @@ rm -f "$results"/*
 export FETHD_GUEST_DIR=$PWD/build/guest
 export FETHD_RELEASE=$PWD/build/release/server/fethd
 export FETHD_FULL=$full
-[ $full = 0 ] || export FETHD_CHURN_SECONDS=60
+[ $full = 0 ] || export FETHD_CHURN_SECONDS=60 FETHD_SOAK_OPS=1000000 FETHD_OPERATIONS=5000
 seconds=5
 [ $full = 0 ] || seconds=60
 # Shown only where something is wrong, so that the log stays readable.
