@@ -129,8 +129,20 @@ part_clang() {
 	step "build clang" configure_and_build clang && tests unit build/clang -j "$jobs"
 }
 part_daemon() { have release && have dev && tests daemon build/dev; }
+# a line per rule: on how many releases it was tested, by how many tests
+rules() {
+	build/dev/tests/darwin/darwin_rules >"$results/rules.log" 2>&1
+	local rc=$?
+	[ $rc = 0 ] || grep -v -E '^rule .* (ok|not here)' "$results/rules.log"
+	awk '$1 == "rule" && $4 == "ok" { tests[$2]++; if (!seen[$2 $3]++) on[$2]++ }
+		END { for (n = 1; n <= 59; n++) { r = sprintf("%02d", n)
+			printf "rule %s %s on %d releases, %d times\n", r, tests[r] ? "ok" : "NOT TESTED", on[r], tests[r]
+			bad += !tests[r] } exit bad > 0 }' "$results/rules.log" && return $rc
+}
+
 part_darwin() {
 	have dev && tests darwin build/dev -j "$jobs" || return 1
+	step "rules of the kernel" rules
 	[ $full = 0 ] || tests darwin-full build/dev -j "$jobs"
 }
 part_macos() { step "build for macOS" bash tests/macos/cross.sh; }
