@@ -353,7 +353,7 @@ static void created(struct netctl *ent, struct command *cmd, int rc)
 {
 	struct daemon *d = ent->d;
 	if (rc < 0 && !ent->nl) {
-		const bool written = ent->ops && ent->ops->has_host;
+		const bool written = ent->facts.has_host;
 		ent_free(ent);
 		if (written)
 			(void)state_save(d, NULL);

@@ -45,18 +45,21 @@ static void remember(struct daemon *d, const char *name, uint32_t unit)
 	d->remembered = r;
 }
 
-/* The pair that a line tells of; false where it had none. */
+/* The pair that a line tells of behind its name, " 1234 02:.."; false where it had none. */
 static bool known_pair(
-	const struct daemon *d, struct hostif_spec *out, const char *name, const char *line)
+	const struct daemon *d, struct hostif_spec *out, const char *name, const char *rest)
 {
-	char mac[MAC_TEXT];
-	unsigned unit;
+	char mac[MAC_TEXT], *end;
+	const unsigned long unit = strtoul(rest, &end, 10);
 	*out = (struct hostif_spec){ 0 };
-	if (sscanf(line, "%*s %u %17s", &unit, mac) != 2 || !mac_parse(&out->mac, mac) ||
-		unit < NETID_UNIT_MIN || unit > NETID_BASE_MAX + NETID_UNIT_MIN + NETID_UNITS)
+	if (*end != ' ' || unit < NETID_UNIT_MIN ||
+		unit > NETID_BASE_MAX + NETID_UNIT_MIN + NETID_UNITS)
+		return false;
+	snprintf(mac, sizeof(mac), "%.17s", end + 1);
+	if (!mac_parse(&out->mac, mac))
 		return false;
 	snprintf(out->network, sizeof(out->network), "%s", name);
-	netid_names(unit, out->host, out->service);
+	netid_names((uint32_t)unit, out->host, out->service);
 	snprintf(out->tag, sizeof(out->tag), "fethd:%s:%s", d->options.run_dir, name);
 	out->service_mac = netid_service_mac(&d->key, out->tag);
 	return true;
@@ -91,9 +94,8 @@ static void sweep(struct daemon *d, const struct hostif_spec *known, unsigned n)
 	else if (swept)
 		log_info("state", "removed pairs=%d of a daemon that did not end well", swept);
 	for (unsigned i = 0; swept < 0 && i < n; i++) {
-		unsigned unit;
-		if (sscanf(known[i].host, "feth%u", &unit) == 1)
-			leave(d, known[i].network, unit, known[i].mac);
+		const char *unit = known[i].host + strlen("feth"); /* netid_names() */
+		leave(d, known[i].network, (uint32_t)strtoul(unit, NULL, 10), known[i].mac);
 	}
 }
 
@@ -116,7 +118,7 @@ void state_load(struct daemon *d)
 			continue;
 		clean_network(d, name);
 		remember(d, name, (uint32_t)unit);
-		if (known && known_pair(d, &known[n_known], name, line))
+		if (known && known_pair(d, &known[n_known], name, line + len))
 			n_known++;
 	}
 	if (f)
