@@ -11,6 +11,7 @@ static const struct out_field columns[] = {
 	{ "STATE", "up", out_up, false },
 	{ "MTU", "mtu", out_any, true },
 	{ "MAC", "mac", out_any, false },
+	{ "MULTICAST", "multicast", out_any, false },
 	{ "PORTS", "ports", out_any, true },
 	{ "ADDRESSES", "addresses", out_any, false },
 };
@@ -28,6 +29,8 @@ static const struct out_field lines[] = {
 	{ "Largest MTU", "mtu_max", out_any, false },
 	{ "MAC", "mac", out_any, false },
 	{ "Addresses", "addresses", out_any, false },
+	{ "Multicast", "multicast", out_any, false },
+	{ "Querier", "querier", out_any, false },
 	{ "Ports", "ports", out_any, false },
 	{ "Group", "group", out_any, false },
 	{ "Sockets", "path", out_any, false },
@@ -75,6 +78,13 @@ static int put_settings(const struct args *args, struct rpc_out *params)
 		return ctl_usage(args->cmd, "--up and --down contradict each other");
 	if (args_flag(args, "up") || args_flag(args, "down"))
 		rpc_put_bool(params, "up", args_flag(args, "up"));
+	if (args_value(args, "multicast")) /* the daemon knows which there are */
+		rpc_put_text(params, "multicast", args_value(args, "multicast"));
+	const char *querier = args_value(args, "querier");
+	if (querier && strcmp(querier, "on") != 0 && strcmp(querier, "off") != 0)
+		return ctl_fail("--querier %s: it must be on or off", querier);
+	if (querier)
+		rpc_put_bool(params, "querier", !strcmp(querier, "on"));
 	return put_addresses(args, params);
 }
 

@@ -107,6 +107,8 @@ int cmd_port_list(struct ctl *ctl, const struct args *args);
 int cmd_port_add(struct ctl *ctl, const struct args *args);
 int cmd_port_remove(struct ctl *ctl, const struct args *args);
 int cmd_fdb(struct ctl *ctl, const struct args *args);
+int cmd_groups(struct ctl *ctl, const struct args *args);
+int cmd_events(struct ctl *ctl, const struct args *args);
 int cmd_stats(struct ctl *ctl, const struct args *args);
 int cmd_run(struct ctl *ctl, const struct args *args);
 int cmd_enter(struct ctl *ctl, const struct args *args);

@@ -10,8 +10,10 @@
 #define NET_OPTIONS                                                                                \
 	{ "mtu", "BYTES", false, "largest payload of a frame" },                                   \
 		{ "mac", "MAC", false, "of the host's interface" },                                \
+		{ "address", "ADDR/LEN", true, "of the host's interface; may be repeated" },       \
+		{ "multicast", "POLICY", false, "snoop (default), strict or flood" },              \
 	{                                                                                          \
-		"address", "ADDR/LEN", true, "of the host's interface; may be repeated"            \
+		"querier", "on|off", false, "ask who is in which group (default off)"              \
 	}
 
 static const struct option create_options[] = {
@@ -37,6 +39,20 @@ static const struct option port_add_options[] = {
 	{ 0 },
 };
 
+static const struct option events_options[] = {
+	{ "event", "NAME", true, "only these; may be repeated" },
+	{ "count", "N", false, "end after so many" },
+	{ 0 },
+};
+
+static const char events_text[] =
+	"Of one network, or of all. With --json each event is one line. Ends when NET is\n"
+	"removed. NAME may be a pattern such as `port.*`. Names are:\n"
+#define EVENT(symbol, name, summary) "  " name " - " summary "\n"
+#include "protocol/events.def"
+#undef EVENT
+	;
+
 static const struct option run_options[] = {
 	{ "name", "NAME", false, "of the port; a declared one is taken over" },
 	{ "mac", "MAC", false, "its address; the port is locked to it" },
@@ -60,8 +76,12 @@ const struct command commands[] = {
 		port_add_options, 2, 2, false, cmd_port_add },
 	{ "port remove", "NET NAME", "remove a port and close its client", NULL, NULL, 2, 2, false,
 		cmd_port_remove },
+	{ "groups", "NET", "show who is in which multicast group", NULL, NULL, 1, 1, false,
+		cmd_groups },
 	{ "fdb", "NET", "show which addresses are where", NULL, NULL, 1, 1, false, cmd_fdb },
 	{ "stats", "[NET]", "show the counters of ports", NULL, NULL, 0, 1, false, cmd_stats },
+	{ "events", "[NET] [options]", "print changes as they happen, until interrupted",
+		events_text, events_options, 0, 1, false, cmd_events },
 	{ "run", "NET [options] -- CMD [ARG…]", "run a program with a port at descriptor 3",
 		"Descriptor 3 of CMD is a connected stream socket that speaks QEMU's framing. CMD\n"
 		"finds FETH_NET, FETH_FD (3), FETH_MAC and FETH_MTU in its environment, and its\n"

@@ -131,6 +131,14 @@ void out_age(FILE *f, const msgpack_object *v)
 		out_any(f, v);
 }
 
+void out_left(FILE *f, const msgpack_object *v)
+{
+	if (v)
+		out_age(f, v);
+	else
+		fputs("stays", f);
+}
+
 void out_fixed(FILE *f, const msgpack_object *v)
 {
 	if (v && v->type == MSGPACK_OBJECT_BOOLEAN)

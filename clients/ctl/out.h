@@ -6,6 +6,7 @@
 #define CLIENTS_CTL_OUT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include <msgpack.h>
@@ -38,6 +39,9 @@ struct out {
 	/* One object. People see no fields that are missing. */
 	void (*record)(struct out *out, const struct out_field *fields, size_t n_fields,
 		const msgpack_object *map);
+	/* One of many that come as time passes: a line of its own, written at once. */
+	void (*event)(
+		struct out *out, uint64_t time_ms, const char *name, const msgpack_object *params);
 	/* It worked, and there is nothing to say: silence, or {}. */
 	void (*nothing)(struct out *out);
 	bool failed; /* out of memory; a failing standard output is found at its end */
@@ -57,6 +61,7 @@ out_format out_any;   /* by its type; arrays with commas, maps as `key value` */
 out_format out_up;    /* up, down */
 out_format out_age;   /* milliseconds, as 12.3 s */
 out_format out_fixed; /* of fdb.list: static, learned */
+out_format out_left;  /* milliseconds until it ends; missing: stays */
 
 #define OUT_FIELDS(array) (array), sizeof(array) / sizeof((array)[0])
 

@@ -124,6 +124,24 @@ static void record(
 	print(out, to_json(map));
 }
 
+static void event(struct out *out, uint64_t time_ms, const char *name, const msgpack_object *params)
+{
+	json_t *line = json_object();
+	int rc = line ? 0 : -1;
+	if (!rc)
+		rc = json_object_set_new(line, "time", json_integer((json_int_t)time_ms));
+	if (!rc)
+		rc = json_object_set_new(line, "event", text_to_json(name, strlen(name)));
+	if (!rc)
+		rc = json_object_set_new(line, "params", to_json(params));
+	if (rc < 0 || json_dumpf(line, stdout, JSON_COMPACT) < 0)
+		out->failed = true;
+	else
+		putchar('\n');
+	json_decref(line);
+	fflush(stdout);
+}
+
 static void nothing(struct out *out)
 {
 	print(out, json_object());
@@ -133,6 +151,8 @@ struct out *out_json_new(void)
 {
 	struct out *out = malloc(sizeof(*out));
 	if (out)
-		*out = (struct out){ .table = table, .record = record, .nothing = nothing };
+		*out = (struct out){
+			.table = table, .record = record, .event = event, .nothing = nothing
+		};
 	return out;
 }

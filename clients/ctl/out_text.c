@@ -1,6 +1,7 @@
 /* out_text.c - see out.h: for people. Columns are as wide as their widest cell, nothing is cut. */
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clients/ctl/out.h"
 
@@ -109,6 +110,34 @@ static void record(
 	}
 }
 
+/* "2026-11-23 08:16:35.123 lab port.attached port=1 name=vm …" */
+static void event(struct out *out, uint64_t time_ms, const char *name, const msgpack_object *params)
+{
+	const time_t seconds = (time_t)(time_ms / 1000);
+	struct tm tm;
+	char when[32] = "";
+	(void)out;
+	if (localtime_r(&seconds, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+	printf("%s.%03u ", when, (unsigned)(time_ms % 1000));
+	const msgpack_object *network = out_get(params, "network");
+	out_any(stdout, network ? network : out_get(params, "name"));
+	putchar(' ');
+	out_print_text(stdout, name, strlen(name));
+	const bool map = params->type == MSGPACK_OBJECT_MAP;
+	for (uint32_t i = 0; map && i < params->via.map.size; i++) {
+		const msgpack_object_kv *kv = &params->via.map.ptr[i];
+		if (&kv->val == network)
+			continue;
+		putchar(' ');
+		out_any(stdout, &kv->key);
+		putchar('=');
+		out_any(stdout, &kv->val);
+	}
+	putchar('\n');
+	fflush(stdout);
+}
+
 static void nothing(struct out *out)
 {
 	(void)out;
@@ -118,6 +147,8 @@ struct out *out_text_new(void)
 {
 	struct out *out = malloc(sizeof(*out));
 	if (out)
-		*out = (struct out){ .table = table, .record = record, .nothing = nothing };
+		*out = (struct out){
+			.table = table, .record = record, .event = event, .nothing = nothing
+		};
 	return out;
 }

@@ -14,7 +14,9 @@
 #include "server/base/err.h"
 #include "server/core/drop.h"
 #include "server/core/fdb.h"
+#include "server/core/groups.h"
 #include "server/core/hostif.h"
+#include "server/core/mcast.h"
 #include "server/core/netid.h"
 
 #define PATH_TEXT 108u /* sun_path of Linux, the longer one */
@@ -22,6 +24,9 @@
 /* Items of one answer: 256 ports are 40 KiB of the 64 that an answer may have. */
 #define LIST_LIMIT 256u
 #define LIST_DEFAULT 64u
+/* Groups that one port may have joined: a host has about ten, a tunnel that stands for a whole
+ * office some hundred; 1024 ports with so many are what the network's table is for. */
+#define PORT_GROUPS_MAX 256u
 
 /* What is true of a network, for whoever asks. */
 struct network_facts {
@@ -35,6 +40,7 @@ struct network_facts {
 	uint32_t gid;            /* the same, where group is not empty */
 	char path[PATH_TEXT];    /* the directory of its sockets */
 	uint32_t ports;          /* attached now */
+	struct mcast_conf multicast;
 };
 
 enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU };
@@ -71,6 +77,20 @@ struct port_counters {
 	struct port_stats stats;
 };
 
+/* The groups that group.join, group.leave and attach name. */
+struct group_want {
+	bool given;
+	bool all;   /* every multicast; then there are no others */
+	uint32_t n; /* in mac[]; one may be there more than once */
+	struct feth_mac mac[PORT_GROUPS_MAX];
+};
+
+/* A member of a group, and what its port is called. */
+struct group_info {
+	struct group_row row;
+	char name[FETH_NAME_MAX + 1];
+};
+
 struct fdb_row {
 	struct fdb_info info;
 	char name[FETH_NAME_MAX + 1]; /* of the port */
@@ -80,7 +100,7 @@ struct fdb_row {
 struct network_want {
 	char name[FETH_NAME_MAX + 1];
 	char backend[16]; /* empty: auto */
-	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_group;
+	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_group, has_multicast, has_querier;
 	uint32_t mtu;
 	struct feth_mac mac;
 	bool up;
@@ -88,6 +108,8 @@ struct network_want {
 	uint8_t n_addrs;
 	struct cidr addrs[HOSTIF_ADDRS_MAX];
 	char group[GROUP_TEXT];
+	enum mcast_policy multicast;
+	bool querier;
 };
 
 struct daemon_counters {
@@ -112,6 +134,9 @@ enum command_kind {
 	CMD_HELLO,
 	CMD_ATTACH,
 	CMD_DETACH,
+	CMD_GROUP_JOIN,
+	CMD_GROUP_LEAVE,
+	CMD_EVENT_SUBSCRIBE, /* on the control socket main's first, then the session's */
 	/* carried out by main */
 	CMD_NETWORK_CREATE,
 	CMD_NETWORK_DELETE,
@@ -126,12 +151,15 @@ enum command_kind {
 	CMD_PORT_OPEN,
 	CMD_PORT_LIST,
 	CMD_PORT_REMOVE,
+	CMD_GROUP_LIST,
 	CMD_FDB_LIST,
 	CMD_STATS_GET,
 	/* from main to the network's loop, for its own ends */
-	CMD_PREPARE, /* in: facts wanted. Checks them; what must shrink before the kernel does,
-			shrinks */
-	CMD_FACTS,   /* in: facts. They are true now */
+	CMD_PREPARE,     /* in: facts wanted. Checks them; what must shrink before the kernel does,
+			    shrinks */
+	CMD_FACTS,       /* in: facts. They are true now */
+	CMD_EVENTS,      /* in: events, of which main wants to hear */
+	CMD_HOST_GROUPS, /* in: items.groups, those before and those now; or none: not known */
 };
 
 struct command {
@@ -146,7 +174,7 @@ struct command {
 	/* lists */
 	uint32_t limit; /* 1 to LIST_LIMIT */
 	bool has_after;
-	uint64_t after_n; /* port number */
+	uint64_t after_n; /* port number; of groups, that beside after_mac */
 	char after_name[FETH_NAME_MAX + 1];
 	struct feth_mac after_mac;
 	uint32_t n_items; /* out */
@@ -157,6 +185,8 @@ struct command {
 		struct port_info *ports;
 		struct port_counters *counters;
 		struct fdb_row *fdb;
+		struct group_info *members;
+		struct groups *groups; /* two: before and now */
 	} items;
 
 	char dir[PATH_TEXT]; /* out: the directory of the network's sockets */
@@ -171,15 +201,22 @@ struct command {
 			uint64_t version;
 			char client[65];
 		} hello;
+		uint32_t events; /* a mask of rpc/event.h's kinds */
 	} in;
+	struct group_want groups; /* in: beside conf, where the kind is attach */
 	union {
 		struct network_facts facts;
 		struct port_info port;
 		struct {
 			struct port_stats stats;
 			uint64_t moves; /* addresses that changed port */
+			struct mcast_stats multicast;
 		} sum;
 		struct daemon_facts daemon;
+		struct {
+			uint32_t n; /* joined now */
+			bool all;
+		} groups;
 	} out;
 };
 

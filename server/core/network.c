@@ -20,10 +20,12 @@ int network_new(struct network **out, const struct network_facts *facts,
 	if (rc < 0)
 		goto fail;
 	net->sw.ports[PORT_HOST].mtu = facts->spec.mtu;
+	mcast_configure(&net->sw.mcast, &facts->multicast);
 	if (facts->has_host) {
 		rc = fdb_add_static(&net->sw.fdb, mac_key_at(facts->spec.mac.b), PORT_HOST);
 		if (rc < 0)
 			goto fail;
+		mcast_attach(&net->sw.mcast, PORT_HOST);
 	}
 	*out = net;
 	return 0;
@@ -130,6 +132,14 @@ static void send_port(struct network *net, uint16_t in, uint16_t out, struct fra
 		rec->client->ops->send(rec->client, frames, n, flooded);
 }
 
+static void drop_copies(struct frame *frames, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		block_unref(frames[i].copy);
+		frames[i].copy = NULL;
+	}
+}
+
 static void flood(struct network *net, uint16_t in, struct frame *frames, unsigned n)
 {
 	if (in != PORT_HOST && net->facts.has_host)
@@ -137,27 +147,50 @@ static void flood(struct network *net, uint16_t in, struct frame *frames, unsign
 	for (unsigned i = 0; i < net->n_attached; i++)
 		if (net->attached[i] != in)
 			send_port(net, in, net->attached[i], frames, n, true);
-	for (unsigned i = 0; i < n; i++) {
-		block_unref(frames[i].copy);
-		frames[i].copy = NULL;
-	}
+	drop_copies(frames, n);
+}
+
+static void send_ports(struct network *net, uint16_t in, const struct portset *ports,
+	struct frame *frames, unsigned n)
+{
+	if (portset_has(ports, PORT_HOST))
+		send_host(net, frames, n);
+	for (uint16_t p = 0; (p = portset_next(ports, p + 1u)) != PORT_NONE;)
+		send_port(net, in, p, frames, n, true);
+	drop_copies(frames, n);
+}
+
+static void send_group(
+	struct network *net, uint16_t in, uint16_t to, struct frame *frames, unsigned n)
+{
+	struct portset ports;
+	mcast_set(&net->sw.mcast, to, &ports);
+	portset_remove(&ports, in);
+	if (portset_empty(&ports))
+		net->sw.mcast.stats.unwanted += n;
+	else
+		send_ports(net, in, &ports, frames, n);
 }
 
 static void deliver(
 	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n)
 {
+	if (v.kind == VERDICT_PORT && v.port != PORT_HOST) { /* what most are goes first */
+		send_port(net, in, v.port, frames, n, false);
+		return;
+	}
 	switch ((enum verdict_kind)v.kind) {
 	case VERDICT_DROP:
 		stats_of(net, in)->drops[v.reason] += n;
 		break;
 	case VERDICT_PORT:
-		if (v.port == PORT_HOST)
-			send_host(net, frames, n);
-		else
-			send_port(net, in, v.port, frames, n, false);
+		send_host(net, frames, n);
 		break;
 	case VERDICT_FLOOD:
 		flood(net, in, frames, n);
+		break;
+	case VERDICT_GROUP:
+		send_group(net, in, v.port, frames, n);
 		break;
 	}
 }
@@ -172,7 +205,11 @@ void network_input(
 	unsigned from = 0;
 	struct verdict run = { 0 };
 	for (unsigned i = 0; i < n; i += vswitch_run(&net->sw, &frames[i], n - i, in)) {
+		const uint64_t moves = net->sw.moves;
 		const struct verdict v = vswitch_decide(&net->sw, &frames[i], in, now_ms);
+		if (net->sw.moves != moves && net->events->moved)
+			net->events->moved(net->ctx, mac_of_key(net->sw.moved.key),
+				net->sw.moved.from, net->sw.moved.to);
 		if (i > from && !verdict_same(v, run)) {
 			deliver(net, in, run, frames + from, i - from);
 			from = i;
@@ -194,6 +231,7 @@ void network_flush(struct network *net)
 			rec->client->ops->flush(rec->client);
 	}
 	net->n_touched = 0;
+	network_tell_groups(net);
 }
 
 void network_count(
@@ -205,7 +243,24 @@ void network_count(
 	stats->drops[reason] += n;
 }
 
+/* Not the host's address, which its own bridge, say, would not expect from here; and no port has a
+ * name like this. */
+static void send_query(struct network *net, const struct mcast_ask *ask)
+{
+	uint8_t buf[QUERIER_FRAME_MAX];
+	const struct feth_mac mac = netid_mac(&net->key, net->facts.spec.network, ".querier");
+	const uint32_t len = querier_frame(ask->family, mac, ask->response_ms, buf);
+	struct frame frame = { .head = buf, .head_len = len, .len = len };
+	send_ports(net, PORT_HOST, &ask->ports, &frame, 1);
+	network_flush(net);
+}
+
 void network_tick(struct network *net, uint64_t now_ms)
 {
+	struct mcast_ask ask;
 	fdb_expire(&net->sw.fdb, now_ms);
+	mcast_tick(&net->sw.mcast, now_ms);
+	while (mcast_asks(&net->sw.mcast, &ask))
+		send_query(net, &ask);
+	network_tell_groups(net);
 }

@@ -12,6 +12,7 @@
 #include "server/core/block.h"
 #include "server/core/command.h"
 #include "server/core/hostif.h"
+#include "server/core/mcast.h"
 #include "server/core/netid.h"
 #include "server/core/port.h"
 #include "server/core/vswitch.h"
@@ -23,6 +24,20 @@ struct network;
 struct network_events {
 	/* The number of attached ports changed. */
 	void (*ports)(void *ctx, unsigned attached);
+	/* A group got its first member, lost its last, or is down to or up from a single one; NULL
+	 * is fine. @only: the port that is its one member, PORT_NONE where there are more or none.
+	 * So whoever tunnels from port p wants the group if @joined and @only is not p itself.
+	 * Comes once a batch is flushed, with the newest state; may call whatever it likes but
+	 * network_free(). */
+	void (*group)(void *ctx, const struct feth_mac *group, bool joined, uint16_t only);
+	/* A client came (attached), went (not attached; gone for good unless declared), or a port
+	 * was declared (the same, @made). NULL is fine. */
+	void (*port)(void *ctx, const struct port_info *info, bool made);
+	/* An address turned up on another port, in the middle of a batch: nothing may be called
+	 * that sends. NULL is fine. */
+	void (*moved)(void *ctx, struct feth_mac mac, uint16_t from, uint16_t to);
+	/* What network.show says is not what it was; NULL is fine. */
+	void (*changed)(void *ctx, const struct network_facts *facts);
 };
 
 /**
@@ -77,8 +92,44 @@ void network_flush(struct network *net);
 void network_count(
 	struct network *net, uint16_t in, enum drop_reason reason, uint64_t n, uint64_t bytes);
 
-/* Forgets aged addresses; every few seconds. */
+/* Forgets aged addresses and memberships, and asks for reports if that is our part; every second.
+ */
 void network_tick(struct network *net, uint64_t now_ms);
+
+/**
+ * network_group_join() - a client wants the frames of a group
+ * @port:	attached
+ * @group:	any group address
+ *
+ * It stays until network_group_leave() or network_detach(). That a port gets of the IP groups only
+ * those it is in is said by network_groups_all().
+ *
+ * Return: 0, also where it is in already; -ENOENT no such port; -EINVAL not a group; -ENOSPC
+ */
+int network_group_join(struct network *net, uint16_t port, struct feth_mac group, struct err *err);
+/* Ends it: 0; -ENOENT no such port, or it has not joined. What was snooped of the port stays. */
+int network_group_leave(struct network *net, uint16_t port, struct feth_mac group, struct err *err);
+/* Whether an attached port gets every multicast. False also makes it a port that gets only the IP
+ * groups it is in, as joining one does. */
+void network_groups_all(struct network *net, uint16_t port, bool all);
+
+/* Members in the order of (group, port), the first behind (@after, @after_port) if @has_after;
+ * PORT_NONE as @after_port passes the rest of the group over. Returns how many, @max at most. */
+unsigned network_group_list(const struct network *net, struct feth_mac after, uint16_t after_port,
+	bool has_after, struct group_row *out, unsigned max);
+
+/* The groups the host's kernel wants on its side, instead of those said before. NULL: they are not
+ * known, and the host gets every multicast. */
+void network_set_host_groups(struct network *net, const struct feth_mac *macs, unsigned n);
+
+/* Return: 0; -EINVAL where the policy is none of mcast_policy. With
+ * MCAST_FLOOD what was heard of IGMP and MLD is forgotten; the rest stays. */
+int network_set_multicast(struct network *net, const struct mcast_conf *conf);
+const struct mcast_conf *network_multicast(const struct network *net);
+const struct mcast_stats *network_multicast_stats(const struct network *net);
+
+/* What a port is called, for people; the host side is "host". "" where there is no such port. */
+const char *network_port_name(const struct network *net, uint16_t id);
 
 /* Carries out a command of the control plane (command.h); sets cmd->err. Those kinds that need more
  * than the network itself are the loop's: see netloop.h. */

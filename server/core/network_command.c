@@ -1,5 +1,6 @@
 /* network_command.c - a network answers the control plane. See command.h. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "server/core/network_priv.h"
@@ -54,6 +55,36 @@ static void put_counters(struct network *net, struct command *cmd, uint16_t id)
 	c->queued_bytes = id && rec->client ? rec->client->ops->queued(rec->client) : 0;
 }
 
+const char *network_port_name(const struct network *net, uint16_t id)
+{
+	const struct port_rec *rec = network_rec(net, id);
+	if (rec)
+		return rec->info.name;
+	return id == PORT_HOST && net->facts.has_host ? "host" : "";
+}
+
+static void list_groups(struct network *net, struct command *cmd)
+{
+	struct group_row *rows = calloc(cmd->limit + 1, sizeof(*rows));
+	if (!rows) {
+		err_set(&cmd->err, -ENOMEM, "%s: out of memory", net->facts.spec.network);
+		return;
+	}
+	unsigned n = network_group_list(
+		net, cmd->after_mac, (uint16_t)cmd->after_n, cmd->has_after, rows, cmd->limit + 1);
+	cmd->more = n > cmd->limit;
+	if (cmd->more)
+		n = cmd->limit;
+	for (unsigned i = 0; i < n; i++) {
+		struct group_info *info = &cmd->items.members[i];
+		info->row = rows[i];
+		snprintf(
+			info->name, sizeof(info->name), "%s", network_port_name(net, rows[i].port));
+	}
+	cmd->n_items = n;
+	free(rows);
+}
+
 static void list_fdb(struct network *net, struct command *cmd, uint64_t now_ms)
 {
 	struct fdb_info *found = calloc(cmd->limit, sizeof(*found));
@@ -66,9 +97,7 @@ static void list_fdb(struct network *net, struct command *cmd, uint64_t now_ms)
 	for (size_t i = 0; i < n; i++) {
 		struct fdb_row *row = &cmd->items.fdb[i];
 		row->info = found[i];
-		const struct port_rec *rec = network_rec(net, found[i].port);
-		memcpy(row->name, rec ? rec->info.name : "host",
-			rec ? sizeof(row->name) : sizeof("host"));
+		snprintf(row->name, sizeof(row->name), "%s", network_port_name(net, found[i].port));
 	}
 	cmd->n_items = (uint32_t)n;
 	free(found);
@@ -94,6 +123,11 @@ static bool spec_same(const struct hostif_spec *a, const struct hostif_spec *b)
 	return true;
 }
 
+static bool mcast_same(const struct mcast_conf *a, const struct mcast_conf *b)
+{
+	return a->policy == b->policy && a->querier == b->querier && a->ask_new == b->ask_new;
+}
+
 /* Sets the MTU of every port and tells the clients what is true now. Raising: the word is queued
  * before the cap rises, so that no larger frame comes before it; lowering: the other way round. */
 static void tell_ports(struct network *net, uint32_t old_mtu)
@@ -113,6 +147,8 @@ static void tell_ports(struct network *net, uint32_t old_mtu)
 		if (net->recs[id] == rec) /* it has not left meanwhile */
 			rec->info.mtu = mtu;
 	}
+	if (net->events->changed)
+		net->events->changed(net->ctx, &net->facts);
 }
 
 /* Checks what is wanted; an MTU that shrinks does so here, before the kernel's. */
@@ -146,9 +182,11 @@ static void set_facts(struct network *net, struct command *cmd)
 		fdb_remove_static(&net->sw.fdb, mac_key_at(net->facts.spec.mac.b), PORT_HOST);
 		(void)fdb_add_static(&net->sw.fdb, mac_key_at(facts->spec.mac.b), PORT_HOST);
 	}
-	const bool same = spec_same(&facts->spec, &net->facts.spec);
+	const bool same = spec_same(&facts->spec, &net->facts.spec) &&
+			  mcast_same(&facts->multicast, &net->facts.multicast);
 	net->facts = *facts;
 	net->facts.ports = net->n_attached;
+	(void)network_set_multicast(net, &net->facts.multicast);
 	if (!same)
 		tell_ports(net, old);
 }
@@ -159,6 +197,16 @@ static void remove_port(struct network *net, struct command *cmd)
 	if (rec)
 		cmd->out.port = rec->info; /* its name in the case it was declared with */
 	(void)network_remove_port(net, cmd->in.conf.name, &cmd->err);
+}
+
+/* What is listed is all there is, or it is worth nothing. */
+static void set_host_groups(struct network *net, const struct groups *before_and_now)
+{
+	const struct groups *now = before_and_now ? &before_and_now[1] : NULL;
+	if (now && now->total <= GROUPS_MAX)
+		network_set_host_groups(net, now->mac, now->n);
+	else
+		network_set_host_groups(net, NULL, 0);
 }
 
 static bool alloc_items(struct command *cmd, size_t size)
@@ -191,6 +239,14 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 			for_each_port(net, cmd, put_counters);
 		sum_stats(net, &cmd->out.sum.stats);
 		cmd->out.sum.moves = net->sw.moves;
+		cmd->out.sum.multicast = *network_multicast_stats(net);
+		break;
+	case CMD_GROUP_LIST:
+		if (alloc_items(cmd, sizeof(*cmd->items.members)))
+			list_groups(net, cmd);
+		break;
+	case CMD_HOST_GROUPS:
+		set_host_groups(net, cmd->items.groups);
 		break;
 	case CMD_FDB_LIST:
 		if (alloc_items(cmd, sizeof(*cmd->items.fdb)))
@@ -205,6 +261,10 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_HELLO:
 	case CMD_ATTACH:
 	case CMD_DETACH:
+	case CMD_GROUP_JOIN:
+	case CMD_GROUP_LEAVE:
+	case CMD_EVENT_SUBSCRIBE:
+	case CMD_EVENTS:
 	case CMD_NETWORK_CREATE:
 	case CMD_NETWORK_DELETE:
 	case CMD_NETWORK_LIST:

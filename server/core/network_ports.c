@@ -60,6 +60,12 @@ static void choose_name(const struct network *net, enum port_kind kind, char out
 	snprintf(out, FETH_NAME_MAX + 1, "%s-%u", prefix, n);
 }
 
+static void tell_port(const struct network *net, const struct port_info *info, bool made)
+{
+	if (net->events->port)
+		net->events->port(net->ctx, info, made);
+}
+
 /* Makes the record of a port that has the settings of @conf, checked. */
 static int make_rec(
 	struct network *net, const struct port_conf *conf, struct port_rec **out, struct err *err)
@@ -165,12 +171,14 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	port->stats = &rec->stats;
 	net->attached[net->n_attached++] = id;
 	net->facts.ports = net->n_attached;
+	mcast_attach(&net->sw.mcast, id);
 	if (rec->mac_given && !rec->info.locked) { /* known before it first sends */
 		uint16_t old;
 		fdb_learn(&net->sw.fdb, mac_key_at(rec->info.mac.b), id, now_ms, &old);
 	}
 	*out = rec->info;
 	net->events->ports(net->ctx, net->n_attached);
+	tell_port(net, out, false);
 	return 0;
 }
 
@@ -187,8 +195,10 @@ void network_detach(struct network *net, struct port *port)
 	rec->touched = false;
 	rec->info.attached = false;
 	rec->info.uid = rec->info.pid = 0;
+	const struct port_info info = rec->info;
 	port->stats = NULL;
-	if (!rec->info.declared) {
+	mcast_detach(&net->sw.mcast, info.id);
+	if (!info.declared) {
 		drop_rec(net, rec);
 	} else {
 		fdb_forget_port(&net->sw.fdb, rec->info.id);
@@ -197,6 +207,8 @@ void network_detach(struct network *net, struct port *port)
 				&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id);
 	}
 	net->events->ports(net->ctx, net->n_attached);
+	tell_port(net, &info, false);
+	network_tell_groups(net);
 }
 
 int network_declare(
@@ -212,6 +224,7 @@ int network_declare(
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
 	rec->info.declared = true;
 	*out = rec->info;
+	tell_port(net, out, true);
 	return 0;
 }
 
@@ -223,9 +236,12 @@ int network_remove_port(struct network *net, const char *name, struct err *err)
 			"%s: there is no port %s; fethctl port list %s shows them",
 			net->facts.spec.network, name, net->facts.spec.network);
 	rec->info.declared = false; /* so that detaching takes the record away */
-	if (rec->client)
+	if (rec->client) {
 		rec->client->ops->close(rec->client, false);
-	else
-		drop_rec(net, rec);
+		return 0;
+	}
+	const struct port_info info = rec->info;
+	drop_rec(net, rec);
+	tell_port(net, &info, false);
 	return 0;
 }

@@ -45,6 +45,9 @@ int network_declare(
 /* Removes a declared port, or asks the client of another to go. */
 int network_remove_port(struct network *net, const char *name, struct err *err);
 
+/* Says of which groups something is new. */
+void network_tell_groups(struct network *net);
+
 /* Whether an address is free for a port other than @except (0: any). */
 bool network_mac_free(
 	const struct network *net, struct feth_mac mac, uint16_t except, const char **holder);

@@ -116,17 +116,45 @@ uint32_t sendq_drop_frames(struct sendq *q)
 	return before - keep;
 }
 
-static struct sendq_item *unsent_of_topic(struct sendq *q, uint32_t topic)
+/* The first message that is not begun. */
+static struct sendq_item *first_unsent(const struct sendq *q)
 {
 	struct sendq_item *item = q->rpc.first;
-	if (item && q->rpc_begun)
-		item = item->next;
+	return item && q->rpc_begun ? item->next : item;
+}
+
+bool sendq_waits(const struct sendq *q, uint64_t topic)
+{
+	const struct sendq_item *item = first_unsent(q);
 	while (item && item->topic != topic)
 		item = item->next;
 	return item;
 }
 
-int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint32_t topic,
+/* Takes the unsent message of @topic out of the lane; NULL where there is none. */
+static struct sendq_item *take_unsent(struct sendq *q, uint64_t topic)
+{
+	struct sendq_lane *lane = &q->rpc;
+	struct sendq_item *before = q->rpc_begun ? lane->first : NULL;
+	struct sendq_item *item = first_unsent(q);
+	while (item && item->topic != topic) {
+		before = item;
+		item = item->next;
+	}
+	if (!item)
+		return NULL;
+	if (before)
+		before->next = item->next;
+	else
+		lane->first = item->next;
+	if (lane->last == item)
+		lane->last = before;
+	item->next = NULL;
+	lane->bytes -= item->end;
+	return item;
+}
+
+int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint64_t topic,
 	const int *fds, uint8_t n_fds)
 {
 	if (q->rpc.bytes > SENDQ_RPC_MAX)
@@ -137,16 +165,13 @@ int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint32_t 
 	memcpy(block->data, data, len);
 	block->len = len;
 
-	struct sendq_item *item = topic ? unsent_of_topic(q, topic) : NULL;
+	struct sendq_item *item = topic ? take_unsent(q, topic) : NULL;
 	if (item) {
-		q->rpc.bytes = q->rpc.bytes - item->end + len;
 		block_unref(item->block);
-		item->block = block;
-		item->end = len;
-		return 0;
+		q->n_messages--;
+	} else {
+		item = calloc(1, sizeof(*item));
 	}
-
-	item = calloc(1, sizeof(*item));
 	if (!item) {
 		block_unref(block);
 		return -ENOMEM;

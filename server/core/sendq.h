@@ -39,7 +39,7 @@ struct sendq_item {
 	uint8_t n_fds; /* messages: descriptors that ride along, owned, closed by the caller */
 	int fds[SENDQ_FDS_MAX];
 	bool chunk;
-	uint32_t topic; /* messages: 0, or the event of which only the newest state matters */
+	uint64_t topic; /* messages: 0, or the event of which only the newest state matters */
 };
 
 struct sendq_lane {
@@ -67,13 +67,16 @@ uint32_t sendq_drop_frames(struct sendq *q);
 
 /**
  * sendq_put_message() - queue an RPC object
- * @topic:	0, or a number: an unsent message of the same topic is replaced by this one
+ * @topic:	0, or a number: an unsent message of the same topic goes, for this one says it all.
+ *This one stands at the end all the same: what was said in between was true before it
  * @fds:	descriptors to send with it, given to the queue if it is taken; may be NULL
  *
  * Return: 0; -ENOBUFS where more than SENDQ_RPC_MAX bytes wait already (close the peer); -ENOMEM
  */
-int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint32_t topic,
+int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint64_t topic,
 	const int *fds, uint8_t n_fds);
+/* Whether a message of @topic, not 0, waits of which nothing is written yet. */
+bool sendq_waits(const struct sendq *q, uint64_t topic);
 
 enum sendq_put { SENDQ_TAKEN, SENDQ_FULL, SENDQ_NO_MEMORY };
 

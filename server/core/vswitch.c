@@ -5,12 +5,15 @@ int vswitch_init(struct vswitch *sw, uint64_t seed)
 {
 	memset(sw->ports, 0, sizeof(sw->ports));
 	sw->moves = 0;
-	return fdb_init(&sw->fdb, FDB_CAPACITY, seed);
+	memset(&sw->mcast, 0, sizeof(sw->mcast));
+	const int rc = fdb_init(&sw->fdb, FDB_CAPACITY, seed);
+	return rc < 0 ? rc : mcast_init(&sw->mcast, seed);
 }
 
 void vswitch_fini(struct vswitch *sw)
 {
 	fdb_fini(&sw->fdb);
+	mcast_fini(&sw->mcast);
 }
 
 static struct verdict drop(enum drop_reason reason)
@@ -35,6 +38,9 @@ static bool learn(struct vswitch *sw, mac_key src, uint16_t in, uint64_t now_ms)
 		return false;
 	case FDB_MOVED:
 		sw->moves++;
+		sw->moved.key = src;
+		sw->moved.from = old;
+		sw->moved.to = in;
 		break;
 	case FDB_KNOWN:
 	case FDB_NEW:
@@ -59,8 +65,11 @@ struct verdict vswitch_decide(
 		!learn(sw, src, in, now_ms))
 		return drop(DROP_SPOOFED);
 
-	if (frame->head[0] & 1)
-		return (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE };
+	if (frame->head[0] & 1) {
+		const uint16_t to = mcast_route(&sw->mcast, frame, in, now_ms);
+		return to == MCAST_TO_ALL ? (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE }
+					  : (struct verdict){ VERDICT_GROUP, 0, to };
+	}
 	const uint16_t out = fdb_find(&sw->fdb, mac_key_at(frame->head), now_ms);
 	if (out == PORT_NONE)
 		return (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE };

@@ -9,11 +9,13 @@
 #include "server/core/drop.h"
 #include "server/core/fdb.h"
 #include "server/core/frame.h"
+#include "server/core/mcast.h"
 
 enum verdict_kind {
 	VERDICT_DROP,  /* `reason` */
 	VERDICT_PORT,  /* to `port` */
 	VERDICT_FLOOD, /* to every other port */
+	VERDICT_GROUP, /* to the others of mcast_set(`port`) */
 };
 
 struct verdict {
@@ -36,8 +38,13 @@ struct vport {
 
 struct vswitch {
 	struct fdb fdb;
+	struct mcast mcast;
 	struct vport ports[FDB_PORTS]; /* by number; those not in use are never asked for */
 	uint64_t moves;                /* addresses that changed port */
+	struct {
+		mac_key key;
+		uint16_t from, to;
+	} moved; /* the last of these */
 };
 
 /* @seed as of fdb_init(). Return: 0 or -ENOMEM; vswitch_fini() is safe either way. */
@@ -56,13 +63,17 @@ struct verdict vswitch_decide(
 
 /* How many frames, the first one included, vswitch_decide() treats as the first, from the same port
  * at the same time: they have the same two addresses and lengths that no rule forbids. Most of a
- * batch are such, and to see it costs a tenth of a decision. */
+ * batch are such, and to see it costs a tenth of a decision. Of those for an IP group each may be
+ * the report that changes where the next one goes. */
 static inline unsigned vswitch_run(
 	const struct vswitch *sw, const struct frame *frames, unsigned n, uint16_t in)
 {
 	const uint32_t room = sw->ports[in].mtu; /* payload of an untagged frame: frame_room() */
 	const uint8_t *first = frames->head;
 	unsigned i = 0;
+	if (frames->len >= FETH_FRAME_MIN && (first[0] & 1) && mcast_is_ip(first) &&
+		sw->mcast.conf.policy != MCAST_FLOOD)
+		return 1;
 	while (i < n && frames[i].len - FETH_FRAME_MIN <= room &&
 		!memcmp(frames[i].head, first, 12))
 		i++;

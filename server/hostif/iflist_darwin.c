@@ -106,11 +106,15 @@ int iflist_groups(const char *name, struct feth_mac *out, unsigned max)
 	const int rc = iflist_get(&list, DW_AF_LINK, 0);
 	if (rc < 0)
 		return rc;
-	const bool found = iflist_find(&list, name, &link);
-	if (found)
+	int failed = 0;
+	if (!iflist_find(&list, name, &link))
+		failed = -DW_ENXIO;
+	else if (link.flags & (DW_IFF_PROMISC | DW_IFF_ALLMULTI))
+		failed = -DW_EOPNOTSUPP; /* who made it so joins nothing */
+	else
 		collect(&list, link.index, &groups);
 	iflist_free(&list);
-	return found ? groups_give(&groups, out, max) : -DW_ENXIO;
+	return failed ? failed : groups_give(&groups, out, max);
 }
 
 int iflist_addrs(uint16_t index, struct cidr *out, unsigned max)

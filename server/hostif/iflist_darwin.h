@@ -23,7 +23,8 @@ void iflist_free(struct iflist *list);
 bool iflist_find(const struct iflist *list, const char *name, struct route_record *out);
 bool iflist_find_index(const struct iflist *list, uint16_t index, struct route_record *out);
 
-/* See hostif_ops.groups; -DW_ENXIO where there is no such interface. */
+/* See hostif_ops.groups; -DW_ENXIO where there is no such interface,
+ * -DW_EOPNOTSUPP while it is promiscuous or takes all multicast, as a bridge's member does. */
 int iflist_groups(const char *name, struct feth_mac *out, unsigned max);
 
 /* The addresses of an interface: how many of them were written. */

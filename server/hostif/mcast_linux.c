@@ -7,16 +7,21 @@
  *
  * One interface's lines are one moment of it, unless they are more than a page; then the file is
  * read in parts, and what joins or leaves meanwhile may be missed, as it would have been a moment
- * earlier or later. */
+ * earlier or later.
+ *
+ * While an interface is promiscuous or takes all multicast, the list is not what it listens to: who
+ * made it so (a bridge, macvlan's passthru, a multicast router, tcpdump) joins nothing. That is
+ * asked by netlink, which is of the thread's namespace, as /sys is not. Before Linux 6.1 it tells
+ * of all multicast only where it was set by hand; a bridge's port is promiscuous too. */
 #include "server/hostif/mcast_linux.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/core/groups.h"
+#include "server/hostif/netlink_linux.h"
 
 /* Of the thread, not of the process: they may be in different network namespaces. */
 #define DEV_MCAST "/proc/thread-self/net/dev_mcast"
@@ -69,19 +74,26 @@ bool mcast_line(const char *line, unsigned index, struct feth_mac *out)
 	return true;
 }
 
-/* Its index; 0 where no interface has this name, though one may have it as an alternative name. */
-static unsigned index_of(const char *host)
+static int link_of(const char *host, struct nl_link *out)
 {
-	char name[IF_NAMESIZE];
-	const unsigned index = strlen(host) < IF_NAMESIZE ? if_nametoindex(host) : 0;
-	return index && if_indextoname(index, name) && !strcmp(name, host) ? index : 0;
+	struct nl nl;
+	int rc = nl_open(&nl);
+	if (rc < 0)
+		return rc;
+	rc = nl_link_get(&nl, host, out);
+	nl_close(&nl);
+	return !rc && strcmp(out->name, host) ? -ENODEV
+					      : rc; /* an alternative name is not its own */
 }
 
 int mcast_groups(const char *host, struct feth_mac *out, unsigned max)
 {
-	const unsigned index = index_of(host);
-	if (!index)
-		return -ENODEV;
+	struct nl_link link;
+	const int rc = link_of(host, &link);
+	if (rc < 0)
+		return rc;
+	if (link.takes_all)
+		return -EOPNOTSUPP;
 	FILE *f = fopen(DEV_MCAST, "re");
 	if (!f)
 		return -errno;
@@ -91,7 +103,7 @@ int mcast_groups(const char *host, struct feth_mac *out, unsigned max)
 	bool whole = true; /* what is read next begins a line */
 	while (fgets(line, sizeof(line), f)) {
 		struct feth_mac mac;
-		if (whole && mcast_line(line, index, &mac))
+		if (whole && mcast_line(line, (unsigned)link.index, &mac))
 			groups_put(&g, mac);
 		whole = strchr(line, '\n');
 	}

@@ -9,7 +9,8 @@
 
 #include "feth/types.h"
 
-/* What hostif_ops says of groups(). */
+/* What hostif_ops says of groups(); -EOPNOTSUPP while the interface takes every multicast frame, as
+ * a bridge's port does or one that tcpdump looks at: then the list does not say who listens. */
 int mcast_groups(const char *host, struct feth_mac *out, unsigned max);
 
 /* One line of /proc/net/dev_mcast; false where it is of another interface than @index, or not of an

@@ -24,6 +24,8 @@
 #define NL_BUF 32768u    /* largest piece of a dump: linux, netlink_recvmsg(), max_recvmsg_len */
 #define NL_REQUEST 1024u /* largest request here: two names, alias, filter, below 500 bytes */
 #define NL_PATIENCE_S 5
+#define NL_IFLA_ALLMULTI                                                                           \
+	61u /* linux/if_link.h since Linux 6.1; older headers have no name for it */
 
 static int cidr_family(const struct cidr *addr)
 {
@@ -204,6 +206,8 @@ static int link_attr(const struct nlattr *attr, void *data)
 		link->mtu = mnl_attr_get_u32(attr);
 	else if (type == IFLA_LINK && len == 4)
 		link->peer = (int)mnl_attr_get_u32(attr);
+	else if ((type == IFLA_PROMISCUITY || type == NL_IFLA_ALLMULTI) && len == 4)
+		link->takes_all |= mnl_attr_get_u32(attr) > 0;
 	return MNL_CB_OK;
 }
 
@@ -219,7 +223,12 @@ bool nl_link_parse(struct nl_link *link, const struct nlmsghdr *nlh)
 	if (ifi->ifi_family != AF_UNSPEC)
 		return false;
 
-	*link = (struct nl_link){ .index = ifi->ifi_index, .up = (ifi->ifi_flags & IFF_UP) != 0 };
+	/* the flags are only what somebody set by hand, the attributes also what a bridge did */
+	*link = (struct nl_link){
+		.index = ifi->ifi_index,
+		.up = (ifi->ifi_flags & IFF_UP) != 0,
+		.takes_all = (ifi->ifi_flags & (IFF_PROMISC | IFF_ALLMULTI)) != 0,
+	};
 	(void)mnl_attr_parse(nlh, sizeof(*ifi), link_attr, link);
 	return true;
 }

@@ -34,7 +34,8 @@ struct nl_link {
 	char alias[HOSTIF_TAG]; /* "" where none is set */
 	struct feth_mac mac;
 	uint32_t mtu;
-	bool up; /* administratively: IFF_UP */
+	bool up;        /* administratively: IFF_UP */
+	bool takes_all; /* promiscuous, or all multicast, whoever wants it so */
 };
 
 /* One end of a pair to be made. */

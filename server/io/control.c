@@ -132,6 +132,8 @@ void control_submit(void *ctx, struct command *cmd)
 		return control_set(d, cmd);
 	case CMD_NETWORK_ENTER:
 		return enter_network(d, cmd);
+	case CMD_EVENT_SUBSCRIBE:
+		return control_subscribe(d, cmd);
 	case CMD_PORT_ADD:
 	case CMD_PORT_REMOVE:
 		return control_port(d, cmd);
@@ -143,14 +145,19 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_NETWORK_SHOW:
 	case CMD_PORT_OPEN:
 	case CMD_PORT_LIST:
+	case CMD_GROUP_LIST:
 	case CMD_FDB_LIST:
 	case CMD_STATS_GET:
 		return pass_on(d, cmd);
 	case CMD_HELLO:
 	case CMD_ATTACH:
 	case CMD_DETACH:
+	case CMD_GROUP_JOIN:
+	case CMD_GROUP_LEAVE:
 	case CMD_PREPARE:
 	case CMD_FACTS:
+	case CMD_EVENTS:
+	case CMD_HOST_GROUPS:
 		err_set(&cmd->err, -EOPNOTSUPP, "not a command for the control socket");
 		return cmd->done(cmd);
 	}

@@ -51,6 +51,16 @@ bool control_wants_host(const struct network_want *w)
 	return w->has_mac || w->has_addrs || w->has_up || w->has_unit;
 }
 
+void control_set_multicast(const struct network_want *w, struct mcast_conf *out)
+{
+	if (w->has_multicast)
+		out->policy = w->multicast;
+	if (w->has_querier)
+		out->querier = w->querier;
+	/* who asks or not: a guest that comes back reports nothing unasked, and would be deaf */
+	out->ask_new = true;
+}
+
 static int choose_backend(
 	const struct network_want *w, const struct hostif_ops **out, struct err *err)
 {
@@ -125,6 +135,8 @@ static int describe(
 	s->up = w->has_up ? w->up : true;
 	s->n_addrs = w->n_addrs;
 	memcpy(s->addrs, w->addrs, sizeof(s->addrs));
+	f->multicast.policy = MCAST_FLOOD; /* decision 10 */
+	control_set_multicast(w, &f->multicast);
 	return control_check_mtu(f, err);
 }
 
@@ -221,6 +233,7 @@ static void ent_free(struct netctl *ent)
 {
 	if (ent->paired && verb_pair_remove(ent->ops->name, &ent->facts.spec) < 0)
 		state_leave(ent->d, &ent->facts);
+	free(ent->groups);
 	free(ent);
 }
 
@@ -251,6 +264,7 @@ static void on_gone(void *ctx)
 	remove_files(ent);
 	struct command *asker = ent->asker;
 	log_info("network", "removed net=%s", ent->facts.spec.network);
+	control_announce_gone(ent);
 	ent_free(ent);
 	if (!d->stopping)
 		(void)state_save(d, NULL);
@@ -262,6 +276,7 @@ static void on_gone(void *ctx)
 static const struct netloop_events netloop_events = {
 	.ports = on_ports,
 	.host_lost = on_host_lost,
+	.event = control_event,
 	.gone = on_gone,
 };
 
@@ -308,7 +323,12 @@ static void close_made(const struct hostif_made *made)
 static int start_network(struct netctl *ent, const struct hostif_made *made, struct err *err)
 {
 	struct daemon *d = ent->d;
-	struct netloop_conf conf = { .facts = ent->facts, .key = d->key, .access = d->access };
+	struct netloop_conf conf = {
+		.facts = ent->facts,
+		.key = d->key,
+		.access = d->access,
+		.events = d->hub.wanted,
+	};
 	if (getentropy(&conf.seed, sizeof(conf.seed)) < 0) {
 		close_made(made);
 		return err_set(err, -EIO, "%s: the system gives no random numbers",
@@ -372,6 +392,7 @@ static void created(struct netctl *ent, struct command *cmd, int rc)
 	const struct network_facts *f = &ent->facts;
 	log_info("network", "created net=%s backend=%s host=%s mtu=%u", f->spec.network, f->backend,
 		f->has_host ? f->spec.host : "-", (unsigned)f->spec.mtu);
+	control_announce(ent);
 	cmd->out.facts = *f;
 	cmd->done(cmd);
 }

@@ -105,7 +105,7 @@ static void set_prepared(struct command *cmd)
 	op_post(op, CMD_FACTS, set_done);
 }
 
-static void set_prepared_hostless(struct command *cmd)
+static void set_prepared_without_kernel(struct command *cmd)
 {
 	struct op *op = cmd->owner;
 	op->cmd->err = cmd->err;
@@ -136,6 +136,7 @@ void control_set(struct daemon *d, struct command *cmd)
 		s->n_addrs = w->n_addrs;
 		memcpy(s->addrs, w->addrs, sizeof(s->addrs));
 	}
+	control_set_multicast(w, &op->want.multicast);
 	if (!ent->ops->has_host && control_wants_host(w))
 		err_set(&cmd->err, -EINVAL,
 			"%s: backend %s has no host side, so no mac, addresses or up", cmd->network,
@@ -144,7 +145,10 @@ void control_set(struct daemon *d, struct command *cmd)
 		(void)control_check_mtu(&op->want, &cmd->err);
 	if (cmd->err.code)
 		return op_end(op);
-	op_post(op, CMD_PREPARE, ent->ops->has_host ? set_prepared : set_prepared_hostless);
+	/* how multicast goes is none of the kernel's business */
+	const bool kernel = ent->ops->has_host && (w->has_mtu || control_wants_host(w) ||
+							  (!w->has_multicast && !w->has_querier));
+	op_post(op, CMD_PREPARE, kernel ? set_prepared : set_prepared_without_kernel);
 }
 
 /* port.add, last step where the socket could not be made: the port is undeclared again. */

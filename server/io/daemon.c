@@ -137,9 +137,11 @@ static int start(struct daemon *d, struct err *err)
 	d->sessions = (struct session_host){
 		.loop = d->loop,
 		.clients = &d->clients,
+		.hub = &d->hub,
 		.submit = control_submit,
 		.ctx = d,
 	};
+	control_events_init(d);
 	uv_signal_init(&d->uv, &d->sigterm);
 	uv_signal_init(&d->uv, &d->sigint);
 	d->sigterm.data = d->sigint.data = d;

@@ -1,5 +1,5 @@
 /* daemon_priv.h - the inside of the daemon: daemon.c lives and dies, control*.c carry out what
- * concerns networks as a whole, hostwatch.c makes lost host sides anew, state.c remembers over a
+ * concerns networks as a whole, hostwatch.c looks after host sides, state.c remembers over a
  * crash. */
 #ifndef SERVER_IO_DAEMON_PRIV_H
 #define SERVER_IO_DAEMON_PRIV_H
@@ -8,6 +8,7 @@
 
 #include "server/io/client.h"
 #include "server/io/daemon.h"
+#include "server/io/hub.h"
 #include "server/io/listener.h"
 #include "server/io/netloop.h"
 #include "server/io/session.h"
@@ -29,6 +30,10 @@ struct netctl {
 	bool paired;           /* the pair exists */
 	uv_timer_t *retry;     /* owned; while the host side is lost and could not be made */
 	uint32_t retry_ms;     /* the next wait of it */
+	unsigned slot;         /* its number in topics of events (rpc/event.h), 1 to NETWORKS_MAX */
+	bool announced;        /* events tell of it */
+	bool look;             /* its host member's groups may have changed */
+	struct groups *groups; /* owned: what the host listens to; NULL: nothing was ever read */
 	struct command *asker; /* answered when it is gone */
 };
 
@@ -60,6 +65,7 @@ struct daemon {
 	struct listener *control;
 	struct client_list clients;
 	struct session_host sessions;
+	struct hub hub; /* control sessions that hear of events */
 	struct netctl *networks;
 	unsigned n_networks;
 	const struct netctl *making; /* its pair may exist from now on; not in networks yet */
@@ -79,12 +85,22 @@ struct netctl *control_find(const struct daemon *d, const char *name);
 struct netctl *control_find_or_err(struct daemon *d, struct command *cmd);
 /* Whether an MTU is within the backend's range and not too small for the addresses. */
 int control_check_mtu(const struct network_facts *f, struct err *err);
+/* Puts what is wanted of multicast into the rest of it. */
+void control_set_multicast(const struct network_want *w, struct mcast_conf *out);
 /* Whether something is wanted that only a host side has. */
 bool control_wants_host(const struct network_want *w);
 
 /* control_create.c: network.create. Tries for a while where the pair cannot be made yet. */
 void control_create(struct daemon *d, struct command *cmd);
 void control_create_stop(struct daemon *d); /* answers those that wait */
+
+/* control_events.c: event.subscribe; and what a network's loop tells (netloop_events.event). */
+void control_events_init(struct daemon *d);
+void control_subscribe(struct daemon *d, struct command *cmd);
+void control_event(void *ctx, unsigned kind, uint64_t object, const void *data, size_t len);
+/* A network is there, or is no more: tells, and looks to what its host listens. */
+void control_announce(struct netctl *ent);
+void control_announce_gone(const struct netctl *ent);
 
 /* control_ops.c: network.set; port.add and port.remove. */
 void control_set(struct daemon *d, struct command *cmd);
@@ -96,13 +112,15 @@ void control_stop(struct netctl *ent);
 void daemon_maybe_end(struct daemon *d);
 void daemon_stop(struct daemon *d);
 
-/* hostwatch.c: notices interfaces that vanish. Watches of a backend are opened at its first
- * network. */
+/* hostwatch.c: notices interfaces that vanish, and groups they listen to. Watches of a backend are
+ * opened at its first network. */
 void hostwatch_need(struct daemon *d, const struct hostif_ops *ops);
 void hostwatch_close(struct daemon *d);
 /* The host side of a network is lost: makes it anew, now and then every RETRY_MS until it works. */
 void hostwatch_recover(struct netctl *ent);
 void hostwatch_forget(struct netctl *ent); /* stop trying */
+/* Reads to which groups the host member listens, and tells if that has changed. */
+void hostwatch_groups(struct netctl *ent);
 
 /* state.c: RUN/state, a line per network: name, unit, host member's MAC. */
 void state_load(struct daemon *d);                 /* and cleans what a crashed daemon left */

@@ -12,11 +12,12 @@
 #include "server/base/log.h"
 #include "server/io/client.h"
 #include "server/io/listener.h"
+#include "server/io/newsdesk.h"
 #include "server/io/port_qemu.h"
 #include "server/io/session.h"
 #include "server/priv/sock.h"
 
-#define TICK_MS 10000u /* ageing: FDB_AGE_MS is exact in look-ups, this only frees memory */
+#define TICK_MS 1000u /* ageing; and IGMP and MLD count in seconds (mcast_tick()) */
 
 /* A listening socket of a network, and what to make of its connections. */
 struct door {
@@ -34,6 +35,7 @@ struct netloop {
 	const struct netloop_events *events;
 	void *ctx;
 	struct session_host sessions;
+	struct newsdesk desk;
 	struct client_list clients;
 	struct door *doors;
 	unsigned n_doors;
@@ -295,10 +297,15 @@ void netloop_post(struct netloop *nl, struct command *cmd)
 		err_set(&cmd->err, -ENOENT, "%s: the network is being removed", cmd->network);
 	} else if (cmd->kind == CMD_PORT_OPEN) {
 		open_port(nl, cmd);
+	} else if (cmd->kind == CMD_EVENTS) {
+		newsdesk_forward(&nl->desk, cmd->in.events);
 	} else {
 		if (cmd->kind == CMD_PORT_REMOVE)
 			close_door(nl, cmd->in.conf.name);
 		network_command(nl->net, cmd, ioloop_now(nl->loop));
+		if (cmd->kind == CMD_HOST_GROUPS)
+			newsdesk_host_groups(
+				&nl->desk, &cmd->items.groups[0], &cmd->items.groups[1]);
 	}
 	cmd->done(cmd);
 }
@@ -314,6 +321,7 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct netloop *nl = timer->data;
 	network_tick(nl->net, ioloop_now(nl->loop));
+	newsdesk_tick(&nl->desk);
 }
 
 static void on_tick_closed(uv_handle_t *handle)
@@ -334,7 +342,44 @@ static void on_ports(void *ctx, unsigned attached)
 	nl->events->ports(nl->ctx, attached);
 }
 
-static const struct network_events network_events = { .ports = on_ports };
+static void on_group(void *ctx, const struct feth_mac *group, bool joined, uint16_t only)
+{
+	struct netloop *nl = ctx;
+	newsdesk_group(&nl->desk, *group, joined, only);
+}
+
+static void on_port(void *ctx, const struct port_info *info, bool made)
+{
+	struct netloop *nl = ctx;
+	newsdesk_port(&nl->desk, info, made);
+}
+
+static void on_moved(void *ctx, struct feth_mac mac, uint16_t from, uint16_t to)
+{
+	struct netloop *nl = ctx;
+	newsdesk_moved(&nl->desk, mac, from, to);
+}
+
+static void on_changed(void *ctx, const struct network_facts *facts)
+{
+	struct netloop *nl = ctx;
+	(void)facts;
+	newsdesk_changed(&nl->desk);
+}
+
+static const struct network_events network_events = {
+	.ports = on_ports,
+	.group = on_group,
+	.port = on_port,
+	.moved = on_moved,
+	.changed = on_changed,
+};
+
+static void forward(void *ctx, enum event_kind kind, uint64_t object, const void *data, size_t len)
+{
+	const struct netloop *nl = ctx;
+	nl->events->event(nl->ctx, kind, object, data, len);
+}
 
 int netloop_start(struct netloop **out, struct ioloop *loop, const struct netloop_conf *conf,
 	const struct netloop_events *events, void *ctx, struct err *err)
@@ -360,9 +405,14 @@ int netloop_start(struct netloop **out, struct ioloop *loop, const struct netloo
 		.loop = loop,
 		.net = nl->net,
 		.clients = &nl->clients,
+		.hub = &nl->desk.hub,
 		.submit = submit,
 		.ctx = nl,
 	};
+	newsdesk_init(&nl->desk, loop, nl->net, conf->events);
+	nl->desk.forward = forward;
+	nl->desk.ctx = nl;
+	(void)network_set_multicast(nl->net, &conf->facts.multicast);
 	uv_timer_init(ioloop_uv(loop), &nl->tick);
 	nl->tick.data = nl;
 	uv_timer_start(&nl->tick, on_tick, TICK_MS, TICK_MS);
@@ -384,6 +434,7 @@ void netloop_stop(struct netloop *nl)
 	if (nl->stopping)
 		return;
 	nl->stopping = true;
+	newsdesk_stop(&nl->desk);
 	host_close(nl);
 	while (nl->doors) {
 		struct door *door = nl->doors;

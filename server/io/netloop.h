@@ -16,7 +16,10 @@ struct netloop;
 struct netloop_events {
 	void (*ports)(void *ctx, unsigned attached); /* the number of attached ports changed */
 	void (*host_lost)(void *ctx);                /* the host side's descriptors are dead */
-	void (*gone)(void *ctx);                     /* netloop_stop() is through; all is freed */
+	/* A notification main wants to hear of (netloop_conf.events, CMD_EVENTS), whole; @kind and
+	 * @object as in rpc/event.h. */
+	void (*event)(void *ctx, unsigned kind, uint64_t object, const void *data, size_t len);
+	void (*gone)(void *ctx); /* netloop_stop() is through; all is freed */
 };
 
 struct netloop_conf {
@@ -24,6 +27,7 @@ struct netloop_conf {
 	struct netid_key key;
 	uint64_t seed;
 	struct access access;
+	uint32_t events;        /* of which main wants to hear */
 	int native_fd, qemu_fd; /* listening; given, also on failure */
 };
 

@@ -10,9 +10,9 @@
 #include "protocol/wire.h"
 #include "server/base/log.h"
 #include "server/core/ingress.h"
+#include "server/io/memberships.h"
+#include "server/io/newsdesk.h"
 #include "server/io/stream_port.h"
-
-enum { TOPIC_CHANGED = 1 }; /* network.changed: only the newest matters */
 
 /* Calls of one session carried out in one turn of the loop: 16 of the most expensive ones (a list
  * of a full table) hold the others for a few milliseconds, and a thousand cheap ones still take 70
@@ -30,6 +30,8 @@ struct session {
 	const struct method *method;
 	char only[FETH_NAME_MAX + 1]; /* the port that attach gives; empty: as asked */
 	char network[FETH_NAME_MAX + 1];
+	struct subscriber sub;   /* in host->hub, while it wants to hear anything */
+	struct memberships *own; /* owned: the groups it has joined; NULL before it joins any */
 };
 
 static struct session *of_stream(struct stream *s)
@@ -37,32 +39,28 @@ static struct session *of_stream(struct stream *s)
 	return (struct session *)s;
 }
 
-/* -- as a port -- */
-
-/* Sends a notification whose params are the network (or only its name). */
-static void notify_network(
-	struct session *se, const char *method, const struct network_facts *facts, bool whole)
+static struct session *of_subscriber(struct subscriber *sub)
 {
-	struct rpc_out out;
-	rpc_out_init(&out);
-	rpc_out_notify(&out, method);
-	if (whole) {
-		pack_facts(facts, &out);
-	} else {
-		rpc_out_map(&out);
-		rpc_put_text(&out, "network", se->network);
-		rpc_out_close(&out);
-	}
-	rpc_out_end(&out);
-	if (rpc_out_ok(&out))
-		stream_put_message(
-			&se->sp.s, out.buf.data, out.buf.size, whole ? TOPIC_CHANGED : 0, NULL, 0);
-	rpc_out_fini(&out);
+	return (struct session *)((char *)sub - offsetof(struct session, sub));
 }
+
+static const struct session *of_const_subscriber(const struct subscriber *sub)
+{
+	return (const struct session *)((const char *)sub - offsetof(struct session, sub));
+}
+
+/* -- as a port -- */
 
 static void port_changed(struct port *port, const struct network_facts *facts)
 {
-	notify_network(of_stream(&stream_port_of_port(port)->s), "network.changed", facts, true);
+	struct session *se = of_stream(&stream_port_of_port(port)->s);
+	struct rpc_out out;
+	rpc_out_init(&out);
+	event_pack_network(facts, &out);
+	if (rpc_out_ok(&out))
+		stream_put_message(&se->sp.s, out.buf.data, out.buf.size,
+			event_topic(NEWSDESK_SLOT, EVENT_NETWORK_CHANGED, 0), NULL, 0);
+	rpc_out_fini(&out);
 }
 
 static const struct port_ops port_ops = {
@@ -80,6 +78,31 @@ static int attach(
 		return err_set(err, -EEXIST, "this connection is a port already; detach first");
 	return stream_port_attach(&se->sp, conf, "native", out, err);
 }
+
+static void detach(struct session *se, const char *why)
+{
+	stream_port_detach(&se->sp, why);
+	free(se->own);
+	se->own = NULL;
+}
+
+/* -- as a subscriber -- */
+
+static void sub_tell(
+	struct subscriber *sub, enum event_kind kind, const void *data, size_t len, uint64_t topic)
+{
+	struct session *se = of_subscriber(sub);
+	if (kind == EVENT_NETWORK_CHANGED && se->sp.attached)
+		return; /* as a port it has heard, before its cap changed */
+	stream_put_message(&se->sp.s, data, len, topic, NULL, 0);
+}
+
+static bool sub_waits(const struct subscriber *sub, uint64_t topic)
+{
+	return sendq_waits(&of_const_subscriber(sub)->sp.s.q, topic);
+}
+
+static const struct subscriber_ops subscriber_ops = { .tell = sub_tell, .waits = sub_waits };
 
 /* -- calls -- */
 
@@ -128,6 +151,15 @@ static void reply(struct session *se, struct command *cmd)
 	rpc_out_fini(&out);
 }
 
+/* event.subscribe takes effect behind its answer. */
+static void subscribed(struct session *se, const struct command *cmd)
+{
+	if (se->sp.s.dying) /* it has left its hub for good */
+		return;
+	if (cmd->kind == CMD_EVENT_SUBSCRIBE && !cmd->err.code)
+		hub_subscribe(se->host->hub, &se->sub, cmd->in.events, cmd->network);
+}
+
 /* A command comes back. */
 static void on_done(struct command *cmd)
 {
@@ -138,9 +170,33 @@ static void on_done(struct command *cmd)
 		free(se);
 	} else {
 		reply(se, cmd);
+		subscribed(se, cmd);
 		stream_resume(&se->sp.s);
 	}
 	command_free(cmd);
+}
+
+static void attach_with_groups(struct session *se, struct command *cmd)
+{
+	if (attach(se, &cmd->in.conf, &cmd->out.port, &cmd->err) < 0 || !cmd->groups.given)
+		return;
+	if (memberships_join(&se->own, se->host->net, se->sp.port.id, &cmd->groups, &cmd->err) < 0)
+		detach(se, "it could not join");
+}
+
+static void change_groups(struct session *se, struct command *cmd)
+{
+	if (!se->sp.attached) {
+		err_set(&cmd->err, -ENOENT, "this connection is no port; attach first");
+		return;
+	}
+	if (cmd->kind == CMD_GROUP_JOIN)
+		(void)memberships_join(
+			&se->own, se->host->net, se->sp.port.id, &cmd->groups, &cmd->err);
+	else if (se->own)
+		memberships_leave(se->own, se->host->net, se->sp.port.id, &cmd->groups);
+	cmd->out.groups.n = se->own ? se->own->n : 0;
+	cmd->out.groups.all = se->own && se->own->all;
 }
 
 /* Those that concern this connection alone are carried out here. */
@@ -160,16 +216,22 @@ static bool own_command(struct session *se, struct command *cmd)
 		}
 		cmd->in.conf.uid = se->sp.client.uid;
 		cmd->in.conf.pid = se->sp.pid;
-		(void)attach(se, &cmd->in.conf, &cmd->out.port, &cmd->err);
+		attach_with_groups(se, cmd);
 		return true;
 	case CMD_DETACH:
 		if (!se->sp.attached) {
 			err_set(&cmd->err, -ENOENT, "this connection is no port; attach first");
 			return true;
 		}
-		stream_port_detach(&se->sp, "it asked to");
+		detach(se, "it asked to");
 		stream_drop_frames(&se->sp.s);
 		return true;
+	case CMD_GROUP_JOIN:
+	case CMD_GROUP_LEAVE:
+		change_groups(se, cmd);
+		return true;
+	case CMD_EVENT_SUBSCRIBE: /* on the control socket main must know of it first */
+		return se->host->net;
 	default:
 		return false;
 	}
@@ -218,6 +280,7 @@ static void call(struct session *se, const struct rpc_msg *msg)
 	memcpy(cmd->network, se->network, sizeof(cmd->network));
 	if (m->parse(msg->params, cmd, &cmd->err) < 0 || own_command(se, cmd)) {
 		reply(se, cmd);
+		subscribed(se, cmd);
 		command_free(cmd);
 		return;
 	}
@@ -335,7 +398,8 @@ static void on_lost(struct stream *s, const char *why)
 	struct session *se = of_stream(s);
 	log_debug("session", "closed net=%s uid=%u pid=%u why=%s", se->network,
 		(unsigned)se->sp.client.uid, (unsigned)se->sp.pid, why);
-	stream_port_detach(&se->sp, why);
+	detach(se, why);
+	hub_leave(se->host->hub, &se->sub);
 }
 
 static void on_closed(struct stream *s)
@@ -354,11 +418,23 @@ static const struct stream_ops stream_ops = {
 	.closed = on_closed,
 };
 
+static void say_removed(struct session *se)
+{
+	struct rpc_out out;
+	rpc_out_init(&out);
+	event_pack_removed(se->network, &out);
+	if (rpc_out_ok(&out))
+		send_out(se, &out, NULL, 0);
+	rpc_out_fini(&out);
+}
+
 static void client_close(struct client *client, bool gone)
 {
 	struct session *se = of_stream(&stream_port_of_client(client)->s);
-	if (gone && se->sp.attached && !se->sp.s.dying)
-		notify_network(se, "network.removed", NULL, false);
+	if (gone && se->host->net && !se->sp.s.dying &&
+		(se->sp.attached || se->sub.events & EVENT_BIT(EVENT_NETWORK_REMOVED)))
+		say_removed(se);
+	detach(se, gone ? "its network is removed" : "its port is removed");
 	stream_port_leave(client, gone);
 }
 
@@ -371,6 +447,7 @@ static int open_session(struct session **out, const struct session_host *host, i
 		return -ENOMEM;
 	}
 	se->sp.port.ops = &port_ops;
+	se->sub.ops = &subscriber_ops;
 	se->sp.net = host->net;
 	se->sp.clients = host->clients;
 	se->sp.pid = pid;

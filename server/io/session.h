@@ -12,6 +12,7 @@
 #include "server/io/client.h"
 #include "server/io/ioloop.h"
 
+struct hub;
 struct session;
 
 /* What a session needs of whoever accepted it; outlives all its sessions. */
@@ -19,6 +20,7 @@ struct session_host {
 	struct ioloop *loop;
 	struct network *net; /* of native sessions; NULL for control */
 	struct client_list *clients;
+	struct hub *hub; /* where event.subscribe subscribes */
 	/* Carries out a command and calls cmd->done on this loop, now or later. */
 	void (*submit)(void *ctx, struct command *cmd);
 	void *ctx;

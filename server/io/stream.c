@@ -166,7 +166,7 @@ static void write_queue(struct stream *s)
 	}
 }
 
-void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t topic,
+void stream_put_message(struct stream *s, const void *data, size_t len, uint64_t topic,
 	const int *fds, uint8_t n_fds)
 {
 	const int rc = s->dying || s->mute

@@ -78,7 +78,7 @@ int stream_open(struct stream *s, struct ioloop *loop, int fd, enum framing fram
 	struct block_pool *frames, const struct stream_ops *ops);
 
 /* Queues a message (rpc.h); @fds are given away. A peer too slow for it is failed, and counted. */
-void stream_put_message(struct stream *s, const void *data, size_t len, uint32_t topic,
+void stream_put_message(struct stream *s, const void *data, size_t len, uint64_t topic,
 	const int *fds, uint8_t n_fds);
 /* Port operations (port.h) for the stream's own port. */
 void stream_send(struct stream *s, struct frame *frames, unsigned n, bool flooded);

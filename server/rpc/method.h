@@ -65,6 +65,9 @@ int want_bool(
 	const msgpack_object_map *params, const char *field, bool *has, bool *out, struct err *err);
 int want_u32(const msgpack_object_map *params, const char *field, bool *has, uint32_t *out,
 	struct err *err);
+/* `groups`: "all", or group addresses but broadcast. */
+int want_groups(
+	const msgpack_object_map *params, bool required, struct group_want *out, struct err *err);
 int want_limit(const msgpack_object_map *params, struct command *cmd, struct err *err);
 
 #endif

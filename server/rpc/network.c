@@ -35,6 +35,28 @@ static int want_addresses(
 	return 0;
 }
 
+static const char *const policies[] = {
+	[MCAST_SNOOP] = "snoop",
+	[MCAST_STRICT] = "strict",
+	[MCAST_FLOOD] = "flood",
+};
+
+static int want_multicast(
+	const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	char text[16];
+	const enum rpc_field f = rpc_get_text(params, "multicast", text, sizeof(text));
+	for (unsigned p = 0; f == RPC_FIELD_OK && p < sizeof(policies) / sizeof(policies[0]); p++) {
+		if (strcmp(text, policies[p]) != 0)
+			continue;
+		want->has_multicast = true;
+		want->multicast = (enum mcast_policy)p;
+	}
+	if (f != RPC_FIELD_ABSENT && !want->has_multicast)
+		return bad_field(err, "multicast", "must be snoop, strict or flood");
+	return want_bool(params, "querier", &want->has_querier, &want->querier, err);
+}
+
 static int want_settings(
 	const msgpack_object_map *params, struct network_want *want, struct err *err)
 {
@@ -45,6 +67,8 @@ static int want_settings(
 		rc = want_bool(params, "up", &want->has_up, &want->up, err);
 	if (!rc)
 		rc = want_addresses(params, want, err);
+	if (!rc)
+		rc = want_multicast(params, want, err);
 	return rc;
 }
 
@@ -129,6 +153,8 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 		}
 		rpc_out_close(out);
 	}
+	rpc_put_text(out, "multicast", policies[facts->multicast.policy]);
+	rpc_put_bool(out, "querier", facts->multicast.querier);
 	rpc_put_uint(out, "ports", facts->ports);
 	if (facts->group[0])
 		rpc_put_text(out, "group", facts->group);

@@ -9,7 +9,7 @@
 /* Fields a later version has: who asks for them must not believe to have them. */
 static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 {
-	static const char *const later[] = { "offload", "monitor", "isolated", "vlan", "groups" };
+	static const char *const later[] = { "offload", "monitor", "isolated", "vlan" };
 	const msgpack_object *o;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
@@ -17,6 +17,17 @@ static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 				"%s: this version of fethd does not have it; attach without",
 				later[i]);
 	return 0;
+}
+
+/* A port that is no session yet: its client joins later. */
+static int refuse_groups(const msgpack_object_map *params, struct err *err)
+{
+	const msgpack_object *o;
+	if (rpc_get(params, "groups", &o) == RPC_FIELD_ABSENT)
+		return 0;
+	return err_set(err, -EOPNOTSUPP,
+		"groups: a client joins them itself, by attach or "
+		"group.join, or with IGMP and MLD");
 }
 
 static int want_conf(const msgpack_object_map *params, bool name_required, struct port_conf *conf,
@@ -60,7 +71,8 @@ static int want_kind(
 int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
 	cmd->in.conf.kind = PORT_KIND_NATIVE;
-	return want_conf(params, false, &cmd->in.conf, err);
+	const int rc = want_conf(params, false, &cmd->in.conf, err);
+	return rc < 0 ? rc : want_groups(params, false, &cmd->groups, err);
 }
 
 int parse_DETACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -78,7 +90,7 @@ int parse_PORT_ADD(const msgpack_object_map *params, struct command *cmd, struct
 		rc = want_conf(params, true, &cmd->in.conf, err);
 	if (!rc)
 		rc = want_kind(params, true, &cmd->in.conf.kind, err);
-	return rc;
+	return rc < 0 ? rc : refuse_groups(params, err);
 }
 
 int parse_PORT_OPEN(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -88,7 +100,7 @@ int parse_PORT_OPEN(const msgpack_object_map *params, struct command *cmd, struc
 		rc = want_conf(params, false, &cmd->in.conf, err);
 	if (!rc)
 		rc = want_kind(params, false, &cmd->in.conf.kind, err);
-	return rc;
+	return rc < 0 ? rc : refuse_groups(params, err);
 }
 
 int parse_PORT_LIST(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -115,7 +127,10 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 	rpc_put_uint(out, "port", port->id);
 	rpc_put_text(out, "name", port->name);
 	rpc_put_text(out, "kind", port_kind_name(port->kind));
-	rpc_put_text(out, "state", port->attached ? "attached" : "waiting");
+	rpc_put_text(out, "state",
+		port->attached   ? "attached"
+		: port->declared ? "waiting"
+				 : "gone");
 	rpc_put_mac(out, "mac", port->mac);
 	rpc_put_bool(out, "locked", port->locked);
 	rpc_put_uint(out, "cap", frame_room(port->mtu, true));

@@ -61,6 +61,17 @@ static void put_stats(const struct port_stats *s, struct rpc_out *out)
 	rpc_out_close(out);
 }
 
+static void put_multicast(const struct mcast_stats *m, struct rpc_out *out)
+{
+	rpc_put_map(out, "multicast");
+	rpc_put_uint(out, "reports", m->reports);
+	rpc_put_uint(out, "queries", m->queries);
+	rpc_put_uint(out, "bad", m->bad);
+	rpc_put_uint(out, "full", m->full);
+	rpc_put_uint(out, "unwanted", m->unwanted);
+	rpc_out_close(out);
+}
+
 void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
 {
 	rpc_out_map(out);
@@ -84,6 +95,7 @@ void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
 	rpc_put_map(out, "network");
 	put_stats(&cmd->out.sum.stats, out);
 	rpc_put_uint(out, "moves", cmd->out.sum.moves);
+	put_multicast(&cmd->out.sum.multicast, out);
 	rpc_out_close(out);
 	rpc_out_close(out);
 }

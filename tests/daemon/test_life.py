@@ -440,6 +440,7 @@ class Descriptors(Base):
         def fds():
             return len(os.listdir(f"/proc/{d.proc.pid}/fd"))
         with d.control() as c:
+            c.call("hello")  # now it is accepted, and counts
             before = fds()
             for i in range(20):
                 c.call("port.open", network="lab", name=f"x{i}")

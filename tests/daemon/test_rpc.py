@@ -40,7 +40,11 @@ class Rpc(unittest.TestCase):
             fdb = self.c.items("fdb.list", network=n)
             for row in fdb:
                 row.pop("age", None)
-            out += [self.c.call("network.show", network=n), self.c.items("port.list", network=n), fdb]
+            # the host answers the query of its own attaching when it likes
+            groups = [(g["group"], g["port"], [w for w in g["how"] if w != "snooped"])
+                      for g in self.c.items("group.list", network=n)]
+            out += [self.c.call("network.show", network=n), self.c.items("port.list", network=n), fdb,
+                    groups]
         return out
 
     def refused(self, code, words, method, via=None, raw=None, **params):
@@ -65,7 +69,7 @@ class Fields(Rpc):
     """Results have the fields of docs/protocol.md, of the types it says, and no others."""
 
     NETWORK = dict(name=str, id=str, backend=str, mtu=int, mtu_min=int, mtu_max=int, cap=int,
-                   ports=int, path=str)
+                   multicast=str, querier=bool, ports=int, path=str)
     HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
     COUNTS = dict(rx_frames=int, rx_bytes=int, tx_frames=int, tx_bytes=int, drops=dict)
@@ -97,7 +101,8 @@ class Fields(Rpc):
         r = self.shape(self.d.create("lab", backend="none"), self.NETWORK)
         self.assertEqual(r, {
             "name": "lab", "id": r["id"], "backend": "none", "mtu": 1500, "mtu_min": 68,
-            "mtu_max": 65521, "cap": 1518, "ports": 0, "path": self.d.path("lab")})
+            "mtu_max": 65521, "cap": 1518, "multicast": "flood", "querier": False, "ports": 0,
+            "path": self.d.path("lab")})
         self.assertEqual(self.c.call("network.show", network="lab"), r)
         mine, unit = str(os.getgid()), h.UNIT_BASE + 4321
         addresses = ["10.0.0.1/24", "192.168.0.7/32", "2001:db8::1/64", "fe80::5/64"]
@@ -201,14 +206,16 @@ class Fields(Rpc):
             page = self.shape(b.call("stats.get"), dict(items=list, next=type(None), network=dict))
             for row in page["items"]:
                 self.shape(row, dict(self.COUNTS, port=int, name=str, queued_bytes=int))
-            self.shape(page["network"], dict(self.COUNTS, moves=int))
+            self.shape(page["network"], dict(self.COUNTS, moves=int, multicast=dict))
             self.assertEqual([x["name"] for x in page["items"]], ["host", "a", "b"])
             host, pa, pb = page["items"]
             self.assertEqual((host["tx_frames"], host["tx_bytes"], host["rx_frames"]), (1, 100, 0))
             self.assertEqual((pa["rx_frames"], pa["rx_bytes"], pa["tx_frames"]), (1, 100, 0))
             self.assertEqual((pb["rx_frames"], pb["tx_bytes"], pb["drops"]), (1, 100, {"spoofed": 1}))
             self.assertEqual(page["network"], {"rx_frames": 2, "rx_bytes": 200, "tx_frames": 2,
-                                               "tx_bytes": 200, "drops": {"spoofed": 1}, "moves": 0})
+                                               "tx_bytes": 200, "drops": {"spoofed": 1}, "moves": 0,
+                                               "multicast": dict.fromkeys((
+                                                   "reports", "queries", "bad", "full", "unwanted"), 0)})
         h.poll_until("they left", lambda: len(self.d.ports("fk")) == 1)
         self.assertEqual(self.c.call("stats.get", network="fk")["network"], page["network"])
         self.assertEqual([x["name"] for x in self.c.items("fdb.list", network="fk")], ["host"])
@@ -265,11 +272,24 @@ class Params(Rpc):
                  ["2001:db8::1/129"], ["12345::1/64"], ["2001:db8::1%eth0/64"],
                  ["10.0.0.1/24", "10.0.0.1/24"], ["2001:db8::1/64", "2001:DB8:0::1/64"],
                  ["10.0.0.1/24", "x"], ["1" * 500]]
+    GROUPS = ["", "ALL", "all ", "none", "01:00:5e:00:00:01", 5, True, {}, b"all", "x" * 3000, ["all"],
+              [5], [None], [[]], [b"\1\0\x5e\0\0\1"], [""], ["01:00:5e:00:00"], ["01:00:5e:00:00:0g"],
+              ["01:00:5e:00:00:01:02"], ["02:00:00:00:00:01"], ["00:00:00:00:00:00"],
+              ["ff:ff:ff:ff:ff:ff"], ["01:00:5e:00:00:01", "02:00:00:00:00:01"],
+              ["01:00:5e:00:00:01"] * 200 + ["x"]]
+    MEMBERS = [-1, 5, "x", "01:00:5e:00:00:01", True, {}, [], ["01:00:5e:00:00:01"],
+               ["01:00:5e:00:00:01", -1], ["01:00:5e:00:00:01", 1025], ["01:00:5e:00:00:01", "1"],
+               ["01:00:5e:00:00:01", 1, 1], [1, "01:00:5e:00:00:01"], ["all", 1], [None, None]]
+    EVENTS = [5, "*", True, {}, b"*", [5], [None], [b"*"], [["*"]], [""], ["port"], ["port."],
+              ["port.attached "], ["Port.*"], ["nosuch.*"], [".*"], ["p*"], ["port.a*"], ["**"],
+              ["x" * 5000], ["*", "x"], ["port.attached", "port.nosuch"]]
     LIMITS = [0, 257, 1 << 20, *NUMBERS]
 
     def fields(self):
         mtu = [0, 1, h.MTU_MIN - 1, h.MTU_MAX + 1, 65535, 65536, *self.NUMBERS]
-        settings = {"mtu": mtu, "mac": self.MACS, "up": self.BOOLS, "addresses": self.ADDRESSES}
+        settings = {"mtu": mtu, "mac": self.MACS, "up": self.BOOLS, "addresses": self.ADDRESSES,
+                    "multicast": ["", "Snoop", "snoop ", "none", "x" * 300, 0, True, [], b"snoop"],
+                    "querier": self.BOOLS}
         port_names = [*self.NAMES, "host", "HOST", "Host"]
         kinds = ["", "tap", "native ", "QEMU", "x" * 300, 5, True, [], b"qemu"]
         page = {"after": [-1, 1.5, "x", 1025, 1 << 64 - 1, [], True], "limit": self.LIMITS}
@@ -292,6 +312,8 @@ class Params(Rpc):
             "stats.get": dict(page, network=self.NAMES),
             "fdb.list": {"network": self.NAMES, "limit": self.LIMITS,
                          "after": ["", "x", "02:00:00:00:00", 5, [], b"\2\0\0\0\0\1"]},
+            "group.list": {"network": self.NAMES, "limit": self.LIMITS, "after": self.MEMBERS},
+            "event.subscribe": {"network": self.NAMES, "events": self.EVENTS},
             "hello": {"version": [-1, 1.5, "1", True, []], "client": ["x" * 65, 5, b"x", []]},
         }
 
@@ -304,6 +326,8 @@ class Params(Rpc):
             good["name"] = "vm" if method == "port.remove" else "new"
         if method == "port.add":
             good["kind"] = "qemu"
+        if method == "event.subscribe":
+            good["events"] = ["port.*"]
         return good
 
     def setUp(self):
@@ -330,7 +354,7 @@ class Params(Rpc):
                 values = {"network": "lab", "name": "zz", "kind": "qemu", "mac": "02:00:00:00:00:44",
                           "locked": True, "mtu": 1400, "up": False, "addresses": [], "limit": 5,
                           "after": 1, "backend": h.HOST_BACKEND, "group": "0",
-                          "unit": h.UNIT_BASE + 200, "version": 1, "client": "x"}
+                          "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"]}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))
@@ -342,7 +366,8 @@ class Params(Rpc):
 
     def test_missing_fields(self):
         for method, field in [(m, "network") for m in self.fields() if m not in
-                              ("hello", "network.list")] + [
+                              ("hello", "network.list", "event.subscribe")] + [
+                ("event.subscribe", "events"),
                 ("port.add", "name"), ("port.add", "kind"), ("port.remove", "name")]:
             for value in ((), (None,)):
                 params = self.good(method)
@@ -361,17 +386,37 @@ class Params(Rpc):
             for field, values in attach.items():
                 for value in values:
                     self.refused("invalid", field, "attach", via=c, **{field: value})
-            for field in ("offload", "monitor", "isolated", "vlan", "groups"):
+            for field in ("offload", "monitor", "isolated", "vlan"):
                 for value in (True, False, [], {}, 0, "x"):
                     self.refused("unsupported", field, "attach", via=c, **{field: value})
                 c.call("attach", **{field: None})
                 c.call("detach")
-            for method in ("port.list", "fdb.list", "stats.get"):
+            for method in ("port.list", "group.list", "fdb.list", "stats.get"):
                 for value in self.LIMITS:
                     self.refused("invalid", "limit", method, via=c, limit=value)
+            for value in self.EVENTS:
+                self.refused("invalid", ("events", "host.groups", "port.*"), "event.subscribe",
+                             via=c, events=value)
+            for value in self.GROUPS:
+                self.refused("invalid", "groups", "attach", via=c, groups=value)
+            c.call("attach", groups=["01:00:5e:01:01:01"])
+            for value in self.GROUPS:
+                for method in ("group.join", "group.leave"):
+                    self.refused("invalid", "groups", method, via=c, groups=value)
+            for method in ("group.join", "group.leave"):
+                self.refused("invalid", "groups", method, via=c)
+                self.refused("invalid", "groups", method, via=c, groups=None)
+                twice = pairs_map([("groups", ["01:00:5e:01:01:02"]), ("groups", "all")])
+                self.refused("invalid", "groups", method, via=c, raw=twice)
+            c.call("detach")
             # the network is implied: what the field says does not matter
             for value in ("nosuch", "", 5, None, []):
                 self.assertEqual(c.call("network.show", network=value)["name"], "lab")
+
+    def test_groups_of_ports_without_a_session(self):
+        for method in ("port.add", "port.open"):
+            self.refused("unsupported", "groups", method, **dict(self.good(method), groups="all"))
+            self.refused("unsupported", "groups", method, **dict(self.good(method), groups=[]))
 
     def test_mtu_says_its_bounds(self):
         least, most = h.MTU_MIN, h.MTU_MAX

@@ -1,7 +1,11 @@
-/* fuzz_params.c - the getters of rpc.h over any map a client may send; and what they read, written
- * by the builders, is read again. */
+/* fuzz_params.c - the getters of rpc.h, and every method's parser, over any map a client may send;
+ * and what the getters read, written by the builders, is read again. */
+#include <string.h>
+
 #include "protocol/rpc.h"
 #include "protocol/wire.h"
+#include "server/rpc/event.h"
+#include "server/rpc/method.h"
 #include "tests/support/bytes.h"
 #include "tests/support/fuzz.h"
 
@@ -41,6 +45,40 @@ static void every_field(const msgpack_object_map *map, struct rpc_out *out)
 	}
 }
 
+static void check(const struct command *cmd, enum command_kind kind)
+{
+	must(cmd->groups.n <= PORT_GROUPS_MAX);
+	for (uint32_t i = 0; i < cmd->groups.n; i++)
+		must(mac_is_group(cmd->groups.mac[i]));
+	must(!cmd->network[0] || name_valid(cmd->network));
+	must(kind != CMD_EVENT_SUBSCRIBE || cmd->in.events < EVENT_BIT(EVENT_N));
+	must(kind != CMD_GROUP_LIST || (cmd->limit && cmd->limit <= LIST_LIMIT));
+	must(kind != CMD_GROUP_LIST || cmd->after_n < FDB_PORTS);
+}
+
+/* Every method of the table, as on control.sock and as on a network's. */
+static void every_parser(const msgpack_object_map *map)
+{
+	static const char *const names[] = {
+#define METHOD(symbol, name, sockets, right, summary) name,
+#include "protocol/methods.def"
+#undef METHOD
+	};
+	for (size_t i = 0; i < 2 * sizeof(names) / sizeof(names[0]); i++) {
+		const char *name = names[i / 2];
+		const struct method *m =
+			method_find((struct rpc_str){ name, (uint32_t)strlen(name) });
+		static struct command cmd;
+		memset(&cmd, 0, sizeof(cmd));
+		if (i % 2)
+			strcpy(cmd.network, "lab");
+		const int rc = m->parse(map, &cmd, &cmd.err);
+		must(rc == cmd.err.code && rc <= 0 && !rc == !cmd.err.text[0]);
+		if (!rc)
+			check(&cmd, m->kind);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct wire_scan scan = { 0 };
@@ -55,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		rpc_out_request(&out, 1, "m");
 		rpc_out_map(&out);
 		every_field(msg.params, &out);
+		every_parser(msg.params);
 		rpc_out_end(&out);
 		if (rpc_out_ok(&out)) {
 			const uint8_t *p = (const uint8_t *)out.buf.data;

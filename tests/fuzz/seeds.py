@@ -64,10 +64,54 @@ write("text",
       utf8="né€😀".encode(), overlong=b"\xe0\x80\x80")
 write("params",
       attach=ATTACH, create=CREATE, error=ERROR, notify=NOTIFY,
+      join=request("group.join", b"\x81" + text("groups") + b"\x92" + text("01:00:5e:00:00:fb")
+                   + text("33:33:00:00:00:01")),
+      all=request("group.join", b"\x81" + text("groups") + text("all")),
+      members=request("group.list", b"\x83" + text("network") + text("lab") + text("after") + b"\x92"
+                      + text("01:00:5e:00:00:fb") + b"\x07" + text("limit") + b"\x40"),
+      subscribe=request("event.subscribe", b"\x82" + text("network") + text("lab") + text("events") + b"\x92"
+                        + text("port.*") + text("host.groups")),
+      multicast=request("network.set", b"\x83" + text("network") + text("lab") + text("multicast")
+                        + text("strict") + text("querier") + b"\xc3"),
       twice=request("x", b"\x82" + text("mtu") + b"\x01" + text("mtu") + b"\x02"),
       keys=request("x", b"\x83\x01\x02\xc0\xc0" + text("") + b"\x91\xa1\xff"))
 write("sendq",
       **{f"mix{i}": bytes((i * 7919 + k * k * 31 + (k >> 3)) & 0xFF for k in range(600)) for i in range(8)})
+
+
+def frames(*hexes, how=0x8000):
+    """Length, how it comes (fuzz_snoop.c), and the frame, of each."""
+    data = [bytes.fromhex(h) for h in hexes]
+    return b"".join(struct.pack(">H", how | len(d)) + d for d in data)
+
+
+IGMP = "01005e000016020000000001080046c0%s000040000102f9f80a000001e000001694040000"
+MLD = "333300000016020000000001" + "86dd60000000%s0001fe80000000000000000000fffe000001ff0200000000000000000000000000163a00050200000100"
+JOIN4 = IGMP % "0028" + "2200e8f90000000104000000ef010203"
+LEAVE4 = IGMP % "0028" + "2200e9f90000000103000000ef010203"
+ALLOW4 = IGMP % "002c" + "2200e4ef0000000105000001e80102030a000009"
+MANY4 = IGMP % "0044" + "22000000000000040200" "0000ef0102040101" "0001ef0102050a000001" "deadbeef" "06000000ef01020604000000ef010207"
+OLD4 = IGMP % "0020" + "1600f8faef010203" + "00" * 14
+DONE4 = IGMP % "0020" + "1700f7faef010203" + "00" * 14
+ASK4 = "01005e00000102000000000b080046c00024000040000102041300000a000009e0000001940400001164ec1e00000000027d0000" + "00" * 12
+HELLO4 = "01005e00000d02000000000c080045c0001e0000400001670000" "0a00000ce000000d" "2000000000010002001e" + "00" * 30
+V6 = "ff050000000000000000000000010003"
+JOIN6 = MLD % "0024" + "8f0071030000000104000000" + V6
+LEAVE6 = MLD % "0024" + "8f0072030000000103000000" + V6
+OLD6 = MLD % "0020" + "8300811700000000" + V6
+DONE6 = MLD % "0020" + "8400801c00000000" + V6
+ASK6 = "33330000000102000000000b86dd6000000000240001fe8000000000000000000000000000" "0bff0200000000000000000000000000013a00050200000100" \
+    + "8200000027100000" + "00" * 16 + "027d0000"
+DATA4 = "01005e01020302000000000308004500002c0000400001110000" "0a000001ef010203" + "00" * 30
+
+write("snoop",
+      igmp=frames(JOIN4, LEAVE4, OLD4, DONE4, ALLOW4, MANY4, DATA4),
+      mld=frames(JOIN6, LEAVE6, OLD6, DONE6),
+      queries=frames(ASK4, ASK6, HELLO4, how=0xa000) + frames(JOIN4, JOIN6, DATA4),
+      pieces=frames(JOIN4, JOIN6, MANY4, how=0xc000),
+      sums=frames(JOIN4, LEAVE4, OLD4, JOIN6, how=0),
+      tagged=frames(JOIN4[:24] + "8100002a" + JOIN4[24:], JOIN6[:24] + "88a8002a" + JOIN6[24:], how=0),
+      time=frames(*[JOIN4, JOIN6, ASK4, ASK6] * 8, how=0xa000))
 
 
 # Darwin's: server/hostif/darwin_abi.h has the layouts

@@ -89,6 +89,12 @@ def check_tables():
     for name, *_ in methods:
         check(re.search(rf"^### .*\b{re.escape(name)}(,|$)", DOC, re.M), f"{name} has no section")
 
+    events = re.findall(r'^EVENT\(\w+, "([^"]+)", "([^"]*)"\)', source("protocol/events.def"), re.M)
+    check(len(events) == source("protocol/events.def").count("\nEVENT("), "an EVENT line is not understood")
+    check([list(e) for e in events] == table("| event | when |"), "events.def and the table of events differ")
+    told = " ".join(row[0] for row in table("| event | params |")).replace(",", "").split()
+    check(told == [name for name, _ in events], "the params of some event are not told")
+
     for path, header in (("include/feth/errors.h", "| code | meaning |"),
                          ("server/core/drop.h", "| reason | dropped because |")):
         names = re.findall(r'^\s*X\(\w+, "(\w+)"', source(path), re.M)
@@ -99,7 +105,9 @@ def check_limits():
     for path, name in (("include/feth/types.h", "FETH_FRAME_MIN"), ("include/feth/types.h", "FETH_FRAME_MAX"),
                        ("include/feth/types.h", "FETH_RPC_MAX"), ("protocol/qemu.h", "QEMU_FRAME_MAX"),
                        ("protocol/wire.h", "WIRE_DEPTH_MAX"), ("server/core/sendq.h", "SENDQ_RPC_MAX"),
-                       ("server/core/command.h", "LIST_LIMIT"), ("server/core/command.h", "LIST_DEFAULT")):
+                       ("server/core/command.h", "LIST_LIMIT"), ("server/core/command.h", "LIST_DEFAULT"),
+                       ("server/core/command.h", "PORT_GROUPS_MAX"), ("server/core/groups.h", "GROUPS_MAX"),
+                       ("server/core/news.h", "NEWS_MOVED_MAX"), ("server/rpc/event.h", "EVENTS_MAX")):
         found = re.search(rf"#define {name} (\d+)u", source(path))
         check(found and re.search(rf"\b{found[1]}\b", DOC), f"{name} of {path} is not in the text")
 

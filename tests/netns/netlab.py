@@ -129,16 +129,18 @@ def frame_type(f):
 
 
 class Tap:
-    """A packet socket on an interface. Frames are those that came in by it unless said otherwise."""
+    """A packet socket on an interface. Frames are those that came in by it unless said otherwise.
+    While one is promiscuous on a host member, every multicast frame is sent there."""
 
-    def __init__(self, ns, ifname):
+    def __init__(self, ns, ifname, promisc=True):
         with ns.entered():
             self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         sock = self.sock
         sock.setsockopt(263, 8, 1)  # SOL_PACKET, PACKET_AUXDATA: tags the kernel put aside
         sock.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
         index = int(ns.link(ifname)["ifindex"])
-        sock.setsockopt(263, 1, struct.pack("iHH8x", index, 1, 0))  # PACKET_MR_PROMISC
+        if promisc:
+            sock.setsockopt(263, 1, struct.pack("iHH8x", index, 1, 0))  # PACKET_MR_PROMISC
         sock.bind((ifname, 3))  # ETH_P_ALL
         sock.setblocking(False)
 

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -437,6 +438,67 @@ static void rename_link(const char *from, const char *to)
 	close(fd);
 }
 
+/* A packet socket for which the interface is promiscuous, or takes all multicast. */
+static int taking(unsigned short how)
+{
+	struct packet_mreq m = { .mr_ifindex = (int)if_nametoindex(HOST), .mr_type = how };
+	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	assert_int_equal(setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)), 0);
+	return fd;
+}
+
+static void set_flag(short flag, bool on)
+{
+	struct ifreq ifr = { .ifr_name = HOST };
+	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(ioctl(fd, SIOCGIFFLAGS, &ifr), 0);
+	ifr.ifr_flags = (short)(on ? ifr.ifr_flags | flag : ifr.ifr_flags & ~flag);
+	assert_int_equal(ioctl(fd, SIOCSIFFLAGS, &ifr), 0);
+	close(fd);
+}
+
+static bool kernel_shows_allmulti(void)
+{
+	struct utsname u;
+	unsigned major = 0, minor = 0;
+	assert_int_equal(uname(&u), 0);
+	(void)sscanf(u.release, "%u.%u", &major, &minor);
+	return major > 6 || (major == 6 && minor >= 1);
+}
+
+/* Then who gets multicast is not who joined: a bridge, say, joins nothing. */
+static void test_while_it_takes_all_the_list_is_not_known(void **state)
+{
+	(void)state;
+	static const short flags[] = { IFF_PROMISC, IFF_ALLMULTI };
+	struct feth_mac mac[4];
+	struct hostif_event ev[ROOM];
+	make_pair();
+	const unsigned n = now().n;
+	const int watch = watch_open();
+	int fd = taking(PACKET_MR_PROMISC);
+	assert_int_equal(veth->groups(HOST, mac, 4), -EOPNOTSUPP);
+	int n_ev = news(watch, ev, ROOM);
+	bool told = false;
+	for (int i = 0; i < n_ev; i++)
+		told |= !ev[i].groups && !strcmp(ev[i].name, HOST);
+	assert_true(told); /* so it is asked again */
+	close(fd);
+	assert_int_equal(now().n, n);
+	fd = taking(PACKET_MR_ALLMULTI);
+	if (kernel_shows_allmulti())
+		assert_int_equal(veth->groups(HOST, mac, 4), -EOPNOTSUPP);
+	close(fd);
+	for (unsigned i = 0; i < 2; i++) {
+		set_flag(flags[i], true);
+		assert_int_equal(veth->groups(HOST, mac, 4), -EOPNOTSUPP);
+		set_flag(flags[i], false);
+		assert_int_equal(now().n, n);
+	}
+	close(watch);
+	veth->remove(&spec);
+}
+
 static void test_where_there_is_no_interface_there_is_no_list(void **state)
 {
 	(void)state;
@@ -700,6 +762,7 @@ int main(void)
 		TEST(test_a_link_that_is_down_listens_to_nothing_of_ip),
 		TEST(test_a_list_longer_than_asked_for),
 		TEST(test_more_groups_than_the_bound),
+		TEST(test_while_it_takes_all_the_list_is_not_known),
 		TEST(test_where_there_is_no_interface_there_is_no_list),
 		TEST(test_anybody_may_ask),
 		TEST(test_a_thread_sees_its_own_namespace),

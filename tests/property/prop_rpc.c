@@ -7,6 +7,8 @@
 #include "protocol/rpc.h"
 #include "protocol/text.h"
 #include "protocol/wire.h"
+#include "server/rpc/event.h"
+#include "server/rpc/method.h"
 #include "tests/support/bytes.h"
 #include "tests/support/rng.h"
 
@@ -179,6 +181,100 @@ static void test_too_long_is_told_exactly(void **state)
 	rpc_out_fini(&out);
 }
 
+/* -- server/rpc -- */
+
+/* A field of one kind for any method: what a client may write there. */
+static void random_value(struct rpc_out *out, struct rng *rng, const char *key)
+{
+	static const char *const texts[] = { "all", "01:00:5e:00:00:fb", "33-33-00-00-00-01",
+		"02:00:00:00:00:01", "ff:ff:ff:ff:ff:ff", "port.*", "*", "host.groups", "lab", "",
+		"snoop", "flood", "x.y", "10.0.0.1/24" };
+	const uint32_t n = rng_one_in(rng, 5) ? rng_below(rng, 300) : rng_below(rng, 4);
+	switch (rng_below(rng, 5)) {
+	case 0:
+		rpc_put_uint(out, key, random_number(rng));
+		break;
+	case 1:
+		rpc_put_bool(out, key, rng_one_in(rng, 2));
+		break;
+	case 2:
+		rpc_put_text(out, key, texts[rng_below(rng, 14)]);
+		break;
+	default: { /* mostly of one text, so that long ones are taken too */
+		const char *text = texts[rng_below(rng, 14)];
+		rpc_put_array(out, key);
+		for (uint32_t i = 0; i < n; i++) {
+			if (rng_one_in(rng, 50))
+				rpc_out_uint(out, i);
+			else
+				rpc_out_text(out,
+					rng_one_in(rng, 50) ? texts[rng_below(rng, 14)] : text);
+		}
+		rpc_out_close(out);
+	}
+	}
+}
+
+static void groups_are_groups(const struct command *cmd)
+{
+	static const struct feth_mac broadcast = { { 255, 255, 255, 255, 255, 255 } };
+	assert_true(cmd->groups.n <= PORT_GROUPS_MAX);
+	assert_false(cmd->groups.all && cmd->groups.n);
+	assert_true(cmd->groups.given || !(cmd->groups.all || cmd->groups.n));
+	for (uint32_t i = 0; i < cmd->groups.n; i++) {
+		assert_true(mac_is_group(cmd->groups.mac[i]));
+		assert_false(mac_equal(cmd->groups.mac[i], broadcast));
+	}
+}
+
+/* Whatever a method is given, it either fills a command that keeps its bounds, or says in one line
+ * which field is wrong. */
+static void test_params_are_taken_or_refused_by_name(void **state)
+{
+	(void)state;
+	static const char *const keys[] = { "network", "groups", "events", "after", "limit", "name",
+		"multicast", "querier", "mac", "kind" };
+	static const char *const methods[] = { "attach", "group.join", "group.leave", "group.list",
+		"event.subscribe", "network.create", "network.set", "port.add", "port.open" };
+	static struct command cmd;
+	struct rng rng = rng_start("params");
+	struct rpc_out out;
+	unsigned taken = 0;
+	rpc_out_init(&out);
+	for (unsigned round = 0; round < 30000; round++) {
+		begin(&out, RPC_REQUEST, 1);
+		for (unsigned i = 0; i < 10; i++)
+			if (rng_one_in(&rng, 4))
+				random_value(&out, &rng, keys[i]);
+		rpc_out_end(&out);
+		struct rpc_msg msg;
+		assert_int_equal(
+			rpc_decode(&msg, (const uint8_t *)out.buf.data, out.buf.size), RPC_OK);
+		const char *name = methods[rng_below(&rng, 9)];
+		memset(&cmd, 0, sizeof(cmd));
+		if (rng_one_in(&rng, 2)) /* as on a network's own socket */
+			strcpy(cmd.network, "lab");
+		const struct method *m =
+			method_find((struct rpc_str){ name, (uint32_t)strlen(name) });
+		const int rc = m->parse(msg.params, &cmd, &cmd.err);
+		assert_int_equal(rc, cmd.err.code);
+		bool named = rc == 0;
+		for (unsigned i = 0; i < 10; i++)
+			named |= !strncmp(cmd.err.text, keys[i], strlen(keys[i])) &&
+				 cmd.err.text[strlen(keys[i])] == ':';
+		assert_true(named);
+		assert_null(strchr(cmd.err.text, '\n'));
+		if (!rc)
+			groups_are_groups(&cmd);
+		if (m->kind == CMD_EVENT_SUBSCRIBE)
+			assert_true(cmd.in.events < EVENT_BIT(EVENT_N));
+		taken += rc == 0;
+		rpc_msg_fini(&msg);
+	}
+	rpc_out_fini(&out);
+	assert_true(taken > 1000); /* else this has seen sentences only */
+}
+
 /* The C library's opinion of "address/prefix". */
 static bool libc_parses(const char *text, uint8_t addr[16], int *family, long *prefix)
 {
@@ -286,6 +382,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_written_is_read),
 		cmocka_unit_test(test_too_long_is_told_exactly),
 		cmocka_unit_test(test_addresses_are_read_and_written_as_libc_does),
+		cmocka_unit_test(test_params_are_taken_or_refused_by_name),
 		cmocka_unit_test(test_utf8_is_judged_as_by_code_points),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

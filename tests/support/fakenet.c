@@ -100,7 +100,20 @@ static void on_ports(void *ctx, unsigned attached)
 	fn->ports_now = attached;
 }
 
-static const struct network_events events = { .ports = on_ports };
+static void on_group(void *ctx, const struct feth_mac *group, bool joined, uint16_t only)
+{
+	struct fakenet *fn = ctx;
+	const uint8_t *b = group->b;
+	char text[32], port[8] = "";
+	if (only != PORT_NONE)
+		snprintf(port, sizeof(port), "=%u", only);
+	snprintf(text, sizeof(text), "%c%02x%02x%02x%02x%02x%02x%s ", joined ? '+' : '-', b[0],
+		b[1], b[2], b[3], b[4], b[5], port);
+	if (strlen(fn->groups) + strlen(text) < FAKE_LOG)
+		note(fn->groups, text);
+}
+
+static const struct network_events events = { .ports = on_ports, .group = on_group };
 
 int fakenet_open(struct fakenet *fn, bool has_host, uint32_t mtu)
 {

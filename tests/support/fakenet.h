@@ -31,6 +31,9 @@ struct fakenet {
 	unsigned host_takes;   /* of each run */
 	unsigned ports_events; /* calls of network_events.ports */
 	unsigned ports_now;    /* what the last one said */
+	/* Of network_events.group, as long as there is room: "+333300010007=2 " where port 2 is the
+	 * only member, "+333300010007 " of several, "-333300010007 " of none. */
+	char groups[FAKE_LOG];
 	uint64_t now_ms;
 };
 

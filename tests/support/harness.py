@@ -5,7 +5,9 @@ mistake of ours in protocol/ cannot hide in its own mirror. Nothing here sleeps 
 it polls with a deadline.
 """
 import array
+import contextlib
 import fcntl
+import ipaddress
 import os
 import pickle
 import shutil
@@ -23,6 +25,7 @@ import unittest
 
 import msgpack
 
+import groupframes
 import simhost
 
 FETHD = os.environ.get("FETHD", "build/dev/server/fethd")
@@ -369,6 +372,7 @@ class Daemon:
         self.own_system = system is None  # where its host sides are; or another daemon's
         self.system = system or (SimSystem(uid or 0) if DARWIN else FakeSystem(self.fake_dir))
         self.env = {**os.environ, **self.system.env, **(env or {})}
+        self.create_with = {}  # what create() says besides, in tests of one thing
         self.proc = None
         self.binary = FETHD
         if uid is not None and uid != os.geteuid():
@@ -424,6 +428,7 @@ class Daemon:
             return c.call(method, **params)
 
     def create(self, network="lab", **params):
+        params = {**self.create_with, **params}
         params.setdefault("backend", self.backend)
         return self.call("network.create", network=network, **params)
 
@@ -584,6 +589,7 @@ class FakeSystem:
     def __init__(self, path):
         self.dir = path
         self.env = {"FETHD_FAKE_DIR": path}
+        self.joined = {}  # by network
 
     def _write(self, name, text):
         with open(f"{self.dir}/{name}", "w") as f:
@@ -643,8 +649,31 @@ class FakeSystem:
         return "eth0.state"
 
     def remove_pair(self, row):
-        """As somebody else would."""
+        """As somebody else would. Programs that joined groups there have them again in a pair of the
+        same name: Darwin's ifnet comes back with its list (dlil.c:ifnet_attach(), DLIF_REUSE)."""
         os.unlink(f"{self.dir}/{row['name']}.state")
+
+    def standing(self, row):
+        """MACs of groups that the kernel itself listens to, for the addresses of a host side."""
+        return set()
+
+    def join(self, row, *groups):
+        """A program of the host joins IP groups on its side of a network."""
+        self.joined[row["name"]] = self.joined.get(row["name"], set()) | set(groups)
+        self._tell_groups(row["name"])
+
+    def leave(self, row, *groups):
+        self.joined[row["name"]] -= set(groups)
+        self._tell_groups(row["name"])
+
+    def _tell_groups(self, network):
+        path = f"{self.dir}/{network}.groups"
+        if not self.joined[network]:
+            os.unlink(path)
+            return
+        self._write(f"{network}.groups.new", "".join(
+            mac_text(groupframes.group_mac(ip)) + "\n" for ip in self.joined[network]))
+        os.rename(f"{path}.new", path)
 
     def host(self, daemon, network):
         return FakeHost(daemon, network)
@@ -723,6 +752,23 @@ class SimSystem:
     def remove_pair(self, row):
         self.machine.destroy(row["host"], row["service"])
 
+    def standing(self, row):
+        """All hosts, all nodes, and the solicited-node groups; there may be more."""
+        groups = set()
+        for address in self.machine.addresses(row["host"]):
+            ip = ipaddress.ip_interface(address).ip
+            groups |= {"224.0.0.1"} if ip.version == 4 else {
+                "ff02::1", f"ff02::1:ff{ip.packed[13]:02x}:{ip.packed[14]:02x}{ip.packed[15]:02x}"}
+        return {mac_text(groupframes.group_mac(ip)) for ip in groups}
+
+    def join(self, row, *groups):
+        for ip in groups:
+            self.machine.join(row["host"], ip)
+
+    def leave(self, row, *groups):
+        for ip in groups:
+            self.machine.join(row["host"], ip, False)
+
     def host(self, daemon, network):
         return simhost.SimHost(daemon, network)
 
@@ -749,7 +795,8 @@ class FakeHost:
 
     def __init__(self, daemon, network="lab"):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.sock.bind(f"{daemon.fake_dir}/{network}.peer")
+        self.path = f"{daemon.fake_dir}/{network}.peer"
+        self.sock.bind(self.path)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         self.sock.connect(f"{daemon.fake_dir}/{network}.host")
         self.sock.settimeout(10)
@@ -777,6 +824,8 @@ class FakeHost:
 
     def close(self):
         self.sock.close()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
 
 
 class Flood(threading.Thread):

@@ -293,10 +293,11 @@ static void op_message(struct run *r)
 	unsigned i = 0;
 	while (i < r->n_pending && (!m.topic || r->pending[i].topic != m.topic))
 		i++;
-	assert_true(i < PENDING_MAX);
-	r->pending[i] = m;
-	if (i == r->n_pending)
-		r->n_pending++;
+	if (i < r->n_pending) /* it goes, and the new one stands at the end */
+		memmove(r->pending + i, r->pending + i + 1,
+			(--r->n_pending - i) * sizeof(*r->pending));
+	assert_true(r->n_pending < PENDING_MAX);
+	r->pending[r->n_pending++] = m;
 }
 
 static void op_write(struct run *r)

@@ -1,11 +1,15 @@
-/* test_rpc.c - protocol/rpc.c: envelopes, fields and builders. */
+/* test_rpc.c - protocol/rpc.c: envelopes, fields and builders; and server/rpc: params that hold
+ * lists. */
 #include "tests/support/test.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "protocol/rpc.h"
 #include "protocol/wire.h"
+#include "server/rpc/event.h"
+#include "server/rpc/method.h"
 #include "tests/support/bytes.h"
 
 /* Decodes as the daemon does: wire_next() first. rpc_msg_fini() afterwards. */
@@ -410,6 +414,120 @@ static void test_errors_travel_by_name(void **state)
 	assert_int_equal(rpc_error_number((struct rpc_str){ NULL, 0 }), -EIO);
 }
 
+/* -- server/rpc: what a method makes of its params -- */
+
+static char list_text[400][24]; /* elements of the list under test */
+
+/* Calls the parser of @method with {@key: the first @n of list_text}, or @text if @n is negative.
+ */
+static int parse_list(struct command *cmd, const char *method, const char *key, int n,
+	const char *text, struct err *err)
+{
+	struct rpc_out out;
+	struct rpc_msg msg;
+	rpc_out_init(&out);
+	rpc_out_request(&out, 1, method);
+	rpc_out_map(&out);
+	if (n < 0)
+		rpc_put_text(&out, key, text);
+	else
+		rpc_put_array(&out, key);
+	for (int i = 0; i < n; i++)
+		rpc_out_text(&out, list_text[i]);
+	rpc_out_end(&out);
+	assert_int_equal(rpc_decode(&msg, (const uint8_t *)out.buf.data, out.buf.size), RPC_OK);
+	memset(cmd, 0, sizeof(*cmd));
+	memset(err, 0, sizeof(*err));
+	const int rc = method_find(msg.method)->parse(msg.params, cmd, err);
+	assert_int_equal(rc, err->code);
+	rpc_msg_fini(&msg);
+	rpc_out_fini(&out);
+	return rc;
+}
+
+static void groups_of_texts(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		snprintf(list_text[i], sizeof(list_text[i]), "33:33:00:00:%02X:%02x", i >> 8,
+			i & 255);
+}
+
+static void test_groups_are_all_or_a_list(void **state)
+{
+	(void)state;
+	static struct command cmd;
+	struct err err;
+	static const char *const methods[] = { "group.join", "group.leave", "attach" };
+	for (unsigned m = 0; m < 3; m++) {
+		groups_of_texts(257);
+		assert_int_equal(parse_list(&cmd, methods[m], "groups", -1, "all", &err), 0);
+		assert_true(cmd.groups.given && cmd.groups.all);
+		assert_int_equal(cmd.groups.n, 0);
+		assert_int_equal(parse_list(&cmd, methods[m], "groups", 0, "", &err), 0);
+		assert_true(cmd.groups.given && !cmd.groups.all);
+		assert_int_equal(parse_list(&cmd, methods[m], "groups", 256, "", &err), 0);
+		assert_int_equal(cmd.groups.n, 256);
+		assert_int_equal(cmd.groups.mac[255].b[5], 255);
+		assert_int_equal(parse_list(&cmd, methods[m], "groups", 257, "", &err), -E2BIG);
+		assert_non_null(strstr(err.text, "groups: "));
+		assert_non_null(strstr(err.text, "256"));
+		assert_int_equal(parse_list(&cmd, methods[m], "groups", -1, "ALL", &err), -EINVAL);
+		assert_non_null(strstr(err.text, "groups: "));
+		/* attach can do without, the others cannot */
+		assert_int_equal(
+			parse_list(&cmd, methods[m], "x", 0, "", &err), m < 2 ? -EINVAL : 0);
+		assert_false(cmd.groups.given);
+	}
+}
+
+static void test_no_station_and_no_broadcast_is_a_group(void **state)
+{
+	(void)state;
+	static struct command cmd;
+	struct err err;
+	static const char *const bad[] = { "02:00:00:00:00:01", "00:00:00:00:00:00",
+		"ff:ff:ff:ff:ff:ff", "FF-FF-FF-FF-FF-FF", "", "all", "01:00:5e:00:00",
+		"01:00:5e:00:00:001" };
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		groups_of_texts(3);
+		strcpy(list_text[1], bad[i]);
+		assert_int_equal(parse_list(&cmd, "group.join", "groups", 3, "", &err), -EINVAL);
+		assert_non_null(strstr(err.text, "groups: "));
+	}
+	strcpy(list_text[0], "ff:ff:ff:ff:ff:fe"); /* odd, but a group */
+	assert_int_equal(parse_list(&cmd, "group.join", "groups", 1, "", &err), 0);
+}
+
+static void test_events_are_names_and_patterns(void **state)
+{
+	(void)state;
+	static struct command cmd;
+	struct err err;
+	strcpy(list_text[0], "port.*");
+	strcpy(list_text[1], "host.groups");
+	strcpy(list_text[2], "port.changed");
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "events", 3, "", &err), 0);
+	assert_int_equal(cmd.in.events,
+		EVENT_BIT(EVENT_PORT_ATTACHED) | EVENT_BIT(EVENT_PORT_CHANGED) |
+			EVENT_BIT(EVENT_PORT_DETACHED) | EVENT_BIT(EVENT_HOST_GROUPS));
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "events", 0, "", &err), 0);
+	assert_int_equal(cmd.in.events, 0);
+	for (unsigned i = 0; i < 65; i++)
+		strcpy(list_text[i], "*");
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "events", 64, "", &err), 0);
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "events", 65, "", &err), -E2BIG);
+	strcpy(list_text[3], "port.gone");
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "events", 5, "", &err), -EINVAL);
+	assert_non_null(strstr(err.text, "port.gone"));
+	for (unsigned k = 0; k < EVENT_N; k++)
+		assert_non_null(strstr(err.text, event_name((enum event_kind)k)));
+	strcpy(list_text[3], "a\nb\x1b[2J"); /* a sentence stays one line */
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "events", 5, "", &err), -EINVAL);
+	assert_null(strpbrk(err.text, "\n\x1b"));
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "events", -1, "*", &err), -EINVAL);
+	assert_int_equal(parse_list(&cmd, "event.subscribe", "x", 0, "", &err), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +546,9 @@ int main(void)
 		cmocka_unit_test(test_what_is_not_closed_is_not_ok),
 		cmocka_unit_test(test_a_message_of_65536_bytes_is_the_longest),
 		cmocka_unit_test(test_errors_travel_by_name),
+		cmocka_unit_test(test_groups_are_all_or_a_list),
+		cmocka_unit_test(test_no_station_and_no_broadcast_is_a_group),
+		cmocka_unit_test(test_events_are_names_and_patterns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

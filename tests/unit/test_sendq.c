@@ -57,7 +57,7 @@ static void put_chunk(struct sendq *q, const char *text)
 }
 
 /* An RPC object: [letter]. */
-static int put_message(struct sendq *q, char letter, uint32_t topic)
+static int put_message(struct sendq *q, char letter, uint64_t topic)
 {
 	const uint8_t msg[3] = { 0x91, 0xcc, (uint8_t)letter };
 	return sendq_put_message(q, msg, sizeof(msg), topic, NULL, 0);
@@ -243,10 +243,12 @@ static void test_the_newest_of_a_topic_replaces_the_unsent_one(void **state)
 	put_message(q, 'A', 1);
 	put_message(q, 'B', 2);
 	put_message(q, 'C', 0);
-	put_message(q, 'D', 1); /* where A was */
+	put_message(q, 'D', 1); /* instead of A, but behind what was said since */
 	put_message(q, 'E', 0); /* topic 0 replaces nothing */
 	assert_int_equal(q->rpc.bytes, 4 * 3);
-	drains_to(q, "DBCE");
+	assert_true(sendq_waits(q, 1) && sendq_waits(q, 2) && !sendq_waits(q, 3));
+	drains_to(q, "BCDE");
+	assert_false(sendq_waits(q, 1));
 	put_message(q, 'F', 1); /* what is sent is not unsent */
 	drains_to(q, "F");
 }

@@ -176,6 +176,66 @@ static void test_a_run_ends_where_another_decision_may_begin(void **state)
 	assert_int_equal(vswitch_run(sw, frames + 3, 5, 1), 1);
 }
 
+/* Writes the address of an IP group, IPv4 239.1.2.3, over a frame's destination. */
+static void to_group(uint8_t *buf)
+{
+	const uint8_t group[6] = { 0x01, 0x00, 0x5e, 0x01, 0x02, 0x03 };
+	memcpy(buf, group, 6);
+}
+
+static void test_frames_for_ip_groups_are_no_run_as_each_may_be_a_report(void **state)
+{
+	struct vswitch *sw = *state;
+	uint8_t buf[4][60];
+	struct frame frames[4];
+	for (unsigned i = 0; i < 4; i++) {
+		frames[i] = eth_frame(buf[i], BROADCAST, 1, 0x0800, 60, 'x');
+		to_group(buf[i]);
+	}
+	assert_int_equal(vswitch_run(sw, frames, 4, 1), 1);
+	memcpy(buf[0], "\x33\x33", 2);
+	assert_int_equal(vswitch_run(sw, frames, 4, 1), 1);
+	frames[0].len = 13; /* and a runt, of which no byte need be there, is looked at by length */
+	frames[0].head = NULL;
+	assert_int_equal(vswitch_run(sw, frames, 1, 1), 1);
+	sw->mcast.conf.policy = MCAST_FLOOD; /* nobody reads reports then */
+	assert_int_equal(vswitch_run(sw, frames + 1, 3, 1), 3);
+	sw->mcast.conf.policy = MCAST_SNOOP;
+	for (unsigned i = 0; i < 4; i++) /* other groups have none */
+		frames[i] = eth_frame(buf[i], BROADCAST, 1, 0x0800, 60, 'x');
+	assert_int_equal(vswitch_run(sw, frames, 4, 1), 4);
+}
+
+static void test_groups_come_after_the_other_checks(void **state)
+{
+	struct vswitch *sw = *state;
+	uint8_t buf[60];
+	struct frame frame = eth_frame(buf, BROADCAST, 1, 0x0800, 60, 'x');
+	to_group(buf);
+	mcast_attach(&sw->mcast, 1);
+	mcast_attach(&sw->mcast, 2);
+	const struct verdict unknown = vswitch_decide(sw, &frame, 1, 0);
+	assert_int_equal(unknown.kind, VERDICT_GROUP);
+	assert_int_equal(fdb_find(&sw->fdb, key_n(1), 0), 1);
+	mcast_join(&sw->mcast, 2, (struct feth_mac){ { 0x01, 0x00, 0x5e, 0x01, 0x02, 0x03 } });
+	const struct verdict known = vswitch_decide(sw, &frame, 1, 0);
+	assert_int_equal(known.kind, VERDICT_GROUP);
+	assert_false(verdict_same(unknown, known));
+	struct portset ports;
+	mcast_set(&sw->mcast, known.port, &ports);
+	assert_int_equal(portset_next(&ports, 0), 2);
+	assert_int_equal(portset_next(&ports, 3), PORT_NONE);
+	mcast_leave(&sw->mcast, 2, (struct feth_mac){ { 0x01, 0x00, 0x5e, 0x01, 0x02, 0x03 } });
+	assert_true(verdict_same(vswitch_decide(sw, &frame, 1, 0), unknown)); /* though not told */
+	dropped(vswitch_decide(sw, &(struct frame){ .head = buf, .head_len = 13, .len = 13 }, 1, 0),
+		DROP_RUNT);
+	memcpy(buf + 6, mac_n(HOST_MAC).b, 6);
+	dropped(vswitch_decide(sw, &frame, 1, 0), DROP_SPOOFED);
+	memcpy(buf + 6, mac_n(1).b, 6);
+	frame.len = 1515;
+	dropped(vswitch_decide(sw, &frame, 1, 0), DROP_OVERSIZE);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -191,6 +251,8 @@ int main(void)
 		T(test_group_sources_are_never_learned),
 		T(test_moves_are_counted),
 		T(test_a_run_ends_where_another_decision_may_begin),
+		T(test_frames_for_ip_groups_are_no_run_as_each_may_be_a_report),
+		T(test_groups_come_after_the_other_checks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
