@@ -35,7 +35,8 @@ static inline struct frame eth_frame(
 
 static inline char eth_tag(const struct frame *frame)
 {
-	return (char)frame->head[frame->len - 1];
+	const struct seg *last = frame->more_n ? &frame->more[frame->more_n - 1] : NULL;
+	return last ? ((const char *)last->base)[last->len - 1] : (char)frame->head[frame->len - 1];
 }
 
 #endif
