@@ -144,7 +144,7 @@ static void check_told(struct run *r)
 				continue;
 			s->told[g] = state;
 			const struct feth_mac mac = mgroup_mac(f, g);
-			char text[40], only[8] = "";
+			char text[48], only[16] = "";
 			if (n == 1)
 				snprintf(only, sizeof(only), "=%u", state);
 			snprintf(text, sizeof(text), "%c%02x%02x%02x%02x%02x%02x%s ", n ? '+' : '-',
