@@ -12,16 +12,6 @@ static const struct out_field columns[] = {
 
 int cmd_groups(struct ctl *ctl, const struct args *args)
 {
-	struct rows rows;
-	const char *network = args_operand_name(args, 0, "network");
-	if (!network)
-		return CTL_FAILED;
-	if (ctl_connect_observer(ctl, network))
-		return CTL_FAILED;
-	const int status = ctl_list(
-		ctl, "group.list", network, "list the groups of network", network, &rows, NULL);
-	if (!status)
-		ctl->out->table(ctl->out, OUT_FIELDS(columns), &rows, NULL);
-	rows_fini(&rows);
-	return status;
+	return ctl_show_list(
+		ctl, args, "group.list", "list the groups of network", OUT_FIELDS(columns));
 }

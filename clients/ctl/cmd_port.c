@@ -27,18 +27,8 @@ static const struct out_field lines[] = {
 
 int cmd_port_list(struct ctl *ctl, const struct args *args)
 {
-	struct rows rows;
-	const char *network = args_operand_name(args, 0, "network");
-	if (!network)
-		return CTL_FAILED;
-	if (ctl_connect_observer(ctl, network))
-		return CTL_FAILED;
-	const int status = ctl_list(
-		ctl, "port.list", network, "list the ports of network", network, &rows, NULL);
-	if (!status)
-		ctl->out->table(ctl->out, OUT_FIELDS(columns), &rows, NULL);
-	rows_fini(&rows);
-	return status;
+	return ctl_show_list(
+		ctl, args, "port.list", "list the ports of network", OUT_FIELDS(columns));
 }
 
 int cmd_port_add(struct ctl *ctl, const struct args *args)

@@ -240,3 +240,17 @@ int ctl_list(struct ctl *ctl, const char *method, const char *network, const cha
 	} while (after);
 	return 0;
 }
+
+int ctl_show_list(struct ctl *ctl, const struct args *args, const char *method, const char *verb,
+	const struct out_field *fields, size_t n_fields)
+{
+	struct rows rows;
+	const char *network = args_operand_name(args, 0, "network");
+	if (!network || ctl_connect_observer(ctl, network))
+		return CTL_FAILED;
+	const int status = ctl_list(ctl, method, network, verb, network, &rows, NULL);
+	if (!status)
+		ctl->out->table(ctl->out, fields, n_fields, &rows, NULL);
+	rows_fini(&rows);
+	return status;
+}

@@ -97,6 +97,11 @@ int ctl_call(struct ctl *ctl, const char *method, struct rpc_out *params, const 
 int ctl_list(struct ctl *ctl, const char *method, const char *network, const char *verb,
 	const char *object, struct rows *rows, msgpack_object *first);
 
+/* A whole command: the list that @method gives of the network that is the first operand, as a
+ * table. @verb: "list the ports of network". */
+int ctl_show_list(struct ctl *ctl, const struct args *args, const char *method, const char *verb,
+	const struct out_field *fields, size_t n_fields);
+
 /* The commands, by file. */
 int cmd_create(struct ctl *ctl, const struct args *args);
 int cmd_delete(struct ctl *ctl, const struct args *args);
