@@ -14,7 +14,6 @@
 
 #define MTU_DEFAULT 1500u
 #define LONGEST_SOCKET "/seqpacket.sock" /* of those in a network's directory, now and to come */
-#define MTU_IPV6_MIN 1280u               /* RFC 8200, 5 */
 
 /* How long a create waits for a name. What holds it up on macOS is whoever still uses the destroyed
  * interface, most often for less than a millisecond; Apple's own tests allow six seconds. */
@@ -30,36 +29,6 @@ struct creating {
 	uint64_t until_ms;
 	uint32_t wait_ms;
 };
-
-int control_check_mtu(const struct network_facts *f, struct err *err)
-{
-	const struct hostif_spec *s = &f->spec;
-	if (s->mtu < f->mtu_min || s->mtu > f->mtu_max)
-		return err_set(err, -EINVAL, "mtu: %u is out of range; %s networks take %u to %u",
-			s->mtu, f->backend, f->mtu_min, f->mtu_max);
-	for (unsigned i = 0; i < s->n_addrs; i++)
-		if (s->addrs[i].family == 6 && s->mtu < MTU_IPV6_MIN)
-			return err_set(err, -EINVAL,
-				"mtu: %u is under the 1280 that IPv6 needs; remove the IPv6 "
-				"addresses first",
-				s->mtu);
-	return 0;
-}
-
-bool control_wants_host(const struct network_want *w)
-{
-	return w->has_mac || w->has_addrs || w->has_up || w->has_unit;
-}
-
-void control_set_multicast(const struct network_want *w, struct mcast_conf *out)
-{
-	if (w->has_multicast)
-		out->policy = w->multicast;
-	if (w->has_querier)
-		out->querier = w->querier;
-	/* who asks or not: a guest that comes back reports nothing unasked, and would be deaf */
-	out->ask_new = true;
-}
 
 static int choose_backend(
 	const struct network_want *w, const struct hostif_ops **out, struct err *err)
@@ -129,15 +98,12 @@ static int describe(
 
 	memcpy(s->network, w->name, sizeof(s->network));
 	snprintf(s->tag, sizeof(s->tag), "fethd:%s:%s", d->options.run_dir, w->name);
-	s->mtu = w->has_mtu ? w->mtu : MTU_DEFAULT;
-	s->mac = w->has_mac ? w->mac : netid_mac(&d->key, w->name, NULL);
+	s->mtu = MTU_DEFAULT;
+	s->mac = netid_mac(&d->key, w->name, NULL);
 	s->service_mac = netid_service_mac(&d->key, s->tag);
-	s->up = w->has_up ? w->up : true;
-	s->n_addrs = w->n_addrs;
-	memcpy(s->addrs, w->addrs, sizeof(s->addrs));
+	s->up = true;
 	f->multicast.policy = MCAST_FLOOD; /* decision 10 */
-	control_set_multicast(w, &f->multicast);
-	return control_check_mtu(f, err);
+	return control_settings(w, f, err);
 }
 
 static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made, struct err *err)

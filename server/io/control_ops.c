@@ -125,29 +125,15 @@ void control_set(struct daemon *d, struct command *cmd)
 		return;
 	struct netctl *ent = op->ent;
 	op->want = ent->facts;
-	struct hostif_spec *s = &op->want.spec;
-	if (w->has_mtu)
-		s->mtu = w->mtu;
-	if (w->has_mac)
-		s->mac = w->mac;
-	if (w->has_up)
-		s->up = w->up;
-	if (w->has_addrs) {
-		s->n_addrs = w->n_addrs;
-		memcpy(s->addrs, w->addrs, sizeof(s->addrs));
-	}
-	control_set_multicast(w, &op->want.multicast);
 	if (!ent->ops->has_host && control_wants_host(w))
 		err_set(&cmd->err, -EINVAL,
 			"%s: backend %s has no host side, so no mac, addresses or up", cmd->network,
 			ent->facts.backend);
 	else
-		(void)control_check_mtu(&op->want, &cmd->err);
+		(void)control_settings(w, &op->want, &cmd->err);
 	if (cmd->err.code)
 		return op_end(op);
-	/* how multicast goes is none of the kernel's business */
-	const bool kernel = ent->ops->has_host && (w->has_mtu || control_wants_host(w) ||
-							  (!w->has_multicast && !w->has_querier));
+	const bool kernel = ent->ops->has_host && control_wants_kernel(w);
 	op_post(op, CMD_PREPARE, kernel ? set_prepared : set_prepared_without_kernel);
 }
 

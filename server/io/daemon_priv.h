@@ -83,12 +83,14 @@ void control_submit(void *ctx, struct command *cmd);
 struct netctl *control_find(const struct daemon *d, const char *name);
 /* The network that a command names, or NULL and cmd->err. */
 struct netctl *control_find_or_err(struct daemon *d, struct command *cmd);
-/* Whether an MTU is within the backend's range and not too small for the addresses. */
-int control_check_mtu(const struct network_facts *f, struct err *err);
-/* Puts what is wanted of multicast into the rest of it. */
-void control_set_multicast(const struct network_want *w, struct mcast_conf *out);
+/* control_settings.c: puts what is given in @w into @f, whose backend and MTU limits are set. 0, or
+ * the sentence; @f is then of no use. */
+int control_settings(const struct network_want *w, struct network_facts *f, struct err *err);
 /* Whether something is wanted that only a host side has. */
 bool control_wants_host(const struct network_want *w);
+/* Whether the kernel is to be asked, as it is where nothing in particular is wanted: that mends the
+ * pair. How multicast goes, say, is none of its business. */
+bool control_wants_kernel(const struct network_want *w);
 
 /* control_create.c: network.create. Tries for a while where the pair cannot be made yet. */
 void control_create(struct daemon *d, struct command *cmd);
