@@ -1,4 +1,4 @@
-/* cmd_help.c - help: of all commands, of one, and of the daemon's methods. */
+/* cmd_help.c - help: of all commands and of one; help_rpc.c: of the daemon's methods. */
 #include <stdio.h>
 #include <string.h>
 
@@ -49,59 +49,6 @@ void help_print(const struct command *cmd)
 	printf("\n%s", global_help);
 }
 
-/* -- help rpc -- */
-
-static const struct out_field method_columns[] = {
-	{ "METHOD", "method", out_any, false },
-	{ "SOCKETS", "sockets", out_any, false },
-	{ "RIGHT", "right", out_any, false },
-	{ "WHAT", "what", out_any, false },
-};
-
-static void put_method(struct rpc_out *doc, const char *name, const char *sockets,
-	const char *right, const char *what)
-{
-	char lower[16] = "";
-	for (size_t i = 0; right[i] && i + 1 < sizeof(lower); i++)
-		lower[i] = (char)(right[i] - 'A' + 'a');
-	rpc_out_map(doc);
-	rpc_put_text(doc, "method", name);
-	rpc_put_array(doc, "sockets");
-	if (strchr(sockets, 'N'))
-		rpc_out_text(doc, "feth.sock");
-	if (strchr(sockets, 'C'))
-		rpc_out_text(doc, "control.sock");
-	rpc_out_close(doc);
-	rpc_put_text(doc, "right", lower);
-	rpc_put_text(doc, "what", what);
-	rpc_out_close(doc);
-}
-
-static int help_rpc(struct ctl *ctl)
-{
-	struct rpc_out doc;
-	struct rows rows = { 0 };
-	msgpack_object methods = { .type = MSGPACK_OBJECT_NIL };
-	size_t used = 0;
-	rpc_out_init(&doc);
-	rpc_out_array(&doc);
-#define METHOD(symbol, name, sockets, right, summary)                                              \
-	put_method(&doc, name, #sockets, #right, summary);
-#include "protocol/methods.def"
-#undef METHOD
-	rpc_out_close(&doc);
-
-	bool good = rpc_out_ok(&doc) && msgpack_unpack(doc.buf.data, doc.buf.size, &used,
-						&ctl->zone, &methods) == MSGPACK_UNPACK_SUCCESS;
-	for (uint32_t i = 0; good && i < methods.via.array.size; i++)
-		good = rows_add(&rows, &methods.via.array.ptr[i]);
-	if (good)
-		ctl->out->table(ctl->out, OUT_FIELDS(method_columns), &rows, NULL);
-	rows_fini(&rows);
-	rpc_out_fini(&doc);
-	return good ? 0 : ctl_fail("out of memory");
-}
-
 int cmd_help(struct ctl *ctl, const struct args *args)
 {
 	const char *first = args->n_operands ? args->operands[0] : NULL;
@@ -111,8 +58,8 @@ int cmd_help(struct ctl *ctl, const struct args *args)
 		help_print(NULL);
 		return 0;
 	}
-	if (!second && !strcmp(first, "rpc"))
-		return help_rpc(ctl);
+	if (!strcmp(first, "rpc"))
+		return help_rpc(ctl, second);
 	const struct command *cmd = command_find(first, second, &more);
 	if (!cmd && more && !second) { /* "port": all that begin so */
 		for (const struct command *c = commands; c->name; c++)

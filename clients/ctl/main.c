@@ -96,8 +96,8 @@ const struct command commands[] = {
 		cmd_daemon_stop },
 	{ "version", "", "show the versions of client and daemon", NULL, NULL, 0, 0, false,
 		cmd_version },
-	{ "help", "[COMMAND | rpc]", "explain a command, or list the daemon's methods", NULL, NULL,
-		0, 2, false, cmd_help },
+	{ "help", "[COMMAND | rpc [METHOD]]", "explain a command, or the daemon's methods", NULL,
+		NULL, 0, 2, false, cmd_help },
 	{ 0 },
 };
 
@@ -131,10 +131,10 @@ static int occupy_standard_fds(void)
 /* What is buffered may meet a full disk only now. */
 static int finish_output(const struct ctl *ctl, int status)
 {
-	if (ctl->out && ctl->out->failed && !status)
-		return ctl_fail("cannot print the result: out of memory or output refused");
-	if ((fflush(stdout) || ferror(stdout)) && !status)
+	if ((ferror(stdout) || fflush(stdout)) && !status)
 		return ctl_fail("cannot write to standard output: %s", strerror(errno));
+	if (ctl->out && ctl->out->failed && !status)
+		return ctl_fail("cannot print the result: out of memory");
 	return status;
 }
 

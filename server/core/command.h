@@ -136,6 +136,7 @@ enum command_kind {
 	CMD_DETACH,
 	CMD_GROUP_JOIN,
 	CMD_GROUP_LEAVE,
+	CMD_RPC_METHODS,
 	CMD_EVENT_SUBSCRIBE, /* on the control socket main's first, then the session's */
 	/* carried out by main */
 	CMD_NETWORK_CREATE,

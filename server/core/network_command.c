@@ -263,6 +263,7 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_DETACH:
 	case CMD_GROUP_JOIN:
 	case CMD_GROUP_LEAVE:
+	case CMD_RPC_METHODS:
 	case CMD_EVENT_SUBSCRIBE:
 	case CMD_EVENTS:
 	case CMD_NETWORK_CREATE:

@@ -154,6 +154,7 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_DETACH:
 	case CMD_GROUP_JOIN:
 	case CMD_GROUP_LEAVE:
+	case CMD_RPC_METHODS:
 	case CMD_PREPARE:
 	case CMD_FACTS:
 	case CMD_EVENTS:

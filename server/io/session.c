@@ -230,6 +230,8 @@ static bool own_command(struct session *se, struct command *cmd)
 	case CMD_GROUP_LEAVE:
 		change_groups(se, cmd);
 		return true;
+	case CMD_RPC_METHODS:
+		return true;
 	case CMD_EVENT_SUBSCRIBE: /* on the control socket main must know of it first */
 		return se->host->net;
 	default:
@@ -278,7 +280,9 @@ static void call(struct session *se, const struct rpc_msg *msg)
 	cmd->done = on_done;
 	cmd->owner = se;
 	memcpy(cmd->network, se->network, sizeof(cmd->network));
-	if (m->parse(msg->params, cmd, &cmd->err) < 0 || own_command(se, cmd)) {
+	if (m->parse(msg->params, cmd, &cmd->err) < 0 ||
+		method_check(m->kind, !se->host->net, msg->params, &cmd->err) < 0 ||
+		own_command(se, cmd)) {
 		reply(se, cmd);
 		subscribed(se, cmd);
 		command_free(cmd);

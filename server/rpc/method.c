@@ -19,6 +19,14 @@ const struct method *method_find(struct rpc_str name)
 	return NULL;
 }
 
+const char *method_name(enum command_kind kind)
+{
+	size_t i = 0;
+	while (methods[i].kind != kind)
+		i++;
+	return methods[i].name;
+}
+
 int bad_field(struct err *err, const char *field, const char *why)
 {
 	return err_set(err, -EINVAL, "%s: %s", field, why);

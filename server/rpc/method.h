@@ -32,6 +32,13 @@ struct method {
 
 /* The method of that name, or NULL. */
 const struct method *method_find(struct rpc_str name);
+const char *method_name(enum command_kind kind); /* of one that is in the table */
+
+/* Holds @params (may be NULL) to protocol/fields.def: 0, or -EINVAL with a sentence about the first
+ * field that is missing, there twice, or of a type it never has. @control: on the control socket.
+ * What `parse` has to say of the same field is better, so it comes first. */
+int method_check(
+	enum command_kind method, bool control, const msgpack_object_map *params, struct err *err);
 
 /* parse and pack of each method, one file per noun. */
 #define METHOD(symbol, name, sockets, right, summary)                                              \

@@ -72,7 +72,9 @@ static void every_parser(const msgpack_object_map *map)
 		memset(&cmd, 0, sizeof(cmd));
 		if (i % 2)
 			strcpy(cmd.network, "lab");
-		const int rc = m->parse(map, &cmd, &cmd.err);
+		int rc = m->parse(map, &cmd, &cmd.err);
+		if (!rc)
+			rc = method_check(m->kind, !(i % 2), map, &cmd.err);
 		must(rc == cmd.err.code && rc <= 0 && !rc == !cmd.err.text[0]);
 		if (!rc)
 			check(&cmd, m->kind);

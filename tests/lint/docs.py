@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""docs.py WIREDUMP - docs/protocol.md and docs/macos.md say what the source does.
+"""docs.py WIREDUMP FETHCTL - docs/protocol.md and docs/macos.md say what the source does.
 
 protocol.md: every line of its ```wire blocks is decoded twice, by python3-msgpack and by our own decoder; its
-tables of methods, error codes and drop reasons are those of the source; its limits are the source's.
+tables of methods, error codes and drop reasons are those of the source, and so are the fields each method
+takes; its limits are the source's.
 macos.md: every rule of the kernel's is in its table, with tests that exist; every sentence of fethd's that it
 explains is one that fethd says. The property list for launchd is one.
 """
@@ -101,6 +102,39 @@ def check_tables():
         check(names and names == [row[0] for row in table(header)], f"{path} and its table differ")
 
 
+def sections():
+    """Of each method the text of its section."""
+    texts = {}
+    for heads, text in re.findall(r"^### (.*)\n((?:(?!^##).*\n)*)", DOC, re.M):
+        for name in heads.split(", "):
+            texts[name] = text
+    return texts
+
+
+def fields_told(text):
+    """The sets of fields before each arrow of a section: `{a, b}` →"""
+    return [[word for word in group.split(", ") if word] for group in re.findall(r"`\{([^{}`]*)\}` →", text)]
+
+
+def check_fields(fethctl):
+    methods = json.loads(subprocess.run([fethctl, "help", "rpc", "--json"], capture_output=True, check=True).stdout)
+    texts = sections()
+    of_text = {}
+    for method in methods:
+        name, fields = method["method"], [f["field"] for f in method["fields"]]
+        text = texts.get(name, "")
+        told = fields_told(text)
+        nth = of_text.setdefault(text, 0)  # a section of two methods has two lists, or one for both
+        of_text[text] += 1
+        check(told, f"{name}: its section does not begin with `{{fields}}` → result")
+        mine = told[min(nth, len(told) - 1)] if told else []
+        check(mine == fields, f"{name}: the section says it takes {mine}, protocol/fields.def {fields}")
+        for f in method["fields"]:
+            check(set(f["type"].split("|")) <= {"bool", "uint", "text", "name", "mac", "array", "map"},
+                  f"{name}: {f['field']} has a type that is none: {f['type']}")
+            check(len(fields) == len(set(fields)), f"{name}: a field is there twice")
+
+
 def check_limits():
     for path, name in (("include/feth/types.h", "FETH_FRAME_MIN"), ("include/feth/types.h", "FETH_FRAME_MAX"),
                        ("include/feth/types.h", "FETH_RPC_MAX"), ("protocol/qemu.h", "QEMU_FRAME_MAX"),
@@ -155,6 +189,7 @@ def check_plist():
 
 check_wire(sys.argv[1])
 check_tables()
+check_fields(sys.argv[2])
 check_limits()
 check_rules()
 check_sentences()
