@@ -97,7 +97,7 @@ static int decimal(const char **p, int max)
 	return v;
 }
 
-static bool ipv4_parse(uint8_t out[4], const char **text)
+bool ipv4_parse(uint8_t out[4], const char **text)
 {
 	const char *p = *text;
 	for (int i = 0; i < 4; i++) {

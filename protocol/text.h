@@ -33,6 +33,9 @@ bool mac_equal(struct feth_mac a, struct feth_mac b);
 bool mac_is_group(struct feth_mac mac); /* IEEE 802.3, 3.2.3 b: broadcast and multicast */
 bool mac_is_zero(struct feth_mac mac);
 
+/* "10.0.0.1", at the beginning of *text, which moves behind it. False leaves *text alone. */
+bool ipv4_parse(uint8_t out[4], const char **text);
+
 /* "10.0.0.1/24" or "fd00::1/64"; the prefix is required. Refuses what no interface can have: the
  * unspecified, multicast, broadcast and IPv4 network addresses (RFC 3021 excepts /31 and /32).
  * On false, *why is a constant sentence. */

@@ -12,6 +12,7 @@
 #include "feth/types.h"
 #include "protocol/text.h"
 #include "server/base/err.h"
+#include "server/core/dhcp.h"
 #include "server/core/drop.h"
 #include "server/core/fdb.h"
 #include "server/core/groups.h"
@@ -41,6 +42,8 @@ struct network_facts {
 	char path[PATH_TEXT];    /* the directory of its sockets */
 	uint32_t ports;          /* attached now */
 	struct mcast_conf multicast;
+	struct dhcp_facts dhcp; /* of the host side, as nat */
+	bool nat;               /* what comes from its IPv4 addresses may leave by the host's */
 };
 
 enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU };
@@ -101,6 +104,7 @@ struct network_want {
 	char name[FETH_NAME_MAX + 1];
 	char backend[16]; /* empty: auto */
 	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_group, has_multicast, has_querier;
+	bool has_dhcp, has_nat;
 	uint32_t mtu;
 	struct feth_mac mac;
 	bool up;
@@ -110,6 +114,8 @@ struct network_want {
 	char group[GROUP_TEXT];
 	enum mcast_policy multicast;
 	bool querier;
+	struct dhcp_want dhcp;
+	bool nat;
 };
 
 struct daemon_counters {

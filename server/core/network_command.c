@@ -183,7 +183,8 @@ static void set_facts(struct network *net, struct command *cmd)
 		(void)fdb_add_static(&net->sw.fdb, mac_key_at(facts->spec.mac.b), PORT_HOST);
 	}
 	const bool same = spec_same(&facts->spec, &net->facts.spec) &&
-			  mcast_same(&facts->multicast, &net->facts.multicast);
+			  mcast_same(&facts->multicast, &net->facts.multicast) &&
+			  dhcp_same(&facts->dhcp, &net->facts.dhcp) && facts->nat == net->facts.nat;
 	net->facts = *facts;
 	net->facts.ports = net->n_attached;
 	(void)network_set_multicast(net, &net->facts.multicast);

@@ -50,7 +50,8 @@ static int choose_backend(
 	}
 	if (!(*out)->has_host && control_wants_host(w))
 		return err_set(err, -EINVAL,
-			"%s: backend %s has no host side, so no mac, addresses, up or unit",
+			"%s: backend %s has no host side, so no mac, addresses, up, unit, dhcp or "
+			"nat",
 			w->name, (*out)->name);
 	return 0;
 }

@@ -127,8 +127,8 @@ void control_set(struct daemon *d, struct command *cmd)
 	op->want = ent->facts;
 	if (!ent->ops->has_host && control_wants_host(w))
 		err_set(&cmd->err, -EINVAL,
-			"%s: backend %s has no host side, so no mac, addresses or up", cmd->network,
-			ent->facts.backend);
+			"%s: backend %s has no host side, so no mac, addresses, up, dhcp or nat",
+			cmd->network, ent->facts.backend);
 	else
 		(void)control_settings(w, &op->want, &cmd->err);
 	if (cmd->err.code)

@@ -24,12 +24,27 @@ static int check_mtu(const struct network_facts *f, struct err *err)
 
 bool control_wants_host(const struct network_want *w)
 {
-	return w->has_mac || w->has_addrs || w->has_up || w->has_unit;
+	return w->has_mac || w->has_addrs || w->has_up || w->has_unit ||
+	       (w->has_dhcp && w->dhcp.on) || (w->has_nat && w->nat);
 }
 
 bool control_wants_kernel(const struct network_want *w)
 {
 	return w->has_mtu || control_wants_host(w) || (!w->has_multicast && !w->has_querier);
+}
+
+/* DHCP and NAT stand on the addresses: what was so far may not fit the new ones. */
+static int set_services(const struct network_want *w, struct network_facts *f, struct err *err)
+{
+	struct dhcp_want dhcp = w->dhcp;
+	if (!w->has_dhcp)
+		dhcp = (struct dhcp_want){ f->dhcp.on, f->dhcp.given, f->dhcp.from, f->dhcp.to };
+	if (w->has_nat)
+		f->nat = w->nat;
+	if (dhcp.on || f->nat)
+		return err_set(
+			err, -EOPNOTSUPP, "%s: dhcp and nat are not there yet", f->spec.network);
+	return dhcp_choose(&f->spec, &dhcp, &f->dhcp, err);
 }
 
 int control_settings(const struct network_want *w, struct network_facts *f, struct err *err)
@@ -51,5 +66,6 @@ int control_settings(const struct network_want *w, struct network_facts *f, stru
 		f->multicast.querier = w->querier;
 	/* who asks or not: a guest that comes back reports nothing unasked, and would be deaf */
 	f->multicast.ask_new = true;
-	return check_mtu(f, err);
+	const int rc = check_mtu(f, err);
+	return rc < 0 ? rc : set_services(w, f, err);
 }

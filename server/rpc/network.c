@@ -57,6 +57,27 @@ static int want_multicast(
 	return want_bool(params, "querier", &want->has_querier, &want->querier, err);
 }
 
+/* true, false, or the range as text. */
+static int want_dhcp(const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	char text[DHCP_RANGE_TEXT];
+	const char *why;
+	const enum rpc_field f = rpc_get_text(params, "dhcp", text, sizeof(text));
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	if (f == RPC_FIELD_OK) {
+		if (!dhcp_parse(&want->dhcp, text, &why))
+			return bad_field(err, "dhcp", why);
+		want->has_dhcp = true;
+		return 0;
+	}
+	if (rpc_get_bool(params, "dhcp", &want->dhcp.on) != RPC_FIELD_OK)
+		return bad_field(err, "dhcp",
+			"must be true, false or a range such as \"10.77.0.50-10.77.0.150\"");
+	want->has_dhcp = true;
+	return 0;
+}
+
 static int want_settings(
 	const msgpack_object_map *params, struct network_want *want, struct err *err)
 {
@@ -69,6 +90,10 @@ static int want_settings(
 		rc = want_addresses(params, want, err);
 	if (!rc)
 		rc = want_multicast(params, want, err);
+	if (!rc)
+		rc = want_dhcp(params, want, err);
+	if (!rc)
+		rc = want_bool(params, "nat", &want->has_nat, &want->nat, err);
 	return rc;
 }
 
@@ -152,6 +177,14 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 			rpc_out_text(out, text);
 		}
 		rpc_out_close(out);
+		if (facts->dhcp.on) {
+			char range[DHCP_RANGE_TEXT];
+			dhcp_format(range, &facts->dhcp);
+			rpc_put_text(out, "dhcp", range);
+		} else {
+			rpc_put_bool(out, "dhcp", false);
+		}
+		rpc_put_bool(out, "nat", facts->nat);
 	}
 	rpc_put_text(out, "multicast", policies[facts->multicast.policy]);
 	rpc_put_bool(out, "querier", facts->multicast.querier);

@@ -70,7 +70,7 @@ class Fields(Rpc):
 
     NETWORK = dict(name=str, id=str, backend=str, mtu=int, mtu_min=int, mtu_max=int, cap=int,
                    multicast=str, querier=bool, ports=int, path=str)
-    HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool)
+    HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, dhcp=bool, nat=bool)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
     COUNTS = dict(rx_frames=int, rx_bytes=int, tx_frames=int, tx_bytes=int, drops=dict)
 
