@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "clients/ctl/ctl.h"
+#include "clients/ctl/rules.h"
 #include "protocol/text.h"
 
 static const struct out_field columns[] = {
@@ -31,6 +32,7 @@ static const struct out_field lines[] = {
 	{ "Addresses", "addresses", out_any, false },
 	{ "Multicast", "multicast", out_any, false },
 	{ "Querier", "querier", out_any, false },
+	{ "Port defaults", "defaults", out_any, false },
 	{ "Ports", "ports", out_any, false },
 	{ "Group", "group", out_any, false },
 	{ "Sockets", "path", out_any, false },
@@ -80,11 +82,14 @@ static int put_settings(const struct args *args, struct rpc_out *params)
 		rpc_put_bool(params, "up", args_flag(args, "up"));
 	if (args_value(args, "multicast")) /* the daemon knows which there are */
 		rpc_put_text(params, "multicast", args_value(args, "multicast"));
-	const char *querier = args_value(args, "querier");
-	if (querier && strcmp(querier, "on") != 0 && strcmp(querier, "off") != 0)
-		return ctl_fail("--querier %s: it must be on or off", querier);
-	if (querier)
-		rpc_put_bool(params, "querier", !strcmp(querier, "on"));
+	bool querier;
+	const int has_querier = args_switch(args, "querier", &querier);
+	if (has_querier < 0)
+		return CTL_FAILED;
+	if (has_querier)
+		rpc_put_bool(params, "querier", querier);
+	if (rules_put_defaults(args, params))
+		return CTL_FAILED;
 	return put_addresses(args, params);
 }
 

@@ -1,5 +1,6 @@
-/* cmd_port.c - port list, add, remove. */
+/* cmd_port.c - port list, add, set, remove. */
 #include "clients/ctl/ctl.h"
+#include "clients/ctl/rules.h"
 
 static const struct out_field columns[] = {
 	{ "PORT", "port", out_any, true },
@@ -9,6 +10,7 @@ static const struct out_field columns[] = {
 	{ "MAC", "mac", out_any, false },
 	{ "LOCKED", "locked", out_any, false },
 	{ "CAP", "cap", out_any, true },
+	{ "RULES", NULL, rules_text, false },
 	{ "UID", "uid", out_any, true },
 	{ "PID", "pid", out_any, true },
 	{ "SOCKET", "path", out_any, false },
@@ -22,6 +24,7 @@ static const struct out_field lines[] = {
 	{ "MAC", "mac", out_any, false },
 	{ "Locked", "locked", out_any, false },
 	{ "Cap", "cap", out_any, false },
+	{ "Rules", NULL, rules_text, false },
 	{ "Socket", "path", out_any, false },
 };
 
@@ -41,8 +44,6 @@ int cmd_port_add(struct ctl *ctl, const struct args *args)
 	const int has_mac = name ? args_mac(args, "mac", &mac) : -1;
 	if (has_mac < 0)
 		return CTL_FAILED;
-	if (ctl_connect(ctl, NULL))
-		return CTL_FAILED;
 	ctl_params(&params, network);
 	rpc_put_text(&params, "name", name);
 	rpc_put_text(
@@ -51,7 +52,33 @@ int cmd_port_add(struct ctl *ctl, const struct args *args)
 		rpc_put_mac(&params, "mac", mac);
 	if (args_flag(args, "lock"))
 		rpc_put_bool(&params, "locked", true);
+	if (rules_put(args, &params) || ctl_connect(ctl, NULL)) {
+		rpc_out_fini(&params);
+		return CTL_FAILED;
+	}
 	if (ctl_call(ctl, "port.add", &params, "add port", name, &port))
+		return CTL_FAILED;
+	ctl->out->record(ctl->out, OUT_FIELDS(lines), &port.value);
+	return 0;
+}
+
+int cmd_port_set(struct ctl *ctl, const struct args *args)
+{
+	struct rpc_out params;
+	struct ctl_result port;
+	const char *network = args_operand_name(args, 0, "network");
+	const char *name = network ? args_operand_name(args, 1, "port") : NULL;
+	if (!name)
+		return CTL_FAILED;
+	if (!args->n_given)
+		return ctl_usage(args->cmd, "port set: what is to be changed?");
+	ctl_params(&params, network);
+	rpc_put_text(&params, "name", name);
+	if (rules_put(args, &params) || ctl_connect_observer(ctl, network)) {
+		rpc_out_fini(&params);
+		return CTL_FAILED;
+	}
+	if (ctl_call(ctl, "port.set", &params, "change port", name, &port))
 		return CTL_FAILED;
 	ctl->out->record(ctl->out, OUT_FIELDS(lines), &port.value);
 	return 0;

@@ -110,6 +110,7 @@ int cmd_show(struct ctl *ctl, const struct args *args);
 int cmd_set(struct ctl *ctl, const struct args *args);
 int cmd_port_list(struct ctl *ctl, const struct args *args);
 int cmd_port_add(struct ctl *ctl, const struct args *args);
+int cmd_port_set(struct ctl *ctl, const struct args *args);
 int cmd_port_remove(struct ctl *ctl, const struct args *args);
 int cmd_fdb(struct ctl *ctl, const struct args *args);
 int cmd_groups(struct ctl *ctl, const struct args *args);

@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include "clients/ctl/ctl.h"
+#include "clients/ctl/rules.h"
 
 #define NET_OPTIONS                                                                                \
 	{ "mtu", "BYTES", false, "largest payload of a frame" },                                   \
 		{ "mac", "MAC", false, "of the host's interface" },                                \
 		{ "address", "ADDR/LEN", true, "of the host's interface; may be repeated" },       \
 		{ "multicast", "POLICY", false, "snoop (default), strict or flood" },              \
+		{ "default", "RULE=VALUE", true, "for ports that do not say; may be repeated" },   \
 	{                                                                                          \
 		"querier", "on|off", false, "ask who is in which group (default off)"              \
 	}
@@ -36,6 +38,12 @@ static const struct option port_add_options[] = {
 	{ "kind", "KIND", false, "what it speaks: native (default) or qemu" },
 	{ "mac", "MAC", false, "an address registered with the port" },
 	{ "lock", NULL, false, "drop frames from other addresses" },
+	RULE_OPTIONS,
+	{ 0 },
+};
+
+static const struct option port_set_options[] = {
+	RULE_OPTIONS,
 	{ 0 },
 };
 
@@ -74,6 +82,11 @@ const struct command commands[] = {
 		cmd_port_list },
 	{ "port add", "NET NAME [options]", "declare a port with a socket of its own", NULL,
 		port_add_options, 2, 2, false, cmd_port_add },
+	{ "port set", "NET NAME [options]", "change the rules of a port",
+		"What is given is changed, at once, whether or not the port has a client. Of a "
+		"port\n"
+		"that is not declared it goes with its client.\n",
+		port_set_options, 2, 2, false, cmd_port_set },
 	{ "port remove", "NET NAME", "remove a port and close its client", NULL, NULL, 2, 2, false,
 		cmd_port_remove },
 	{ "groups", "NET", "show who is in which multicast group", NULL, NULL, 1, 1, false,

@@ -171,6 +171,19 @@ int args_uint(const struct args *args, const char *name, uint32_t *out)
 	return 1;
 }
 
+int args_switch(const struct args *args, const char *name, bool *out)
+{
+	const char *text = args_value(args, name);
+	if (!text)
+		return 0;
+	if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0) {
+		ctl_fail("--%s %s: it must be on or off", name, text);
+		return -1;
+	}
+	*out = !strcmp(text, "on");
+	return 1;
+}
+
 int args_mac(const struct args *args, const char *name, struct feth_mac *out)
 {
 	const char *text = args_value(args, name);

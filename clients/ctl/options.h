@@ -55,6 +55,8 @@ bool args_flag(const struct args *args, const char *name);
 int args_uint(const struct args *args, const char *name, uint32_t *out);
 int args_mac(const struct args *args, const char *name, struct feth_mac *out);
 int args_name(const struct args *args, const char *name, const char **out);
+/* "on" or "off". */
+int args_switch(const struct args *args, const char *name, bool *out);
 /* Operand `i`, which is the name of a network or port; NULL after a sentence. */
 const char *args_operand_name(const struct args *args, unsigned i, const char *what);
 

@@ -28,7 +28,9 @@ void rows_fini(struct rows *rows)
 
 const msgpack_object *out_get(const msgpack_object *map, const char *key)
 {
-	const size_t len = strlen(key);
+	const size_t len = key ? strlen(key) : 0;
+	if (!key)
+		return map;
 	if (map->type != MSGPACK_OBJECT_MAP)
 		return NULL;
 	for (uint32_t i = 0; i < map->via.map.size; i++) {

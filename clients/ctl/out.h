@@ -17,7 +17,7 @@ typedef void out_format(FILE *f, const msgpack_object *value);
 
 struct out_field {
 	const char *head;
-	const char *key;
+	const char *key; /* NULL: the format looks at the whole row */
 	out_format *format;
 	bool right; /* numbers: aligned to the right */
 };
@@ -50,7 +50,8 @@ struct out {
 struct out *out_text_new(void); /* NULL: out of memory; free() it */
 struct out *out_json_new(void);
 
-/* A field of a map; NULL where it is missing, nil, or `map` is none. */
+/* A field of a map, or the map where @key is NULL; NULL where it is missing, nil, or `map` is none.
+ */
 const msgpack_object *out_get(const msgpack_object *map, const char *key);
 
 /* Text of a peer: what could move a terminal's cursor becomes '?'. */

@@ -19,10 +19,11 @@
 #include "server/core/hostif.h"
 #include "server/core/mcast.h"
 #include "server/core/netid.h"
+#include "server/core/rules.h"
 
 #define PATH_TEXT 108u /* sun_path of Linux, the longer one */
 #define GROUP_TEXT 33u /* a Unix group's name or number */
-/* Items of one answer: 256 ports are 40 KiB of the 64 that an answer may have. */
+/* Items of one answer, if they fit into its 64 KiB: of ports that is some 250. */
 #define LIST_LIMIT 256u
 #define LIST_DEFAULT 64u
 /* Groups that one port may have joined: a host has about ten, a tunnel that stands for a whole
@@ -42,8 +43,9 @@ struct network_facts {
 	char path[PATH_TEXT];    /* the directory of its sockets */
 	uint32_t ports;          /* attached now */
 	struct mcast_conf multicast;
-	struct dhcp_facts dhcp; /* of the host side, as nat */
-	bool nat;               /* what comes from its IPv4 addresses may leave by the host's */
+	struct dhcp_facts dhcp;     /* of the host side, as nat */
+	bool nat;                   /* what comes from its IPv4 addresses may leave by the host's */
+	struct port_rules defaults; /* of ports that do not say */
 };
 
 enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU };
@@ -55,9 +57,11 @@ struct port_conf {
 	enum port_kind kind;
 	bool mac_given;
 	struct feth_mac mac;
-	bool locked;       /* to `mac` */
-	uint32_t uid, pid; /* the client, as the kernel attested it */
-	bool take_only;    /* only the declared port of this name will do */
+	bool locked;             /* to `mac` */
+	uint32_t uid, pid;       /* the client, as the kernel attested it */
+	bool take_only;          /* only the declared port of this name will do */
+	struct port_rules rules; /* those given */
+	bool control; /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
 };
 
 /* What is true of a port. */
@@ -69,7 +73,9 @@ struct port_info {
 	bool declared;
 	struct feth_mac mac;
 	bool locked;
+	struct port_rules rules; /* in force: all are given */
 	uint32_t mtu;
+	uint32_t cap;      /* longest frame it takes or gets, with one tag; bytes */
 	uint32_t uid, pid; /* where attached */
 };
 
@@ -103,7 +109,8 @@ struct fdb_row {
 struct network_want {
 	char name[FETH_NAME_MAX + 1];
 	char backend[16]; /* empty: auto */
-	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_group, has_multicast, has_querier;
+	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_group, has_multicast, has_querier,
+		has_defaults;
 	bool has_dhcp, has_nat;
 	uint32_t mtu;
 	struct feth_mac mac;
@@ -116,6 +123,7 @@ struct network_want {
 	bool querier;
 	struct dhcp_want dhcp;
 	bool nat;
+	struct port_rules defaults; /* instead of those before */
 };
 
 struct daemon_counters {
@@ -156,6 +164,7 @@ enum command_kind {
 	/* carried out by the network's loop */
 	CMD_NETWORK_SHOW,
 	CMD_PORT_OPEN,
+	CMD_PORT_SET, /* of one that is named; its own is the session's */
 	CMD_PORT_LIST,
 	CMD_PORT_REMOVE,
 	CMD_GROUP_LIST,

@@ -15,7 +15,9 @@
 	X(QUEUE_FULL, "queue_full")                                                                \
 	X(TOO_BIG_FOR_PORT, "too_big_for_port")                                                    \
 	X(HOST_REFUSED, "host_refused")                                                            \
-	X(NO_MEMORY, "no_memory")
+	X(NO_MEMORY, "no_memory")                                                                  \
+	X(LINK_DOWN, "link_down")                                                                  \
+	X(ISOLATED, "isolated")
 
 enum drop_reason {
 #define X(symbol, name) DROP_##symbol,
@@ -27,8 +29,8 @@ enum drop_reason {
 const char *drop_name(enum drop_reason reason);
 
 /* Counted at the port a frame came from, but for queue_full, too_big_for_port, host_refused,
- * no_memory, and detached of a frame for a port whose client has gone, which are of the port it was
- * for. */
+ * no_memory, and detached and link_down of a frame for a port whose client has gone or whose link
+ * is down, which are of the port it was for. */
 struct port_stats {
 	uint64_t rx_frames, rx_bytes; /* from the client, dropped ones too */
 	uint64_t tx_frames, tx_bytes; /* to the client: written or queued */

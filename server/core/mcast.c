@@ -59,16 +59,28 @@ void mcast_attach(struct mcast *mc, uint16_t port)
 		portset_add(&mc->sides[f].ask, port);
 }
 
-void mcast_detach(struct mcast *mc, uint16_t port)
+/* Ends memberships of a port that are for one of the reasons @how. */
+static void drop_members(struct mcast *mc, uint16_t port, uint8_t how)
 {
 	for (uint32_t i = 0; i < mc->table.top_members; i++) {
 		struct member *m = &mc->table.members[i];
-		if (m->how && m->port == port)
-			grouptable_drop(&mc->table, m, m->how);
+		if (m->how & how && m->port == port)
+			grouptable_drop(&mc->table, m, m->how & how);
 	}
+}
+
+void mcast_detach(struct mcast *mc, uint16_t port)
+{
+	drop_members(mc, port, UINT8_MAX);
 	portset_remove(&mc->ports, port);
 	portset_remove(&mc->choosing, port);
 	portset_remove(&mc->all, port);
+	mcast_forget(mc, port);
+}
+
+void mcast_forget(struct mcast *mc, uint16_t port)
+{
+	drop_members(mc, port, GROUP_SNOOPED);
 	for (unsigned f = 0; f < MCAST_FAMILIES; f++) {
 		struct mcast_side *side = &mc->sides[f];
 		portset_remove(&side->routers, port);

@@ -109,6 +109,9 @@ void mcast_configure(struct mcast *mc, const struct mcast_conf *conf);
 /* A port is there: a client's, or PORT_HOST. */
 void mcast_attach(struct mcast *mc, uint16_t port);
 void mcast_detach(struct mcast *mc, uint16_t port);
+/* What was heard from behind a port is forgotten: its link is down. What its client joined stays.
+ */
+void mcast_forget(struct mcast *mc, uint16_t port);
 
 /* Whether an address is of an IP group: IPv4 (RFC 1112, 6.4) or IPv6 (RFC 2464, 7). */
 static inline bool mcast_is_ip(const uint8_t *mac)

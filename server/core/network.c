@@ -1,5 +1,6 @@
 /* network.c - the frame path of a network. See network.h. */
 #include "server/core/network_priv.h"
+#include "server/core/police.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -113,14 +114,10 @@ static void send_fitting(
 	}
 }
 
-static void send_port(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
-	unsigned n, bool flooded)
+static inline void pass_out(struct network *net, uint16_t in, struct port_rec *rec,
+	struct frame *frames, unsigned n, bool flooded)
 {
-	struct port_rec *rec = net->recs[out];
-	if (!rec->client) { /* declared, locked, and nobody there */
-		rec->stats.drops[DROP_DETACHED] += n;
-		return;
-	}
+	const uint16_t out = rec->info.id;
 	if (!rec->touched) {
 		rec->touched = true;
 		net->touched[net->n_touched++] = out;
@@ -130,6 +127,24 @@ static void send_port(struct network *net, uint16_t in, uint16_t out, struct fra
 		send_fitting(rec, mtu, frames, n, flooded);
 	else
 		rec->client->ops->send(rec->client, frames, n, flooded);
+}
+
+void network_pass_out(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
+	unsigned n, bool flooded)
+{
+	pass_out(net, in, rec, frames, n, flooded);
+}
+
+static void send_port(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
+	unsigned n, bool flooded)
+{
+	struct port_rec *rec = net->recs[out];
+	if (!rec->client) /* declared, locked, and nobody there */
+		rec->stats.drops[DROP_DETACHED] += n;
+	else if (net->sw.ports[out].special)
+		police_output(net, in, rec, frames, n, flooded);
+	else
+		pass_out(net, in, rec, frames, n, flooded);
 }
 
 static void drop_copies(struct frame *frames, unsigned n)
@@ -195,13 +210,9 @@ static void deliver(
 	}
 }
 
-void network_input(
+static inline void pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
-	struct port_stats *stats = stats_of(net, in);
-	stats->rx_frames += n;
-	stats->rx_bytes += bytes_of(frames, n);
-
 	unsigned from = 0;
 	struct verdict run = { 0 };
 	for (unsigned i = 0; i < n; i += vswitch_run(&net->sw, &frames[i], n - i, in)) {
@@ -218,6 +229,25 @@ void network_input(
 	}
 	if (n)
 		deliver(net, in, run, frames + from, n - from);
+}
+
+void network_pass_in(
+	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
+{
+	pass_in(net, in, frames, n, now_ms);
+}
+
+void network_input(
+	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
+{
+	struct port_stats *stats = stats_of(net, in);
+	stats->rx_frames += n;
+	stats->rx_bytes += bytes_of(frames, n);
+	net->now_ms = now_ms;
+	if (net->sw.ports[in].special)
+		police_input(net, in, frames, n, now_ms);
+	else
+		pass_in(net, in, frames, n, now_ms);
 }
 
 void network_flush(struct network *net)
@@ -258,6 +288,7 @@ static void send_query(struct network *net, const struct mcast_ask *ask)
 void network_tick(struct network *net, uint64_t now_ms)
 {
 	struct mcast_ask ask;
+	net->now_ms = now_ms;
 	fdb_expire(&net->sw.fdb, now_ms);
 	mcast_tick(&net->sw.mcast, now_ms);
 	while (mcast_asks(&net->sw.mcast, &ask))

@@ -30,9 +30,9 @@ struct network_events {
 	 * Comes once a batch is flushed, with the newest state; may call whatever it likes but
 	 * network_free(). */
 	void (*group)(void *ctx, const struct feth_mac *group, bool joined, uint16_t only);
-	/* A client came (attached), went (not attached; gone for good unless declared), or a port
-	 * was declared (the same, @made). NULL is fine. */
-	void (*port)(void *ctx, const struct port_info *info, bool made);
+	/* A client came (attached), went (not attached; gone for good unless declared), or
+	 * (@changed) a port was declared or has other rules. NULL is fine. */
+	void (*port)(void *ctx, const struct port_info *info, bool changed);
 	/* An address turned up on another port, in the middle of a batch: nothing may be called
 	 * that sends. NULL is fine. */
 	void (*moved)(void *ctx, struct feth_mac mac, uint16_t from, uint16_t to);
@@ -60,20 +60,32 @@ struct block_pool *network_pool(struct network *net);
 
 /**
  * network_attach() - make a client a port
- * @conf:	name (empty: one is chosen), kind, address; a declared port of this name that waits
- *is taken over, and its settings win
+ * @conf:	name (empty: one is chosen), kind, address, rules; a declared port of this name
+ *that waits is taken over, and its address and lock win
  * @port:	the client; `stats` and `id` are set
  * @now_ms:	monotonic milliseconds
  * @out:	what became of it
  *
- * Return: 0; -EBUSY name in use; -EEXIST name or address taken; -EINVAL; -ENOSPC no number left;
- *-ENOMEM
+ * Return: 0; -EBUSY name in use; -EEXIST name or address taken; -EINVAL; -EACCES rules looser than
+ *those of the declared port, or of the network's defaults; -ENOSPC no number left; -ENOMEM
  */
 int network_attach(struct network *net, const struct port_conf *conf, struct port *port,
 	uint64_t now_ms, struct port_info *out, struct err *err);
 
 /* Ends a port; its addresses are forgotten. A declared port goes back to waiting. */
 void network_detach(struct network *net, struct port *port);
+
+/**
+ * network_set_port() - change rules of a port, whether or not it has a client
+ * @id:		its number
+ * @conf:	`rules`: those given change; `control`: they may loosen what others said of the
+ *		port, and stay when its client goes
+ * @out:	the port as it is then
+ *
+ * Return: 0; -ENOENT no such port; -EACCES
+ */
+int network_set_port(struct network *net, uint16_t id, const struct port_conf *conf,
+	uint64_t now_ms, struct port_info *out, struct err *err);
 
 /**
  * network_input() - switch a batch

@@ -17,6 +17,8 @@ static struct port_info host_info(const struct network *net)
 		.mac = net->facts.spec.mac,
 		.locked = true,
 		.mtu = net->facts.spec.mtu,
+		.cap = frame_room(net->facts.spec.mtu, true),
+		.rules = rules_builtin,
 	};
 	return info;
 }
@@ -140,12 +142,11 @@ static void tell_ports(struct network *net, uint32_t old_mtu)
 		if (!rec)
 			continue;
 		if (lower)
-			net->sw.ports[id].mtu = rec->info.mtu = mtu;
+			network_apply_rules(net, rec);
 		if (rec->client && rec->client->ops->changed)
 			rec->client->ops->changed(rec->client, &net->facts);
-		net->sw.ports[id].mtu = mtu;
 		if (net->recs[id] == rec) /* it has not left meanwhile */
-			rec->info.mtu = mtu;
+			network_apply_rules(net, rec);
 	}
 	if (net->events->changed)
 		net->events->changed(net->ctx, &net->facts);
@@ -184,7 +185,9 @@ static void set_facts(struct network *net, struct command *cmd)
 	}
 	const bool same = spec_same(&facts->spec, &net->facts.spec) &&
 			  mcast_same(&facts->multicast, &net->facts.multicast) &&
-			  dhcp_same(&facts->dhcp, &net->facts.dhcp) && facts->nat == net->facts.nat;
+			  dhcp_same(&facts->dhcp, &net->facts.dhcp) &&
+			  facts->nat == net->facts.nat &&
+			  rules_same(&facts->defaults, &net->facts.defaults);
 	net->facts = *facts;
 	net->facts.ports = net->n_attached;
 	(void)network_set_multicast(net, &net->facts.multicast);
@@ -198,6 +201,18 @@ static void remove_port(struct network *net, struct command *cmd)
 	if (rec)
 		cmd->out.port = rec->info; /* its name in the case it was declared with */
 	(void)network_remove_port(net, cmd->in.conf.name, &cmd->err);
+}
+
+static void set_port(struct network *net, struct command *cmd, uint64_t now_ms)
+{
+	const struct port_conf *conf = &cmd->in.conf;
+	const struct port_rec *rec = network_rec_named(net, conf->name);
+	if (rec)
+		(void)network_set_port(net, rec->info.id, conf, now_ms, &cmd->out.port, &cmd->err);
+	else
+		err_set(&cmd->err, -ENOENT,
+			"%s: there is no port %s; fethctl port list %s shows them",
+			net->facts.spec.network, conf->name, net->facts.spec.network);
 }
 
 /* What is listed is all there is, or it is worth nothing. */
@@ -230,6 +245,9 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 		break;
 	case CMD_PORT_REMOVE:
 		remove_port(net, cmd);
+		break;
+	case CMD_PORT_SET:
+		set_port(net, cmd, now_ms);
 		break;
 	case CMD_PORT_LIST:
 		if (alloc_items(cmd, sizeof(*cmd->items.ports)))

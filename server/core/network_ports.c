@@ -60,10 +60,10 @@ static void choose_name(const struct network *net, enum port_kind kind, char out
 	snprintf(out, FETH_NAME_MAX + 1, "%s-%u", prefix, n);
 }
 
-static void tell_port(const struct network *net, const struct port_info *info, bool made)
+static void tell_port(const struct network *net, const struct port_info *info, bool changed)
 {
 	if (net->events->port)
-		net->events->port(net->ctx, info, made);
+		net->events->port(net->ctx, info, changed);
 }
 
 /* Makes the record of a port that has the settings of @conf, checked. */
@@ -79,6 +79,12 @@ static int make_rec(
 	if (conf->mac_given && !network_mac_free(net, conf->mac, 0, &holder))
 		return err_set(err, -EEXIST, "%s: that MAC address belongs to %s; give another",
 			name, holder);
+
+	struct port_rules floor = rules_builtin;
+	rules_take(&floor, &net->facts.defaults);
+	const int allowed = network_check_rules(net, &floor, conf, err);
+	if (allowed < 0)
+		return allowed;
 
 	uint16_t id = 1;
 	while (id <= PORTS_MAX && net->recs[id])
@@ -98,7 +104,8 @@ static int make_rec(
 	rec->mac_given = conf->mac_given;
 	rec->info.mac = conf->mac_given ? conf->mac : netid_mac(&net->key, name, rec->info.name);
 	rec->info.locked = conf->locked;
-	rec->info.mtu = net->facts.spec.mtu;
+	rec->floor = rec->info.rules = floor;
+	rules_take(&rec->info.rules, &conf->rules);
 	if (conf->locked) { /* a derived address too must be nobody else's then */
 		const int rc =
 			network_mac_free(net, rec->info.mac, 0, &holder)
@@ -114,8 +121,8 @@ static int make_rec(
 	net->sw.ports[id] = (struct vport){
 		.lock = mac_key_at(rec->info.mac.b),
 		.locked = rec->info.locked,
-		.mtu = rec->info.mtu,
 	};
+	network_apply_rules(net, rec);
 	*out = rec;
 	return 0;
 }
@@ -148,6 +155,11 @@ static int find_or_make(
 	if (conf->mac_given && !mac_equal(conf->mac, rec->info.mac))
 		return err_set(err, -EEXIST, "%s: port %s is declared with another MAC address",
 			name, rec->info.name);
+	const int rc = network_check_rules(net, &rec->floor, conf, err);
+	if (rc < 0)
+		return rc;
+	rules_take(&rec->info.rules, &conf->rules);
+	network_apply_rules(net, rec);
 	*out = rec;
 	return 0;
 }
@@ -166,16 +178,12 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	rec->info.attached = true;
 	rec->info.uid = conf->uid;
 	rec->info.pid = conf->pid;
-	rec->info.mtu = net->sw.ports[id].mtu = net->facts.spec.mtu;
 	port->id = id;
 	port->stats = &rec->stats;
 	net->attached[net->n_attached++] = id;
 	net->facts.ports = net->n_attached;
 	mcast_attach(&net->sw.mcast, id);
-	if (rec->mac_given && !rec->info.locked) { /* known before it first sends */
-		uint16_t old;
-		fdb_learn(&net->sw.fdb, mac_key_at(rec->info.mac.b), id, now_ms, &old);
-	}
+	network_learn_given(net, rec, now_ms);
 	*out = rec->info;
 	net->events->ports(net->ctx, net->n_attached);
 	tell_port(net, out, false);
@@ -195,16 +203,15 @@ void network_detach(struct network *net, struct port *port)
 	rec->touched = false;
 	rec->info.attached = false;
 	rec->info.uid = rec->info.pid = 0;
+	rec->info.rules = rec->floor; /* what the client itself asked for goes with it */
+	network_apply_rules(net, rec);
 	const struct port_info info = rec->info;
 	port->stats = NULL;
 	mcast_detach(&net->sw.mcast, info.id);
 	if (!info.declared) {
 		drop_rec(net, rec);
 	} else {
-		fdb_forget_port(&net->sw.fdb, rec->info.id);
-		if (rec->info.locked) /* what was forgotten a line above has room again */
-			(void)fdb_add_static(
-				&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id);
+		network_forget_addresses(net, rec);
 	}
 	net->events->ports(net->ctx, net->n_attached);
 	tell_port(net, &info, false);
@@ -223,6 +230,7 @@ int network_declare(
 		return rc;
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
 	rec->info.declared = true;
+	rec->floor = rec->info.rules;
 	*out = rec->info;
 	tell_port(net, out, true);
 	return 0;

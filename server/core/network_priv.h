@@ -1,5 +1,6 @@
 /* network_priv.h - the inside of a network, shared by the network*.c files only:
- * network.c moves frames, network_ports.c comes and goes, network_command.c answers. */
+ * network.c moves frames, network_ports.c comes and goes, network_rules.c restricts,
+ * network_command.c answers. */
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
@@ -9,6 +10,7 @@
  * declared. */
 struct port_rec {
 	struct port_info info;
+	struct port_rules floor; /* what its client may not loosen; all are given */
 	bool mac_given;
 	bool touched;        /* has taken frames since the last flush */
 	struct port *client; /* borrowed; NULL while it waits */
@@ -20,6 +22,7 @@ struct network {
 	struct netid_key key;
 	const struct network_events *events;
 	void *ctx;
+	uint64_t now_ms; /* of the batch under way */
 	struct vswitch sw;
 	struct block_pool pool;
 
@@ -44,6 +47,23 @@ int network_declare(
 	struct network *net, const struct port_conf *conf, struct port_info *out, struct err *err);
 /* Removes a declared port, or asks the client of another to go. */
 int network_remove_port(struct network *net, const char *name, struct err *err);
+
+/* The rest of the way of frames that police.h let pass: into the switch from @in, or to the client
+ * of @rec, which has one. */
+void network_pass_in(
+	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms);
+void network_pass_out(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
+	unsigned n, bool flooded);
+
+/* Brings what follows from a port's rules and the network's MTU up to date. */
+void network_apply_rules(struct network *net, struct port_rec *rec);
+/* Whether what @conf asks may go over @floor: 0 or -EACCES. */
+int network_check_rules(const struct network *net, const struct port_rules *floor,
+	const struct port_conf *conf, struct err *err);
+/* The addresses learned of a port; a locked one stays. */
+void network_forget_addresses(struct network *net, const struct port_rec *rec);
+/* A given address is known before it first sends. */
+void network_learn_given(struct network *net, const struct port_rec *rec, uint64_t now_ms);
 
 /* Says of which groups something is new. */
 void network_tell_groups(struct network *net);

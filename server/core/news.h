@@ -19,7 +19,7 @@
 
 enum news_kind {
 	NEWS_PORT_ATTACHED,
-	NEWS_PORT_CHANGED, /* declared */
+	NEWS_PORT_CHANGED, /* declared, or its rules are others */
 	NEWS_PORT_DETACHED,
 	NEWS_GROUP,
 	NEWS_MOVED,

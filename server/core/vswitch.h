@@ -33,6 +33,7 @@ static inline bool verdict_same(struct verdict a, struct verdict b)
 struct vport {
 	mac_key lock; /* the one source it may use */
 	bool locked;
+	bool special; /* its frames go through police.h */
 	uint32_t mtu; /* payload bytes: see frame_room() */
 };
 

@@ -144,6 +144,7 @@ void control_submit(void *ctx, struct command *cmd)
 		return daemon_stop(d);
 	case CMD_NETWORK_SHOW:
 	case CMD_PORT_OPEN:
+	case CMD_PORT_SET:
 	case CMD_PORT_LIST:
 	case CMD_GROUP_LIST:
 	case CMD_FDB_LIST:

@@ -30,7 +30,8 @@ bool control_wants_host(const struct network_want *w)
 
 bool control_wants_kernel(const struct network_want *w)
 {
-	return w->has_mtu || control_wants_host(w) || (!w->has_multicast && !w->has_querier);
+	return w->has_mtu || control_wants_host(w) ||
+	       (!w->has_multicast && !w->has_querier && !w->has_defaults);
 }
 
 /* DHCP and NAT stand on the addresses: what was so far may not fit the new ones. */
@@ -64,6 +65,8 @@ int control_settings(const struct network_want *w, struct network_facts *f, stru
 		f->multicast.policy = w->multicast;
 	if (w->has_querier)
 		f->multicast.querier = w->querier;
+	if (w->has_defaults)
+		f->defaults = w->defaults;
 	/* who asks or not: a guest that comes back reports nothing unasked, and would be deaf */
 	f->multicast.ask_new = true;
 	const int rc = check_mtu(f, err);

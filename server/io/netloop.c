@@ -348,10 +348,10 @@ static void on_group(void *ctx, const struct feth_mac *group, bool joined, uint1
 	newsdesk_group(&nl->desk, *group, joined, only);
 }
 
-static void on_port(void *ctx, const struct port_info *info, bool made)
+static void on_port(void *ctx, const struct port_info *info, bool changed)
 {
 	struct netloop *nl = ctx;
-	newsdesk_port(&nl->desk, info, made);
+	newsdesk_port(&nl->desk, info, changed);
 }
 
 static void on_moved(void *ctx, struct feth_mac mac, uint16_t from, uint16_t to)

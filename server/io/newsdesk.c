@@ -134,10 +134,10 @@ void newsdesk_changed(struct newsdesk *desk)
 	soon(desk);
 }
 
-void newsdesk_port(struct newsdesk *desk, const struct port_info *info, bool made)
+void newsdesk_port(struct newsdesk *desk, const struct port_info *info, bool changed)
 {
 	const struct news_item item = {
-		.kind = made             ? NEWS_PORT_CHANGED
+		.kind = changed          ? NEWS_PORT_CHANGED
 			: info->attached ? NEWS_PORT_ATTACHED
 					 : NEWS_PORT_DETACHED,
 		.port = *info,

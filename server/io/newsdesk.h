@@ -52,7 +52,7 @@ void newsdesk_forward(struct newsdesk *desk, uint32_t events);
 
 /* What happened; see struct network_events. */
 void newsdesk_changed(struct newsdesk *desk);
-void newsdesk_port(struct newsdesk *desk, const struct port_info *info, bool made);
+void newsdesk_port(struct newsdesk *desk, const struct port_info *info, bool changed);
 void newsdesk_group(struct newsdesk *desk, struct feth_mac group, bool joined, uint16_t only);
 void newsdesk_moved(struct newsdesk *desk, struct feth_mac mac, uint16_t from, uint16_t to);
 /* The host's groups, told at once and to native subscribers only: main knew first. */

@@ -199,6 +199,29 @@ static void change_groups(struct session *se, struct command *cmd)
 	cmd->out.groups.all = se->own && se->own->all;
 }
 
+/* Without a name it is its own port, and this returns true. */
+static bool set_own_port(struct session *se, struct command *cmd)
+{
+	if (cmd->in.conf.name[0]) {
+		if (se->rights & RIGHT_CONTROL)
+			return false;
+		ioloop_counters(se->host->loop)->denied++;
+		log_warn("access", "denied method=port.set net=%s uid=%u pid=%u", se->network,
+			(unsigned)se->sp.client.uid, (unsigned)se->sp.pid);
+		err_set(&cmd->err, -EACCES,
+			"name: only who controls the network may change a port by its name; "
+			"without one it is your own");
+		return true;
+	}
+	if (!se->sp.attached)
+		err_set(&cmd->err, -ENOENT,
+			"this connection is no port; attach first, or name one");
+	else
+		(void)network_set_port(se->host->net, se->sp.port.id, &cmd->in.conf,
+			ioloop_now(se->host->loop), &cmd->out.port, &cmd->err);
+	return true;
+}
+
 /* Those that concern this connection alone are carried out here. */
 static bool own_command(struct session *se, struct command *cmd)
 {
@@ -226,6 +249,8 @@ static bool own_command(struct session *se, struct command *cmd)
 		detach(se, "it asked to");
 		stream_drop_frames(&se->sp.s);
 		return true;
+	case CMD_PORT_SET:
+		return set_own_port(se, cmd);
 	case CMD_GROUP_JOIN:
 	case CMD_GROUP_LEAVE:
 		change_groups(se, cmd);
@@ -280,6 +305,9 @@ static void call(struct session *se, const struct rpc_msg *msg)
 	cmd->done = on_done;
 	cmd->owner = se;
 	memcpy(cmd->network, se->network, sizeof(cmd->network));
+	cmd->uid = se->sp.client.uid;
+	cmd->pid = se->sp.pid;
+	cmd->rights = se->rights;
 	if (m->parse(msg->params, cmd, &cmd->err) < 0 ||
 		method_check(m->kind, !se->host->net, msg->params, &cmd->err) < 0 ||
 		own_command(se, cmd)) {
@@ -288,9 +316,6 @@ static void call(struct session *se, const struct rpc_msg *msg)
 		command_free(cmd);
 		return;
 	}
-	cmd->uid = se->sp.client.uid;
-	cmd->pid = se->sp.pid;
-	cmd->rights = se->rights;
 	se->submitted = true;
 	se->host->submit(se->host->ctx, cmd); /* may be back before this returns */
 	if (se->submitted)

@@ -94,6 +94,8 @@ static int want_settings(
 		rc = want_dhcp(params, want, err);
 	if (!rc)
 		rc = want_bool(params, "nat", &want->has_nat, &want->nat, err);
+	if (!rc)
+		rc = want_defaults(params, &want->has_defaults, &want->defaults, err);
 	return rc;
 }
 
@@ -188,6 +190,9 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 	}
 	rpc_put_text(out, "multicast", policies[facts->multicast.policy]);
 	rpc_put_bool(out, "querier", facts->multicast.querier);
+	rpc_put_map(out, "defaults");
+	pack_defaults(&facts->defaults, out);
+	rpc_out_close(out);
 	rpc_put_uint(out, "ports", facts->ports);
 	if (facts->group[0])
 		rpc_put_text(out, "group", facts->group);

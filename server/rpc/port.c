@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/core/frame.h"
 #include "server/rpc/method.h"
 
 /* Fields a later version has: who asks for them must not believe to have them. */
 static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 {
-	static const char *const later[] = { "offload", "monitor", "isolated", "vlan" };
+	static const char *const later[] = { "offload", "monitor", "vlan", "macs", "loop_guard",
+		"queue", "rx_rate", "tx_rate", "storm" };
 	const msgpack_object *o;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
@@ -30,10 +30,12 @@ static int refuse_groups(const msgpack_object_map *params, struct err *err)
 		"group.join, or with IGMP and MLD");
 }
 
-static int want_conf(const msgpack_object_map *params, bool name_required, struct port_conf *conf,
-	struct err *err)
+static int want_conf(
+	const msgpack_object_map *params, bool name_required, struct command *cmd, struct err *err)
 {
+	struct port_conf *conf = &cmd->in.conf;
 	bool has_locked;
+	conf->control = cmd->rights & RIGHT_CONTROL;
 	int rc = refuse_unknown(params, err);
 	if (!rc)
 		rc = want_name(params, "name", name_required, conf->name, err);
@@ -41,6 +43,8 @@ static int want_conf(const msgpack_object_map *params, bool name_required, struc
 		rc = want_mac(params, "mac", &conf->mac_given, &conf->mac, err);
 	if (!rc)
 		rc = want_bool(params, "locked", &has_locked, &conf->locked, err);
+	if (!rc)
+		rc = want_rules(params, &conf->rules, err);
 	if (!rc && name_same(conf->name, "host"))
 		return bad_field(err, "name", "host is the host side's own name; give another");
 	return rc;
@@ -71,7 +75,7 @@ static int want_kind(
 int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
 	cmd->in.conf.kind = PORT_KIND_NATIVE;
-	const int rc = want_conf(params, false, &cmd->in.conf, err);
+	const int rc = want_conf(params, false, cmd, err);
 	return rc < 0 ? rc : want_groups(params, false, &cmd->groups, err);
 }
 
@@ -87,7 +91,7 @@ int parse_PORT_ADD(const msgpack_object_map *params, struct command *cmd, struct
 {
 	int rc = want_network(params, cmd, err);
 	if (!rc)
-		rc = want_conf(params, true, &cmd->in.conf, err);
+		rc = want_conf(params, true, cmd, err);
 	if (!rc)
 		rc = want_kind(params, true, &cmd->in.conf.kind, err);
 	return rc < 0 ? rc : refuse_groups(params, err);
@@ -97,7 +101,7 @@ int parse_PORT_OPEN(const msgpack_object_map *params, struct command *cmd, struc
 {
 	int rc = want_network(params, cmd, err);
 	if (!rc)
-		rc = want_conf(params, false, &cmd->in.conf, err);
+		rc = want_conf(params, false, cmd, err);
 	if (!rc)
 		rc = want_kind(params, false, &cmd->in.conf.kind, err);
 	return rc < 0 ? rc : refuse_groups(params, err);
@@ -114,6 +118,25 @@ int parse_PORT_LIST(const msgpack_object_map *params, struct command *cmd, struc
 			err, "after", "must be a port number, the `next` of an earlier answer");
 	cmd->has_after = f == RPC_FIELD_OK;
 	return want_limit(params, cmd, err);
+}
+
+int parse_PORT_SET(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	static const char *const fixed[] = { "kind", "mac", "locked" };
+	const msgpack_object *o;
+	const bool native = cmd->network[0]; /* where without a name it is the caller's own */
+	cmd->in.conf.control = cmd->rights & RIGHT_CONTROL;
+	int rc = want_network(params, cmd, err);
+	if (!rc)
+		rc = want_name(params, "name", !native, cmd->in.conf.name, err);
+	if (!rc)
+		rc = refuse_unknown(params, err);
+	for (size_t i = 0; !rc && i < sizeof(fixed) / sizeof(fixed[0]); i++)
+		if (rpc_get(params, fixed[i], &o) != RPC_FIELD_ABSENT)
+			rc = err_set(err, -EOPNOTSUPP,
+				"%s: it cannot be changed; remove the port and add it anew",
+				fixed[i]);
+	return rc < 0 ? rc : want_rules(params, &cmd->in.conf.rules, err);
 }
 
 int parse_PORT_REMOVE(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -133,7 +156,9 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 				 : "gone");
 	rpc_put_mac(out, "mac", port->mac);
 	rpc_put_bool(out, "locked", port->locked);
-	rpc_put_uint(out, "cap", frame_room(port->mtu, true));
+	rpc_put_uint(out, "cap", port->cap);
+	if (port->kind != PORT_KIND_HOST)
+		pack_rules(&port->rules, out);
 	if (port->attached && port->kind != PORT_KIND_HOST) {
 		rpc_put_uint(out, "uid", port->uid);
 		rpc_put_uint(out, "pid", port->pid);
@@ -154,7 +179,7 @@ void pack_ATTACH(const struct command *cmd, struct rpc_out *out)
 	rpc_put_text(out, "network", cmd->network);
 	rpc_put_uint(out, "mtu", port->mtu);
 	rpc_put_mac(out, "mac", port->mac);
-	rpc_put_uint(out, "cap", frame_room(port->mtu, true));
+	rpc_put_uint(out, "cap", port->cap);
 	rpc_put_array(out, "features");
 	rpc_out_close(out);
 	rpc_out_close(out);
@@ -174,6 +199,11 @@ void pack_PORT_ADD(const struct command *cmd, struct rpc_out *out)
 	rpc_out_close(out);
 }
 
+void pack_PORT_SET(const struct command *cmd, struct rpc_out *out)
+{
+	pack_PORT_ADD(cmd, out);
+}
+
 void pack_PORT_OPEN(const struct command *cmd, struct rpc_out *out)
 {
 	const struct port_info *port = &cmd->out.port;
@@ -185,7 +215,7 @@ void pack_PORT_OPEN(const struct command *cmd, struct rpc_out *out)
 	rpc_put_text(out, "network", cmd->network);
 	rpc_put_uint(out, "mtu", port->mtu);
 	rpc_put_mac(out, "mac", port->mac);
-	rpc_put_uint(out, "cap", frame_room(port->mtu, true));
+	rpc_put_uint(out, "cap", port->cap);
 	rpc_out_close(out);
 }
 

@@ -28,10 +28,10 @@ RIGHTS = {"root": "admin", "admin": "admin", "admin by a second group": "admin",
           "user by a second group": "user", "stranger": "", "stranger of many groups": "",
           "nobody": ""}
 NATIVE = {"hello": "", "attach": "user", "detach": "user", "port.open": "user",
-          "port.list": "user", "network.show": "user", "fdb.list": "user", "stats.get": "user",
+          "port.set": "user", "port.list": "user", "network.show": "user", "fdb.list": "user", "stats.get": "user",
           "group.join": "user", "group.leave": "user", "group.list": "user", "event.subscribe": "user"}
 CONTROL = {"hello": "", **dict.fromkeys((
-    "port.add", "port.open", "port.list", "port.remove", "network.create", "network.delete",
+    "port.add", "port.set", "port.open", "port.list", "port.remove", "network.create", "network.delete",
     "network.list", "network.show", "network.set", "network.enter", "fdb.list", "stats.get",
     "group.list", "event.subscribe", "daemon.show", "daemon.stop"), "admin")}
 

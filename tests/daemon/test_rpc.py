@@ -69,8 +69,9 @@ class Fields(Rpc):
     """Results have the fields of docs/protocol.md, of the types it says, and no others."""
 
     NETWORK = dict(name=str, id=str, backend=str, mtu=int, mtu_min=int, mtu_max=int, cap=int,
-                   multicast=str, querier=bool, ports=int, path=str)
+                   multicast=str, querier=bool, defaults=dict, ports=int, path=str)
     HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, dhcp=bool, nat=bool)
+    RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
     COUNTS = dict(rx_frames=int, rx_bytes=int, tx_frames=int, tx_bytes=int, drops=dict)
 
@@ -101,7 +102,7 @@ class Fields(Rpc):
         r = self.shape(self.d.create("lab", backend="none"), self.NETWORK)
         self.assertEqual(r, {
             "name": "lab", "id": r["id"], "backend": "none", "mtu": 1500, "mtu_min": 68,
-            "mtu_max": 65521, "cap": 1518, "multicast": "flood", "querier": False, "ports": 0,
+            "mtu_max": 65521, "cap": 1518, "multicast": "flood", "querier": False, "defaults": {}, "ports": 0,
             "path": self.d.path("lab")})
         self.assertEqual(self.c.call("network.show", network="lab"), r)
         mine, unit = str(os.getgid()), h.UNIT_BASE + 4321
@@ -162,7 +163,7 @@ class Fields(Rpc):
             h.poll_until("two ports", lambda: a.call("network.show")["ports"] == 2)
             rows = a.items("port.list")
             for row in rows:
-                self.shape(row, dict(self.PORT, uid=int, pid=int))
+                self.shape(row, dict(self.PORT, **self.RULES, uid=int, pid=int))
                 self.assertEqual((row["uid"], row["pid"]), (os.getuid(), os.getpid()))
                 self.assertEqual((row["state"], row["locked"], row["cap"]), ("attached", False, 1518))
             self.assertEqual([(p["port"], p["name"], p["kind"]) for p in rows],
@@ -173,7 +174,7 @@ class Fields(Rpc):
             self.assertEqual(self.d.port("Zwei")["locked"], True)
         for kind in ("native", "qemu"):
             r = self.shape(self.c.call("port.add", network="lab", name=f"d-{kind}", kind=kind,
-                                       locked=True), dict(self.PORT, path=str))
+                                       locked=True), dict(self.PORT, **self.RULES, path=str))
             self.assertEqual((r["state"], r["path"]), ("waiting", self.d.path("lab/ports", r["name"])))
             self.assertEqual(self.d.port(r["name"]), r)
         opened = dict(fds=int, port=int, name=str, kind=str, network=str, mtu=int, mac=str, cap=int)
@@ -283,6 +284,9 @@ class Params(Rpc):
     EVENTS = [5, "*", True, {}, b"*", [5], [None], [b"*"], [["*"]], [""], ["port"], ["port."],
               ["port.attached "], ["Port.*"], ["nosuch.*"], [".*"], ["p*"], ["port.a*"], ["**"],
               ["x" * 5000], ["*", "x"], ["port.attached", "port.nosuch"]]
+    CAPS = [0, 85, 65554, 1 << 20, *NUMBERS]
+    DEFAULTS = [True, 5, "x", [], b"x", {"isolated": 1}, {"up": "x"}, {"cap": 85}, {"mac": "02:00:00:00:00:09"},
+                {"macs": []}, {"locked": True}]
     LIMITS = [0, 257, 1 << 20, *NUMBERS]
 
     def fields(self):
@@ -290,6 +294,8 @@ class Params(Rpc):
         settings = {"mtu": mtu, "mac": self.MACS, "up": self.BOOLS, "addresses": self.ADDRESSES,
                     "multicast": ["", "Snoop", "snoop ", "none", "x" * 300, 0, True, [], b"snoop"],
                     "querier": self.BOOLS}
+        settings["defaults"] = self.DEFAULTS
+        rules = {"isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS}
         port_names = [*self.NAMES, "host", "HOST", "Host"]
         kinds = ["", "tap", "native ", "QEMU", "x" * 300, 5, True, [], b"qemu"]
         page = {"after": [-1, 1.5, "x", 1025, 1 << 64 - 1, [], True], "limit": self.LIMITS}
@@ -304,9 +310,10 @@ class Params(Rpc):
             "network.enter": {"network": self.NAMES},
             "network.list": {"after": self.NAMES, "limit": self.LIMITS},
             "port.add": {"network": self.NAMES, "name": port_names, "kind": kinds,
-                         "mac": self.MACS, "locked": self.BOOLS},
+                         "mac": self.MACS, "locked": self.BOOLS, **rules},
+            "port.set": {"network": self.NAMES, "name": self.NAMES, **rules},
             "port.open": {"network": self.NAMES, "name": port_names, "kind": kinds,
-                          "mac": self.MACS, "locked": self.BOOLS},
+                          "mac": self.MACS, "locked": self.BOOLS, **rules},
             "port.remove": {"network": self.NAMES, "name": self.NAMES},
             "port.list": dict(page, network=self.NAMES),
             "stats.get": dict(page, network=self.NAMES),
@@ -323,7 +330,7 @@ class Params(Rpc):
         if method == "network.create":
             good = {"network": "new", "backend": h.HOST_BACKEND}
         if method.startswith("port."):
-            good["name"] = "vm" if method == "port.remove" else "new"
+            good["name"] = "vm" if method in ("port.remove", "port.set") else "new"
         if method == "port.add":
             good["kind"] = "qemu"
         if method == "event.subscribe":
@@ -354,7 +361,8 @@ class Params(Rpc):
                 values = {"network": "lab", "name": "zz", "kind": "qemu", "mac": "02:00:00:00:00:44",
                           "locked": True, "mtu": 1400, "up": False, "addresses": [], "limit": 5,
                           "after": 1, "backend": h.HOST_BACKEND, "group": "0",
-                          "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"]}
+                          "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"],
+                          "isolated": True, "cap": 1000, "defaults": {}}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))
@@ -368,7 +376,7 @@ class Params(Rpc):
         for method, field in [(m, "network") for m in self.fields() if m not in
                               ("hello", "network.list", "event.subscribe")] + [
                 ("event.subscribe", "events"),
-                ("port.add", "name"), ("port.add", "kind"), ("port.remove", "name")]:
+                ("port.add", "name"), ("port.add", "kind"), ("port.set", "name"), ("port.remove", "name")]:
             for value in ((), (None,)):
                 params = self.good(method)
                 params.pop(field)
@@ -381,12 +389,14 @@ class Params(Rpc):
                 self.assertEqual(e.exception.code, "invalid")
 
     def test_wrong_values_on_the_native_socket(self):
-        attach = {"name": [*self.NAMES, "host"], "mac": self.MACS, "locked": self.BOOLS}
+        attach = {"name": [*self.NAMES, "host"], "mac": self.MACS, "locked": self.BOOLS,
+                  "isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS}
         with self.d.native() as c:
             for field, values in attach.items():
                 for value in values:
                     self.refused("invalid", field, "attach", via=c, **{field: value})
-            for field in ("offload", "monitor", "isolated", "vlan"):
+            for field in ("offload", "monitor", "vlan", "macs", "loop_guard", "queue", "rx_rate", "tx_rate",
+                          "storm"):
                 for value in (True, False, [], {}, 0, "x"):
                     self.refused("unsupported", field, "attach", via=c, **{field: value})
                 c.call("attach", **{field: None})

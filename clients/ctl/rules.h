@@ -1,0 +1,24 @@
+/* rules.h - the settings of a port on the command line: --isolated on, --link down, ... */
+#ifndef CLIENTS_CTL_RULES_H
+#define CLIENTS_CTL_RULES_H
+
+#include "clients/ctl/ctl.h"
+
+/* Those of an option table that take rules. */
+#define RULE_OPTIONS                                                                               \
+	{ "isolated", "on|off", false, "reach the host and ports that are not isolated only" },    \
+		{ "link", "up|down", false, "down: no frame in or out" },                          \
+	{                                                                                          \
+		"cap", "BYTES", false, "longest frame, with its header and one tag"                \
+	}
+
+/* Puts what was given into open params. Return: 0, or CTL_FAILED after a sentence */
+int rules_put(const struct args *args, struct rpc_out *params);
+/* The same for `--default RULE=VALUE`, as often as it is given, as `defaults`; `none` clears them.
+ */
+int rules_put_defaults(const struct args *args, struct rpc_out *params);
+
+/* Of a port: what is not as usual. */
+out_format rules_text;
+
+#endif

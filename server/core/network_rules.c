@@ -1,0 +1,87 @@
+/* network_rules.c - the rules of ports, and what follows from them. See network.h. */
+#include "server/core/network_priv.h"
+
+#include <errno.h>
+
+/* The cap of a port as a payload: what vswitch.h and network.c measure frames by. */
+static uint32_t payload_cap(const struct network *net, const struct port_rules *rules)
+{
+	const uint32_t mtu = net->facts.spec.mtu;
+	return rules->cap && rules->cap < frame_room(mtu, true) ? rules->cap - frame_room(0, true)
+								: mtu;
+}
+
+void network_apply_rules(struct network *net, struct port_rec *rec)
+{
+	struct vport *vport = &net->sw.ports[rec->info.id];
+	vport->mtu = payload_cap(net, &rec->info.rules);
+	vport->special = rules_special(&rec->info.rules);
+	rec->info.mtu = net->facts.spec.mtu;
+	rec->info.cap = frame_room(vport->mtu, true);
+}
+
+void network_forget_addresses(struct network *net, const struct port_rec *rec)
+{
+	fdb_forget_port(&net->sw.fdb, rec->info.id);
+	if (rec->info.locked) /* what was forgotten a line above has room again */
+		(void)fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id);
+}
+
+void network_learn_given(struct network *net, const struct port_rec *rec, uint64_t now_ms)
+{
+	uint16_t old;
+	if (rec->mac_given && !rec->info.locked && rec->info.rules.up)
+		fdb_learn(&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id, now_ms, &old);
+}
+
+/* What was learned of a port whose link goes down is true no longer; one that comes up is as good
+ * as new, though its client still has joined what it had joined. */
+static void change_link(struct network *net, const struct port_rec *rec, uint64_t now_ms)
+{
+	if (!rec->client)
+		return;
+	if (rec->info.rules.up) {
+		mcast_attach(&net->sw.mcast, rec->info.id);
+		network_learn_given(net, rec, now_ms);
+	} else {
+		mcast_forget(&net->sw.mcast, rec->info.id);
+		network_forget_addresses(net, rec);
+		network_tell_groups(net);
+	}
+}
+
+int network_check_rules(const struct network *net, const struct port_rules *floor,
+	const struct port_conf *conf, struct err *err)
+{
+	const char *field = conf->control ? NULL : rules_loosened(floor, &conf->rules);
+	if (!field)
+		return 0;
+	return err_set(err, -EACCES,
+		"%s: this loosens what network %s says of the port; ask who controls the network",
+		field, net->facts.spec.network);
+}
+
+int network_set_port(struct network *net, uint16_t id, const struct port_conf *conf,
+	uint64_t now_ms, struct port_info *out, struct err *err)
+{
+	struct port_rec *rec = network_rec(net, id);
+	if (!rec)
+		return err_set(
+			err, -ENOENT, "%s: there is no port %u", net->facts.spec.network, id);
+	const int rc = network_check_rules(net, &rec->floor, conf, err);
+	if (rc < 0)
+		return rc;
+	const struct port_rules before = rec->info.rules;
+	rules_take(&rec->info.rules, &conf->rules);
+	if (conf->control)
+		rules_take(&rec->floor, &conf->rules);
+	network_apply_rules(net, rec);
+	*out = rec->info;
+	if (rules_same(&before, &rec->info.rules))
+		return 0;
+	if (before.up != rec->info.rules.up)
+		change_link(net, rec, now_ms);
+	if (net->events->port)
+		net->events->port(net->ctx, out, true);
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* rules.c - see rules.h. */
+#include "server/core/rules.h"
+
+#include <string.h>
+
+#include "server/core/sendq.h"
+
+const struct port_rules rules_builtin = {
+#define RULE(symbol, name, field) | RULE_##symbol
+	.given = 0 RULES(RULE) | RULE_MACS,
+#undef RULE
+	.up = true,
+	.loop_guard = true,
+	.queue = SENDQ_FRAMES_MAX,
+};
+
+void rules_take(struct port_rules *rules, const struct port_rules *more)
+{
+#define RULE(symbol, name, field)                                                                  \
+	if (more->given & RULE_##symbol)                                                           \
+		rules->field = more->field;
+	RULES(RULE)
+#undef RULE
+	if (more->given & RULE_MACS) {
+		rules->n_macs = more->n_macs;
+		memcpy(rules->macs, more->macs, sizeof(rules->macs));
+	}
+	rules->given |= more->given;
+}
+
+static bool same_macs(const struct port_rules *a, const struct port_rules *b)
+{
+	return a->n_macs == b->n_macs && !memcmp(a->macs, b->macs, a->n_macs * sizeof(a->macs[0]));
+}
+
+/* Of a limit that is none at 0. */
+static bool raised(uint32_t limit, uint32_t to)
+{
+	return limit && (!to || to > limit);
+}
+
+const char *rules_loosened(const struct port_rules *rules, const struct port_rules *more)
+{
+	uint32_t loose = 0;
+	if (rules->isolated && !more->isolated)
+		loose |= RULE_ISOLATED;
+	if (!rules->up && more->up)
+		loose |= RULE_UP;
+	if (rules->loop_guard && !more->loop_guard)
+		loose |= RULE_LOOP_GUARD;
+	if (raised(rules->cap, more->cap))
+		loose |= RULE_CAP;
+	if (more->queue > rules->queue)
+		loose |= RULE_QUEUE;
+	if (raised(rules->rx_rate, more->rx_rate))
+		loose |= RULE_RX_RATE;
+	if (raised(rules->tx_rate, more->tx_rate))
+		loose |= RULE_TX_RATE;
+	if (raised(rules->storm, more->storm))
+		loose |= RULE_STORM;
+	if (!same_macs(rules, more))
+		loose |= RULE_MACS;
+	loose &= more->given;
+#define RULE(symbol, name, field)                                                                  \
+	if (loose & RULE_##symbol)                                                                 \
+		return name;
+	RULES(RULE)
+#undef RULE
+	return loose & RULE_MACS ? "macs" : NULL;
+}
+
+bool rules_same(const struct port_rules *a, const struct port_rules *b)
+{
+#define RULE(symbol, name, field)                                                                  \
+	if (a->field != b->field)                                                                  \
+		return false;
+	RULES(RULE)
+#undef RULE
+	return a->given == b->given && same_macs(a, b);
+}
+
+bool rules_special(const struct port_rules *rules)
+{
+	return rules->isolated || !rules->up;
+}

@@ -1,0 +1,75 @@
+/* rules.h - the settings of a port: what it may send and get, and how much.
+ *
+ * A set of rules says something of those fields only that are in `given`: what a caller asks for,
+ * or what a network says of ports that do not say (its defaults). The rules in force at a port say
+ * all of them. They come in layers, each over the one before: the daemon's own, the network's
+ * defaults, what declared the port or attached it, and what port.set has changed. */
+#ifndef SERVER_CORE_RULES_H
+#define SERVER_CORE_RULES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "feth/types.h"
+
+/* Further addresses of a port: a host with a few VLAN or macvlan interfaces has as many. Who has
+ * more is a bridge, which is not locked to addresses. */
+#define PORT_MACS_MAX 16u
+
+/* RULE(symbol, name on the wire, field of struct port_rules): those that are one number or one
+ * truth. */
+#define RULES(RULE)                                                                                \
+	RULE(ISOLATED, "isolated", isolated)                                                       \
+	RULE(UP, "up", up)                                                                         \
+	RULE(CAP, "cap", cap)                                                                      \
+	RULE(QUEUE, "queue", queue)                                                                \
+	RULE(RX_RATE, "rx_rate", rx_rate)                                                          \
+	RULE(TX_RATE, "tx_rate", tx_rate)                                                          \
+	RULE(STORM, "storm", storm)                                                                \
+	RULE(LOOP_GUARD, "loop_guard", loop_guard)
+
+enum rule_bit {
+#define RULE(symbol, name, field) RULE_BIT_##symbol,
+	RULES(RULE)
+#undef RULE
+		RULE_BIT_MACS,
+};
+
+enum {
+#define RULE(symbol, name, field) RULE_##symbol = 1 << RULE_BIT_##symbol,
+	RULES(RULE)
+#undef RULE
+		RULE_MACS = 1 << RULE_BIT_MACS,
+};
+
+struct port_rules {
+	uint32_t given; /* RULE_* bits: the fields that say something */
+	bool isolated;  /* reaches the host side and ports that are not isolated, nobody else */
+	bool up;        /* its link; false: no frame in or out */
+	bool loop_guard;
+	uint32_t cap;     /* longest frame with header and one tag, bytes; 0: the network's */
+	uint32_t queue;   /* bytes of frames that may wait for the client */
+	uint32_t rx_rate; /* bytes a second from the client; 0: no limit */
+	uint32_t tx_rate; /* to it */
+	uint32_t storm;   /* flooded frames a second from the client; 0: no limit */
+	uint8_t n_macs;
+	struct feth_mac macs[PORT_MACS_MAX]; /* addresses of the port beside its `mac` */
+};
+
+/* The daemon's own: what holds where nobody says anything. All fields are given. */
+extern const struct port_rules rules_builtin;
+
+/* What @more says goes over what @rules say. */
+void rules_take(struct port_rules *rules, const struct port_rules *more);
+
+/* The first field of @more that lets a port do what @rules, which say all, do not: its name on the
+ * wire; NULL where there is none. */
+const char *rules_loosened(const struct port_rules *rules, const struct port_rules *more);
+
+bool rules_same(const struct port_rules *a, const struct port_rules *b);
+
+/* Whether a port with these is none of the plain ones, whose frames network.c passes on with no
+ * look at any rule: police.h sees them then. */
+bool rules_special(const struct port_rules *rules);
+
+#endif

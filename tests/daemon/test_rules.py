@@ -1,0 +1,172 @@
+"""test_rules.py - the rules of ports: what they let pass, who may set them, and what is told of them."""
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import harness as h  # noqa: E402
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        self.d = h.Daemon()
+        self.addCleanup(self.d.__exit__, None, None, None)
+        self.c = self.d.control()
+        self.addCleanup(self.c.close)
+        self.d.create("lab")
+
+    def opened(self, client):
+        self.addCleanup(client.close)
+        return client
+
+    def native(self, name, **params):
+        return self.opened(self.d.attach(name=name, **params))
+
+    def qemu(self):
+        have = len(self.d.clients())
+        q = self.opened(self.d.qemu())
+        h.poll_until("it is a port", lambda: len(self.d.clients()) > have)
+        return q
+
+    def set(self, name, **rules):
+        return self.c.call("port.set", network="lab", name=name, **rules)
+
+    def refused(self, code, c, method, **params):
+        with self.assertRaises(h.RpcError, msg=f"{method} {params}") as e:
+            c.call(method, **params)
+        self.assertEqual(e.exception.code, code, e.exception)
+        return e.exception.message
+
+    def drops(self, name):
+        return self.d.stats(name)["drops"]
+
+
+class Rules(Base):
+    def test_isolated_ports_of_both_kinds(self):
+        a, q, r = self.native("a", isolated=True), self.qemu(), self.native("r")
+        self.set("qemu-1", isolated=True)
+        self.assertEqual([self.d.port(n)["isolated"] for n in ("a", "qemu-1", "r")], [True, True, False])
+        for me, src, other in ((a, 1, q), (q, 2, a)):
+            f = h.frame(h.BROADCAST, h.mac(src), os.urandom(20))
+            me.send(f)
+            self.assertEqual(r.recv(), f)
+            f = h.frame(h.mac(src), h.mac(3), os.urandom(20))
+            r.send(f)
+            self.assertEqual(me.recv(), f)
+        a.send(h.frame(h.mac(2), h.mac(1)))
+        h.taken(a)
+        self.assertEqual(self.drops("a"), {"isolated": 1})
+        a.silent()
+        q.silent()
+        self.set("qemu-1", isolated=False)
+        f = h.frame(h.mac(2), h.mac(1), b"now")
+        a.send(f)
+        self.assertEqual(q.recv(), f)
+
+    def test_a_link_goes_down_and_up(self):
+        a, q = self.native("a"), self.qemu()
+        f = h.frame(h.BROADCAST, h.mac(2), b"here")
+        q.send(f)
+        self.assertEqual(a.recv(), f)
+        s = self.opened(self.d.control())
+        s.call("event.subscribe", events=["port.changed"])
+        self.assertFalse(self.set("qemu-1", up=False)["up"])
+        self.assertEqual((lambda p: (p["name"], p["up"], p["state"]))(s.note("port.changed")),
+                         ("qemu-1", False, "attached"))
+        self.assertNotIn("02:00:00:00:00:02", [x["mac"] for x in a.items("fdb.list")])
+        q.send(f)
+        h.poll_until("it is counted", lambda: self.drops("qemu-1") == {"link_down": 1})
+        a.send(h.frame(h.BROADCAST, h.mac(1)))
+        a.silent()
+        q.silent()
+        self.set("qemu-1", up=True)
+        self.assertTrue(s.note("port.changed")["up"])
+        self.set("qemu-1", up=True)  # nothing new: nothing is told
+        self.set("qemu-1", isolated=True)
+        self.assertTrue(s.note("port.changed")["isolated"])
+        q.send(f)
+        self.assertEqual(a.recv(), f)
+
+    def test_a_client_sets_its_own(self):
+        with self.d.native() as c:
+            self.refused("not_found", c, "port.set", isolated=True)
+            c.call("attach", name="a")
+            r = c.call("port.set", isolated=True, cap=1000)
+            self.assertEqual((r["name"], r["isolated"], r["cap"]), ("a", True, 1000))
+            self.assertEqual(self.d.port("a"), r)
+            self.assertEqual(c.call("port.set"), r)
+            c.call("port.set", isolated=False)
+            self.refused("not_found", c, "port.set", name="nosuch", isolated=True)
+            self.refused("unsupported", c, "port.set", mac="02:00:00:00:00:01")
+
+    def test_the_cap(self):
+        a, b = self.native("a"), self.native("b", cap=600)
+        self.assertEqual(b.info["cap"], 600)
+        fits = h.frame(h.BROADCAST, h.mac(1), size=596)
+        a.send(h.frame(h.BROADCAST, h.mac(1), size=597), fits)
+        self.assertEqual(b.recv(), fits)
+        self.assertEqual(self.drops("b"), {"too_big_for_port": 1})
+        b.send(h.frame(h.BROADCAST, h.mac(2), size=597))
+        h.taken(b)
+        self.assertEqual(self.drops("b"), {"too_big_for_port": 1, "oversize": 1})
+        self.assertEqual(self.set("b", cap=65553)["cap"], 1518)  # never over the network's
+
+    def test_a_declared_port_keeps_its_rules(self):
+        self.c.call("port.add", network="lab", name="vm", kind="native", isolated=True)
+        self.assertTrue(self.d.port("vm")["isolated"])
+        with self.d.attach(name="vm") as vm:
+            self.assertTrue(vm.call("port.set")["isolated"])
+            vm.call("port.set", up=False)
+        h.poll_until("it waits", lambda: self.d.port("vm")["state"] == "waiting")
+        self.assertFalse(self.d.port("vm")["up"])  # this client has the right `control`
+        self.set("vm", up=True)
+        self.assertEqual((lambda p: (p["up"], p["isolated"]))(self.d.port("vm")), (True, True))
+
+    def test_defaults(self):
+        before = self.native("before")
+        r = self.c.call("network.set", network="lab", defaults={"isolated": True, "cap": 800})
+        self.assertEqual(r["defaults"], {"isolated": True, "cap": 800})
+        self.qemu()
+        self.native("n")
+        self.native("said", isolated=False)
+        opened = self.c.call("port.open", network="lab", name="o")
+        self.addCleanup(os.close, self.c.fds.pop(0))
+        self.assertEqual(opened["cap"], 800)
+        self.c.call("port.add", network="lab", name="d", kind="qemu")
+        got = {p["name"]: (p["isolated"], p["cap"]) for p in self.d.ports()}
+        self.assertEqual(got, {"before": (False, 1518), "qemu-1": (True, 800), "n": (True, 800),
+                               "said": (False, 800), "o": (True, 800), "d": (True, 800)})
+        self.assertEqual(before.call("network.show")["defaults"], {"isolated": True, "cap": 800})
+        self.assertEqual(before.note("network.changed")["defaults"], {"isolated": True, "cap": 800})
+        self.assertEqual(self.c.call("network.set", network="lab", mtu=1400)["defaults"],
+                         {"isolated": True, "cap": 800})
+        self.assertEqual(self.c.call("network.set", network="lab", defaults={"up": False})["defaults"],
+                         {"up": False})
+        self.assertEqual(self.c.call("network.set", network="lab", defaults={})["defaults"], {})
+        self.assertEqual(self.d.create("two", defaults={"up": False})["defaults"], {"up": False})
+
+    def test_fethctl(self):
+        self.native("a")
+        ctl = self.d.ctl
+        r = ctl("port", "set", "lab", "a", "--isolated", "on", "--link", "down", check=True)
+        self.assertRegex(r.stdout, r"(?m)^Rules: +isolated, link down$")
+        self.assertEqual((lambda p: (p["isolated"], p["up"]))(self.d.port("a")), (True, False))
+        self.assertRegex(ctl("port", "list", "lab", check=True).stdout, r" isolated, link down ")
+        ctl("port", "add", "lab", "vm", "--isolated", "on", "--cap", "900", check=True)
+        self.assertEqual((lambda p: (p["isolated"], p["cap"]))(self.d.port("vm")), (True, 900))
+        for args, words in (((), "what is to be changed"), (("--isolated", "yes"), "on or off"),
+                            (("--link", "on"), "up or down"), (("--cap", "1k"), "decimal"),
+                            (("--cap", "5"), "86 to 65553")):
+            r = ctl("port", "set", "lab", "a", *args)
+            self.assertNotEqual(r.returncode, 0)
+            self.assertIn(words, r.stderr)
+        r = ctl("set", "lab", "--default", "isolated=on", "--default", "cap=900", check=True)
+        self.assertRegex(r.stdout, r"(?m)^Port defaults: +isolated yes, cap 900$")
+        self.assertIn("isolated=on", ctl("set", "lab", "--default", "isolated").stderr)
+        self.assertIn("on or off", ctl("set", "lab", "--default", "isolated=1").stderr)
+        ctl("set", "lab", "--default", "none", check=True)
+        self.assertEqual(self.c.call("network.show", network="lab")["defaults"], {})
+
+
+if __name__ == "__main__":
+    h.main()
