@@ -49,14 +49,11 @@ static bool parse_base(const char *text, uint32_t *out)
 
 static bool parse_level(const char *text)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
-	for (unsigned i = 0; i < 4; i++) {
-		if (strcmp(text, names[i]))
-			continue;
-		log_set_level((enum log_level)i);
-		return true;
-	}
-	return false;
+	enum log_level level;
+	if (!log_level_parse(text, &level))
+		return false;
+	log_set_level(level);
+	return true;
 }
 
 static bool set_text(char *out, size_t size, const char *text)

@@ -1,4 +1,4 @@
-/* cmd_daemon.c - daemon show, daemon stop, version. */
+/* cmd_daemon.c - daemon show, daemon set, daemon stop, version. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,6 +11,7 @@ static const struct out_field lines[] = {
 	{ "Run directory", "run_dir", out_any, false },
 	{ "Rootless", "rootless", out_any, false },
 	{ "Up for", "uptime", out_age, false },
+	{ "Log level", "log_level", out_any, false },
 	{ "Admin group", "admin_group", out_any, false },
 	{ "Networks", "networks", out_any, false },
 	{ "Counters", "counters", out_any, false },
@@ -34,6 +35,23 @@ int cmd_daemon_show(struct ctl *ctl, const struct args *args)
 		return CTL_FAILED;
 	ctl_params(&params, NULL);
 	if (ctl_call(ctl, "daemon.show", &params, "show the daemon", "", &daemon))
+		return CTL_FAILED;
+	ctl->out->record(ctl->out, OUT_FIELDS(lines), &daemon.value);
+	return 0;
+}
+
+int cmd_daemon_set(struct ctl *ctl, const struct args *args)
+{
+	struct rpc_out params;
+	struct ctl_result daemon;
+	const char *level = args_value(args, "log-level");
+	if (!level)
+		return ctl_usage(args->cmd, "daemon set: nothing to change");
+	if (ctl_connect(ctl, NULL))
+		return CTL_FAILED;
+	ctl_params(&params, NULL);
+	rpc_put_text(&params, "log_level", level);
+	if (ctl_call(ctl, "daemon.set", &params, "change the daemon", "", &daemon))
 		return CTL_FAILED;
 	ctl->out->record(ctl->out, OUT_FIELDS(lines), &daemon.value);
 	return 0;

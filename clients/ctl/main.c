@@ -47,6 +47,17 @@ static const struct option port_set_options[] = {
 	{ 0 },
 };
 
+static const struct option fdb_flush_options[] = {
+	{ "port", "PORT", false, "only those of this port: its number or name" },
+	{ "mac", "MAC", false, "only this one" },
+	{ 0 },
+};
+
+static const struct option daemon_set_options[] = {
+	{ "log-level", "LEVEL", false, "error, warn, info or debug" },
+	{ 0 },
+};
+
 static const struct option events_options[] = {
 	{ "event", "NAME", true, "only these; may be repeated" },
 	{ "count", "N", false, "end after so many" },
@@ -92,6 +103,9 @@ const struct command commands[] = {
 	{ "groups", "NET", "show who is in which multicast group", NULL, NULL, 1, 1, false,
 		cmd_groups },
 	{ "fdb", "NET", "show which addresses are where", NULL, NULL, 1, 1, false, cmd_fdb },
+	{ "fdb flush", "NET [options]", "forget addresses that were learned",
+		"Static ones stay. What still sends is learned again with its next frame.\n",
+		fdb_flush_options, 1, 1, false, cmd_fdb_flush },
 	{ "stats", "[NET]", "show the counters of ports", NULL, NULL, 0, 1, false, cmd_stats },
 	{ "events", "[NET] [options]", "print changes as they happen, until interrupted",
 		events_text, events_options, 0, 1, false, cmd_events },
@@ -105,6 +119,8 @@ const struct command commands[] = {
 		1, true, cmd_enter },
 	{ "daemon show", "", "show the daemon's version, paths and counters", NULL, NULL, 0, 0,
 		false, cmd_daemon_show },
+	{ "daemon set", "[options]", "change what the daemon logs", NULL, daemon_set_options, 0, 0,
+		false, cmd_daemon_set },
 	{ "daemon stop", "", "remove all networks and end the daemon", NULL, NULL, 0, 0, false,
 		cmd_daemon_stop },
 	{ "version", "", "show the versions of client and daemon", NULL, NULL, 0, 0, false,

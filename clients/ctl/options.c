@@ -91,6 +91,14 @@ static int take_option(char **argv, struct ctl *ctl, struct args *args, unsigned
 static int take_operand(const char *word, struct args *args, const char **first)
 {
 	bool more = false;
+	if (args->cmd && !*first && !args->n_operands) { /* "fdb", and "fdb flush" */
+		const struct command *longer = command_find(args->cmd->name, word, &more);
+		*first = word;
+		if (longer) {
+			args->cmd = longer;
+			return 0;
+		}
+	}
 	if (!args->cmd) {
 		args->cmd = command_find(*first ? *first : word, *first ? word : NULL, &more);
 		if (!args->cmd && more && !*first) {

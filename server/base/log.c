@@ -3,17 +3,41 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
-static enum log_level threshold = LOG_INFO; /* the one global: it is set before anything starts */
+/* The one global: set before anything starts, and later by daemon.set alone. */
+static enum log_level threshold = LOG_INFO;
+
+static const char *const names[] = { "error", "warn", "info", "debug" };
 
 void log_set_level(enum log_level level)
 {
 	threshold = level;
 }
 
+enum log_level log_get_level(void)
+{
+	return threshold;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return names[level];
+}
+
+bool log_level_parse(const char *name, enum log_level *out)
+{
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i], name))
+			continue;
+		*out = (enum log_level)i;
+		return true;
+	}
+	return false;
+}
+
 void log_line(enum log_level level, const char *component, const char *format, ...)
 {
-	static const char *const names[] = { "error", "warn", "info", "debug" };
 	if (level > threshold)
 		return;
 

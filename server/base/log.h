@@ -4,6 +4,7 @@
 #ifndef SERVER_BASE_LOG_H
 #define SERVER_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum log_level {
@@ -13,7 +14,12 @@ enum log_level {
 	LOG_DEBUG,
 };
 
+/* What is said from now on: lines of this level and those before it. */
 void log_set_level(enum log_level level);
+enum log_level log_get_level(void);
+
+const char *log_level_name(enum log_level level);            /* "error", "warn", "info", "debug" */
+bool log_level_parse(const char *name, enum log_level *out); /* false: there is none of that name */
 
 #if defined(__GNUC__)
 __attribute__((format(printf, 3, 4)))

@@ -126,6 +126,21 @@ struct network_want {
 	struct port_rules defaults; /* instead of those before */
 };
 
+/* Which learned addresses to forget: all, or those that are both of the port and this one. */
+struct fdb_want {
+	bool has_port;
+	uint16_t port;                /* by number, where `name` is empty */
+	char name[FETH_NAME_MAX + 1]; /* of the port */
+	bool has_mac;
+	struct feth_mac mac;
+};
+
+/* What daemon.set wants. */
+struct daemon_want {
+	bool has_log_level;
+	uint8_t log_level; /* base/log.h */
+};
+
 struct daemon_counters {
 	uint64_t accepted;       /* connections */
 	uint64_t denied;         /* connections and calls refused for who asked */
@@ -138,6 +153,7 @@ struct daemon_facts {
 	uint32_t pid, uid, networks;
 	uint64_t uptime_ms;
 	bool rootless;
+	uint8_t log_level; /* base/log.h */
 	char run_dir[PATH_TEXT];
 	char admin_group[GROUP_TEXT];
 	struct daemon_counters counters;
@@ -160,6 +176,7 @@ enum command_kind {
 	CMD_NETWORK_ENTER,
 	CMD_PORT_ADD,
 	CMD_DAEMON_SHOW,
+	CMD_DAEMON_SET,
 	CMD_DAEMON_STOP,
 	/* carried out by the network's loop */
 	CMD_NETWORK_SHOW,
@@ -169,6 +186,7 @@ enum command_kind {
 	CMD_PORT_REMOVE,
 	CMD_GROUP_LIST,
 	CMD_FDB_LIST,
+	CMD_FDB_FLUSH,
 	CMD_STATS_GET,
 	/* from main to the network's loop, for its own ends */
 	CMD_PREPARE,     /* in: facts wanted. Checks them; what must shrink before the kernel does,
@@ -218,6 +236,8 @@ struct command {
 			char client[65];
 		} hello;
 		uint32_t events; /* a mask of rpc/event.h's kinds */
+		struct fdb_want fdb;
+		struct daemon_want daemon;
 	} in;
 	struct group_want groups; /* in: beside conf, where the kind is attach */
 	union {
@@ -229,6 +249,7 @@ struct command {
 			struct mcast_stats multicast;
 		} sum;
 		struct daemon_facts daemon;
+		uint32_t flushed; /* addresses */
 		struct {
 			uint32_t n; /* joined now */
 			bool all;

@@ -187,6 +187,22 @@ void fdb_forget_port(struct fdb *fdb, uint16_t port)
 	}
 }
 
+uint32_t fdb_flush(struct fdb *fdb, uint16_t port, const mac_key *key)
+{
+	const uint32_t before = fdb->n;
+	if (key) {
+		const uint32_t i = find(fdb, *key);
+		if (i != FDB_END && !fdb->entries[i].is_static &&
+			(port == PORT_NONE || fdb->entries[i].port == port))
+			forget(fdb, i);
+		return before - fdb->n;
+	}
+	for (unsigned p = 0; p < FDB_PORTS; p++)
+		while ((port == PORT_NONE || p == port) && fdb->ports[p].oldest != FDB_END)
+			forget(fdb, fdb->ports[p].oldest);
+	return before - fdb->n;
+}
+
 void fdb_expire(struct fdb *fdb, uint64_t now_ms)
 {
 	for (unsigned p = 0; p < FDB_PORTS; p++) {

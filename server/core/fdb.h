@@ -156,6 +156,10 @@ void fdb_remove_static(struct fdb *fdb, mac_key key, uint16_t port);
 /* Forgets all addresses of a port, static ones too. */
 void fdb_forget_port(struct fdb *fdb, uint16_t port);
 
+/* Forgets what was learned on @port (PORT_NONE: on all), or of it only @key; static addresses stay.
+ * Returns how many. What a port still sends from is learned again with its next frame. */
+uint32_t fdb_flush(struct fdb *fdb, uint16_t port, const mac_key *key);
+
 /* Forgets what is older than FDB_AGE_MS. Called every few seconds, so that memory and fairness do
  * not count the dead; fdb_find() alone would be correct. */
 void fdb_expire(struct fdb *fdb, uint64_t now_ms);

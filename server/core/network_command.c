@@ -105,6 +105,31 @@ static void list_fdb(struct network *net, struct command *cmd, uint64_t now_ms)
 	free(found);
 }
 
+static void flush_fdb(struct network *net, struct command *cmd)
+{
+	const struct fdb_want *w = &cmd->in.fdb;
+	const char *network = net->facts.spec.network;
+	uint16_t port = w->port;
+	if (w->has_port && w->name[0]) {
+		const struct port_rec *rec = network_rec_named(net, w->name);
+		port = rec ? rec->info.id : PORT_HOST;
+		if (!rec && !(net->facts.has_host && name_same(w->name, "host")))
+			err_set(&cmd->err, -ENOENT,
+				"%s: there is no port %s; fethctl port list %s shows them", network,
+				w->name, network);
+	} else if (w->has_port &&
+		   !(port == PORT_HOST ? net->facts.has_host : network_rec(net, port) != NULL)) {
+		err_set(&cmd->err, -ENOENT,
+			"%s: there is no port %u; fethctl port list %s shows them", network,
+			(unsigned)port, network);
+	}
+	if (cmd->err.code)
+		return;
+	const mac_key key = mac_key_at(w->mac.b);
+	cmd->out.flushed =
+		fdb_flush(&net->sw.fdb, w->has_port ? port : PORT_NONE, w->has_mac ? &key : NULL);
+}
+
 static void sum_stats(const struct network *net, struct port_stats *sum)
 {
 	*sum = net->retired;
@@ -271,6 +296,9 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 		if (alloc_items(cmd, sizeof(*cmd->items.fdb)))
 			list_fdb(net, cmd, now_ms);
 		break;
+	case CMD_FDB_FLUSH:
+		flush_fdb(net, cmd);
+		break;
 	case CMD_PREPARE:
 		prepare(net, cmd);
 		break;
@@ -291,6 +319,7 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_NETWORK_SET:
 	case CMD_NETWORK_ENTER:
 	case CMD_DAEMON_SHOW:
+	case CMD_DAEMON_SET:
 	case CMD_DAEMON_STOP:
 	case CMD_PORT_OPEN:
 		err_set(&cmd->err, -EOPNOTSUPP, "%s: not a network's command",

@@ -103,10 +103,25 @@ static void show_daemon(struct daemon *d, struct command *cmd)
 	f->networks = d->n_networks;
 	f->uptime_ms = uv_now(&d->uv) - d->started_ms;
 	f->rootless = d->options.rootless;
+	f->log_level = (uint8_t)log_get_level();
 	memcpy(f->run_dir, d->options.run_dir, sizeof(f->run_dir));
 	memcpy(f->admin_group, d->options.admin_group, sizeof(f->admin_group));
 	f->counters = *ioloop_counters(d->loop);
 	cmd->done(cmd);
+}
+
+static void set_daemon(struct daemon *d, struct command *cmd)
+{
+	const struct daemon_want *w = &cmd->in.daemon;
+	const enum log_level was = log_get_level(), level = (enum log_level)w->log_level;
+	if (w->has_log_level && level != was) {
+		/* said at whichever of the two levels says more */
+		log_set_level(level > was ? level : was);
+		log_info("daemon", "log_level=%s uid=%u pid=%u", log_level_name(level),
+			(unsigned)cmd->uid, (unsigned)cmd->pid);
+		log_set_level(level);
+	}
+	show_daemon(d, cmd);
 }
 
 static void pass_on(struct daemon *d, struct command *cmd)
@@ -139,7 +154,11 @@ void control_submit(void *ctx, struct command *cmd)
 		return control_port(d, cmd);
 	case CMD_DAEMON_SHOW:
 		return show_daemon(d, cmd);
+	case CMD_DAEMON_SET:
+		return set_daemon(d, cmd);
 	case CMD_DAEMON_STOP:
+		log_info("daemon", "asked to stop uid=%u pid=%u", (unsigned)cmd->uid,
+			(unsigned)cmd->pid);
 		cmd->done(cmd);
 		return daemon_stop(d);
 	case CMD_NETWORK_SHOW:
@@ -148,6 +167,7 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_PORT_LIST:
 	case CMD_GROUP_LIST:
 	case CMD_FDB_LIST:
+	case CMD_FDB_FLUSH:
 	case CMD_STATS_GET:
 		return pass_on(d, cmd);
 	case CMD_HELLO:

@@ -230,7 +230,11 @@ static void on_gone(void *ctx)
 	}
 	remove_files(ent);
 	struct command *asker = ent->asker;
-	log_info("network", "removed net=%s", ent->facts.spec.network);
+	if (asker)
+		log_info("network", "removed net=%s uid=%u pid=%u", ent->facts.spec.network,
+			(unsigned)asker->uid, (unsigned)asker->pid);
+	else
+		log_info("network", "removed net=%s", ent->facts.spec.network);
 	control_announce_gone(ent);
 	ent_free(ent);
 	if (!d->stopping)
@@ -357,8 +361,9 @@ static void created(struct netctl *ent, struct command *cmd, int rc)
 		hostwatch_need(d, ent->ops);
 	(void)state_save(d, NULL);
 	const struct network_facts *f = &ent->facts;
-	log_info("network", "created net=%s backend=%s host=%s mtu=%u", f->spec.network, f->backend,
-		f->has_host ? f->spec.host : "-", (unsigned)f->spec.mtu);
+	log_info("network", "created net=%s backend=%s host=%s mtu=%u uid=%u pid=%u",
+		f->spec.network, f->backend, f->has_host ? f->spec.host : "-",
+		(unsigned)f->spec.mtu, (unsigned)cmd->uid, (unsigned)cmd->pid);
 	control_announce(ent);
 	cmd->out.facts = *f;
 	cmd->done(cmd);

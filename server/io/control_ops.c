@@ -97,9 +97,10 @@ static void set_prepared(struct command *cmd)
 		op->want.mtu_max = ent->facts.mtu_max;
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
-		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u",
+		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u uid=%u pid=%u",
 			ent->facts.spec.network, (unsigned)ent->facts.spec.mtu, ent->facts.spec.up,
-			(unsigned)ent->facts.spec.n_addrs);
+			(unsigned)ent->facts.spec.n_addrs, (unsigned)op->cmd->uid,
+			(unsigned)op->cmd->pid);
 		(void)state_save(ent->d, NULL);
 	}
 	op_post(op, CMD_FACTS, set_done);
@@ -114,6 +115,8 @@ static void set_prepared_without_kernel(struct command *cmd)
 		return op_end(op);
 	op->ent->facts = op->want;
 	op->cmd->out.facts = op->want;
+	log_info("network", "changed net=%s uid=%u pid=%u", op->want.spec.network,
+		(unsigned)op->cmd->uid, (unsigned)op->cmd->pid);
 	op_post(op, CMD_FACTS, set_done);
 }
 
@@ -170,6 +173,9 @@ static void add_declared(struct command *cmd)
 	}
 	if (rc < 0)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
+	log_info("port", "declared net=%s port=%u name=%s kind=%s uid=%u pid=%u", f->spec.network,
+		(unsigned)port.id, port.name, port_kind_name(port.kind), (unsigned)op->cmd->uid,
+		(unsigned)op->cmd->pid);
 	op_end(op);
 }
 
@@ -185,8 +191,12 @@ static void remove_done(struct command *cmd)
 	op->cmd->err = cmd->err;
 	port_path(op, cmd->out.port.name);
 	command_free(cmd);
-	if (!op->cmd->err.code)
+	if (!op->cmd->err.code) {
 		verb_unlink(op->path);
+		log_info("port", "removed net=%s path=%s uid=%u pid=%u",
+			op->ent->facts.spec.network, op->path, (unsigned)op->cmd->uid,
+			(unsigned)op->cmd->pid);
+	}
 	op_end(op);
 }
 

@@ -17,6 +17,8 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 	const unsigned rights = access_rights(&d->access, peer, ACCESS_NO_GROUP);
 	if (!(rights & RIGHT_ADMIN) && ioloop_connections(d->loop, peer->uid) >= CLIENTS_PER_UID) {
 		ioloop_counters(d->loop)->denied++;
+		log_warn("access", "denied uid=%u pid=%u: %u connections already",
+			(unsigned)peer->uid, (unsigned)peer->pid, CLIENTS_PER_UID);
 		close(fd);
 		return;
 	}

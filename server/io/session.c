@@ -500,8 +500,11 @@ int session_open(const struct session_host *host, int fd, const struct peer *pee
 {
 	struct session *se;
 	const int rc = open_session(&se, host, fd, peer->uid, peer->pid, rights);
-	if (rc < 0)
+	if (rc < 0) {
+		log_warn("session", "refused uid=%u pid=%u: %s", (unsigned)peer->uid,
+			(unsigned)peer->pid, strerror(-rc));
 		return rc;
+	}
 	if (port_name)
 		snprintf(se->only, sizeof(se->only), "%s", port_name);
 	return 0;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "server/base/log.h"
 #include "server/rpc/method.h"
 
 #define CALLS_MAX 64u /* unanswered calls of one connection; docs/protocol.md, 2 */
@@ -34,6 +35,21 @@ int parse_DAEMON_STOP(const msgpack_object_map *params, struct command *cmd, str
 	return parse_DAEMON_SHOW(params, cmd, err);
 }
 
+int parse_DAEMON_SET(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	struct daemon_want *w = &cmd->in.daemon;
+	char text[8];
+	const enum rpc_field f = rpc_get_text(params, "log_level", text, sizeof(text));
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	enum log_level level;
+	if (f == RPC_FIELD_BAD || !log_level_parse(text, &level))
+		return bad_field(err, "log_level", "must be error, warn, info or debug");
+	w->has_log_level = true;
+	w->log_level = (uint8_t)level;
+	return 0;
+}
+
 void pack_HELLO(const struct command *cmd, struct rpc_out *out)
 {
 	const uint64_t theirs = cmd->in.hello.version;
@@ -63,6 +79,7 @@ void pack_DAEMON_SHOW(const struct command *cmd, struct rpc_out *out)
 	rpc_put_text(out, "run_dir", d->run_dir);
 	rpc_put_bool(out, "rootless", d->rootless);
 	rpc_put_uint(out, "uptime", d->uptime_ms);
+	rpc_put_text(out, "log_level", log_level_name((enum log_level)d->log_level));
 	if (d->admin_group[0])
 		rpc_put_text(out, "admin_group", d->admin_group);
 	rpc_put_uint(out, "networks", d->networks);
@@ -74,6 +91,11 @@ void pack_DAEMON_SHOW(const struct command *cmd, struct rpc_out *out)
 	rpc_put_uint(out, "ignored", d->counters.ignored);
 	rpc_out_close(out);
 	rpc_out_close(out);
+}
+
+void pack_DAEMON_SET(const struct command *cmd, struct rpc_out *out)
+{
+	pack_DAEMON_SHOW(cmd, out);
 }
 
 void pack_DAEMON_STOP(const struct command *cmd, struct rpc_out *out)

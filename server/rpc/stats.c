@@ -1,4 +1,4 @@
-/* stats.c - fdb.list and stats.get. */
+/* stats.c - fdb.list, fdb.flush and stats.get. */
 #include <errno.h>
 
 #include "server/rpc/method.h"
@@ -15,6 +15,39 @@ int parse_FDB_LIST(const msgpack_object_map *params, struct command *cmd, struct
 			err, "after", "must be a MAC address, the `next` of an earlier answer");
 	cmd->has_after = f == RPC_FIELD_OK;
 	return want_limit(params, cmd, err);
+}
+
+/* A port's number, or its name. */
+static int want_port(const msgpack_object_map *params, struct fdb_want *w, struct err *err)
+{
+	static const char why[] = "must be a port's number or name";
+	uint64_t n = 0;
+	switch (rpc_get_uint(params, "port", &n)) {
+	case RPC_FIELD_ABSENT:
+		return 0;
+	case RPC_FIELD_OK:
+		if (n >= FDB_PORTS)
+			return bad_field(err, "port", why);
+		w->has_port = true;
+		w->port = (uint16_t)n;
+		return 0;
+	case RPC_FIELD_BAD:
+		break;
+	}
+	if (rpc_get_text(params, "port", w->name, sizeof(w->name)) != RPC_FIELD_OK ||
+		!name_valid(w->name))
+		return bad_field(err, "port", why);
+	w->has_port = true;
+	return 0;
+}
+
+int parse_FDB_FLUSH(const msgpack_object_map *params, struct command *cmd, struct err *err)
+{
+	struct fdb_want *w = &cmd->in.fdb;
+	int rc = want_network(params, cmd, err);
+	if (!rc)
+		rc = want_port(params, w, err);
+	return rc ? rc : want_mac(params, "mac", &w->has_mac, &w->mac, err);
 }
 
 int parse_STATS_GET(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -45,6 +78,13 @@ void pack_FDB_LIST(const struct command *cmd, struct rpc_out *out)
 		rpc_out_text(out, "next");
 		rpc_out_nil(out);
 	}
+	rpc_out_close(out);
+}
+
+void pack_FDB_FLUSH(const struct command *cmd, struct rpc_out *out)
+{
+	rpc_out_map(out);
+	rpc_put_uint(out, "flushed", cmd->out.flushed);
 	rpc_out_close(out);
 }
 

@@ -28,12 +28,12 @@ RIGHTS = {"root": "admin", "admin": "admin", "admin by a second group": "admin",
           "user by a second group": "user", "stranger": "", "stranger of many groups": "",
           "nobody": ""}
 NATIVE = {"hello": "", "attach": "user", "detach": "user", "port.open": "user",
-          "port.set": "user", "port.list": "user", "network.show": "user", "fdb.list": "user", "stats.get": "user",
+          "port.set": "user", "port.list": "user", "network.show": "user", "fdb.list": "user", "stats.get": "user", "fdb.flush": "user",
           "group.join": "user", "group.leave": "user", "group.list": "user", "event.subscribe": "user"}
 CONTROL = {"hello": "", **dict.fromkeys((
     "port.add", "port.set", "port.open", "port.list", "port.remove", "network.create", "network.delete",
     "network.list", "network.show", "network.set", "network.enter", "fdb.list", "stats.get",
-    "group.list", "event.subscribe", "daemon.show", "daemon.stop"), "admin")}
+    "group.list", "event.subscribe", "daemon.show", "daemon.stop", "daemon.set", "fdb.flush"), "admin")}
 
 
 def run_as(caller, fn):

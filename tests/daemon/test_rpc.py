@@ -223,7 +223,7 @@ class Fields(Rpc):
 
     def test_daemon(self):
         shown = dict(version=str, pid=int, uid=int, run_dir=str, rootless=bool, uptime=int,
-                     networks=int, counters=dict)
+                     log_level=str, networks=int, counters=dict)
         r = self.shape(self.c.call("daemon.show"), shown)
         self.assertEqual((r["pid"], r["uid"], r["run_dir"], r["rootless"], r["networks"]),
                          (self.d.proc.pid, os.getuid(), self.d.run_dir, False, 0))
@@ -287,6 +287,7 @@ class Params(Rpc):
     CAPS = [0, 85, 65554, 1 << 20, *NUMBERS]
     DEFAULTS = [True, 5, "x", [], b"x", {"isolated": 1}, {"up": "x"}, {"cap": 85}, {"mac": "02:00:00:00:00:09"},
                 {"macs": []}, {"locked": True}]
+    OF_NO_NETWORK = ("hello", "network.list", "daemon.set")
     LIMITS = [0, 257, 1 << 20, *NUMBERS]
 
     def fields(self):
@@ -319,6 +320,9 @@ class Params(Rpc):
             "stats.get": dict(page, network=self.NAMES),
             "fdb.list": {"network": self.NAMES, "limit": self.LIMITS,
                          "after": ["", "x", "02:00:00:00:00", 5, [], b"\2\0\0\0\0\1"]},
+            "fdb.flush": {"network": self.NAMES, "mac": self.MACS,
+                          "port": [-1, 1025, 1.5, "", "a b", True, [], {}, b"vm", "x" * 33, 1 << 32]},
+            "daemon.set": {"log_level": ["", "Info", "info ", "none", "x" * 300, 0, True, [], b"info"]},
             "group.list": {"network": self.NAMES, "limit": self.LIMITS, "after": self.MEMBERS},
             "event.subscribe": {"network": self.NAMES, "events": self.EVENTS},
             "hello": {"version": [-1, 1.5, "1", True, []], "client": ["x" * 65, 5, b"x", []]},
@@ -362,7 +366,8 @@ class Params(Rpc):
                           "locked": True, "mtu": 1400, "up": False, "addresses": [], "limit": 5,
                           "after": 1, "backend": h.HOST_BACKEND, "group": "0",
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"],
-                          "isolated": True, "cap": 1000, "defaults": {}}
+                          "isolated": True, "cap": 1000, "defaults": {},
+                          "port": 1, "log_level": "info"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))
@@ -374,7 +379,7 @@ class Params(Rpc):
 
     def test_missing_fields(self):
         for method, field in [(m, "network") for m in self.fields() if m not in
-                              ("hello", "network.list", "event.subscribe")] + [
+                              (*self.OF_NO_NETWORK, "event.subscribe")] + [
                 ("event.subscribe", "events"),
                 ("port.add", "name"), ("port.add", "kind"), ("port.set", "name"), ("port.remove", "name")]:
             for value in ((), (None,)):
@@ -467,7 +472,7 @@ class Params(Rpc):
 
     def test_unknown_networks_groups_and_backends(self):
         for method in self.fields():
-            if method not in ("network.create", "network.list", "hello"):
+            if method not in ("network.create", *self.OF_NO_NETWORK):
                 self.refused("not_found", "nosuch", method, **dict(self.good(method), network="nosuch"))
                 # names are told apart by case where they are looked up
                 self.refused("not_found", "LAB", method, **dict(self.good(method), network="LAB"))

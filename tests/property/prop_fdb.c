@@ -135,6 +135,18 @@ static void model_forget_port(struct model *m, uint16_t port)
 			model_remove(m, &m->entries[i]);
 }
 
+static uint32_t model_flush(struct model *m, uint16_t port, const mac_key *key)
+{
+	const unsigned before = m->n;
+	for (unsigned i = m->n; i-- > 0;) {
+		const struct entry *e = &m->entries[i];
+		if (!e->is_static && (port == PORT_NONE || e->port == port) &&
+			(!key || e->key == *key))
+			model_remove(m, &m->entries[i]);
+	}
+	return before - m->n;
+}
+
 static void model_expire(struct model *m, uint64_t now_ms)
 {
 	for (unsigned i = m->n; i-- > 0;)
@@ -249,6 +261,15 @@ static void test_the_table_is_as_a_plain_list_would_be(void **state)
 			case 5:
 				same_list(fdb, &m, now_ms, rng_between(&rng, 1, CAPACITY_MAX));
 				break;
+			case 6: {
+				const bool all = rng_one_in(&rng, 8);
+				const bool of_port = rng_one_in(&rng, 2);
+				const uint16_t where = of_port ? port : PORT_NONE;
+				const mac_key *what = all ? NULL : &key;
+				assert_int_equal(
+					fdb_flush(fdb, where, what), model_flush(&m, where, what));
+				break;
+			}
 			default:
 				now_ms += rng_below(&rng, 300);
 				assert_int_equal(fdb_knows(fdb, key, port, now_ms),

@@ -92,6 +92,23 @@ static void test_a_command_owns_its_items(void **state)
 	command_free(NULL);
 }
 
+static void test_log_levels_have_names(void **state)
+{
+	enum log_level level = LOG_WARN;
+	(void)state;
+	for (unsigned i = LOG_ERROR; i <= LOG_DEBUG; i++) {
+		assert_true(log_level_parse(log_level_name((enum log_level)i), &level));
+		assert_int_equal(level, i);
+	}
+	assert_false(log_level_parse("Warn", &level));
+	assert_false(log_level_parse("", &level));
+	assert_int_equal(level, LOG_DEBUG);
+	assert_int_equal(log_get_level(), LOG_INFO);
+	log_set_level(LOG_ERROR);
+	assert_int_equal(log_get_level(), LOG_ERROR);
+	log_set_level(LOG_INFO);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +116,7 @@ int main(void)
 		cmocka_unit_test(test_a_long_sentence_is_cut),
 		cmocka_unit_test(test_text_of_peers_cannot_write_log_lines),
 		cmocka_unit_test(test_log_text_is_cut_before_an_escape_that_does_not_fit),
+		cmocka_unit_test(test_log_levels_have_names),
 		cmocka_unit_test(test_names_of_reasons_and_kinds),
 		cmocka_unit_test(test_counters_add_up_field_by_field),
 		cmocka_unit_test(test_a_command_owns_its_items),
