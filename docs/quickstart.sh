@@ -103,7 +103,7 @@ installed()
 missing_packages()
 {
 	local p
-	for p in gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libjansson-dev libmnl-dev \
+	for p in gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libjansson-dev libmnl-dev libpcap-dev \
 		qemu-system-x86 iproute2 python3-msgpack cpio xz-utils; do
 		installed "$p" || echo "$p"
 	done

