@@ -4,9 +4,9 @@
 const char *drop_name(enum drop_reason reason)
 {
 	static const char *const names[DROP_N] = {
-#define X(symbol, name) name,
-		DROP_REASONS(X)
-#undef X
+#define DROP(symbol, name) name,
+#include "protocol/drops.def"
+#undef DROP
 	};
 	return names[reason];
 }

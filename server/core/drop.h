@@ -4,26 +4,11 @@
 
 #include <stdint.h>
 
-/* X(symbol, name on the wire); docs/protocol.md, stats.get says what each means */
-#define DROP_REASONS(X)                                                                            \
-	X(RUNT, "runt")                                                                            \
-	X(OVERSIZE, "oversize")                                                                    \
-	X(SPOOFED, "spoofed")                                                                      \
-	X(BAD_OFFLOAD, "bad_offload")                                                              \
-	X(DETACHED, "detached")                                                                    \
-	X(LOCAL, "local")                                                                          \
-	X(QUEUE_FULL, "queue_full")                                                                \
-	X(TOO_BIG_FOR_PORT, "too_big_for_port")                                                    \
-	X(HOST_REFUSED, "host_refused")                                                            \
-	X(NO_MEMORY, "no_memory")                                                                  \
-	X(LINK_DOWN, "link_down")                                                                  \
-	X(ISOLATED, "isolated")
-
 enum drop_reason {
-#define X(symbol, name) DROP_##symbol,
-	DROP_REASONS(X)
-#undef X
-		DROP_N
+#define DROP(symbol, name) DROP_##symbol,
+#include "protocol/drops.def"
+#undef DROP
+	DROP_N
 };
 
 const char *drop_name(enum drop_reason reason);

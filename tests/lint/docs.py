@@ -97,8 +97,8 @@ def check_tables():
     check(told == [name for name, _ in events], "the params of some event are not told")
 
     for path, header in (("include/feth/errors.h", "| code | meaning |"),
-                         ("server/core/drop.h", "| reason | dropped because |")):
-        names = re.findall(r'^\s*X\(\w+, "(\w+)"', source(path), re.M)
+                         ("protocol/drops.def", "| reason | dropped because |")):
+        names = re.findall(r'^\s*(?:X|DROP)\(\w+, "(\w+)"', source(path), re.M)
         check(names and names == [row[0] for row in table(header)], f"{path} and its table differ")
 
 
