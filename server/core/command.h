@@ -82,8 +82,19 @@ struct port_info {
 struct port_counters {
 	uint16_t id;
 	char name[FETH_NAME_MAX + 1];
+	uint64_t age_ms; /* since they began; of the host side 0 */
 	uint32_t queued_bytes;
 	struct port_stats stats;
+};
+
+/* The counters of a network, and how full its tables are. */
+struct network_sum {
+	struct port_stats stats; /* of all ports that ever were */
+	uint64_t moves;          /* addresses that changed port */
+	struct mcast_stats multicast;
+	uint32_t learned, statics; /* addresses */
+	uint32_t groups;           /* with members */
+	uint64_t queue_memory;     /* bytes held by frames that wait */
 };
 
 /* The groups that group.join, group.leave and attach name. */
@@ -243,11 +254,7 @@ struct command {
 	union {
 		struct network_facts facts;
 		struct port_info port;
-		struct {
-			struct port_stats stats;
-			uint64_t moves; /* addresses that changed port */
-			struct mcast_stats multicast;
-		} sum;
+		struct network_sum sum;
 		struct daemon_facts daemon;
 		uint32_t flushed; /* addresses */
 		struct {

@@ -203,6 +203,15 @@ uint32_t fdb_flush(struct fdb *fdb, uint16_t port, const mac_key *key)
 	return before - fdb->n;
 }
 
+void fdb_count(const struct fdb *fdb, uint32_t *out_learned, uint32_t *out_static)
+{
+	uint32_t learned = 0;
+	for (unsigned p = 0; p < FDB_PORTS; p++)
+		learned += fdb->ports[p].n;
+	*out_learned = learned;
+	*out_static = fdb->n - learned;
+}
+
 void fdb_expire(struct fdb *fdb, uint64_t now_ms)
 {
 	for (unsigned p = 0; p < FDB_PORTS; p++) {

@@ -160,6 +160,9 @@ void fdb_forget_port(struct fdb *fdb, uint16_t port);
  * Returns how many. What a port still sends from is learned again with its next frame. */
 uint32_t fdb_flush(struct fdb *fdb, uint16_t port, const mac_key *key);
 
+/* How many addresses there are, those that fdb_expire() would forget included. */
+void fdb_count(const struct fdb *fdb, uint32_t *out_learned, uint32_t *out_static);
+
 /* Forgets what is older than FDB_AGE_MS. Called every few seconds, so that memory and fairness do
  * not count the dead; fdb_find() alone would be correct. */
 void fdb_expire(struct fdb *fdb, uint64_t now_ms);

@@ -54,6 +54,7 @@ static void put_counters(struct network *net, struct command *cmd, uint16_t id)
 	c->id = id;
 	memcpy(c->name, id ? rec->info.name : "host", id ? sizeof(c->name) : sizeof("host"));
 	c->stats = id ? rec->stats : net->host_stats;
+	c->age_ms = id && net->now_ms > rec->since_ms ? net->now_ms - rec->since_ms : 0;
 	c->queued_bytes = id && rec->client ? rec->client->ops->queued(rec->client) : 0;
 }
 
@@ -130,13 +131,18 @@ static void flush_fdb(struct network *net, struct command *cmd)
 		fdb_flush(&net->sw.fdb, w->has_port ? port : PORT_NONE, w->has_mac ? &key : NULL);
 }
 
-static void sum_stats(const struct network *net, struct port_stats *sum)
+static void sum_up(const struct network *net, struct network_sum *sum)
 {
-	*sum = net->retired;
-	port_stats_add(sum, &net->host_stats);
+	sum->stats = net->retired;
+	port_stats_add(&sum->stats, &net->host_stats);
 	for (unsigned id = 1; id < FDB_PORTS; id++)
 		if (net->recs[id])
-			port_stats_add(sum, &net->recs[id]->stats);
+			port_stats_add(&sum->stats, &net->recs[id]->stats);
+	sum->moves = net->sw.moves;
+	sum->multicast = *network_multicast_stats(net);
+	fdb_count(&net->sw.fdb, &sum->learned, &sum->statics);
+	sum->groups = net->sw.mcast.table.n_groups;
+	sum->queue_memory = net->pool.used;
 }
 
 static bool spec_same(const struct hostif_spec *a, const struct hostif_spec *b)
@@ -260,6 +266,7 @@ static bool alloc_items(struct command *cmd, size_t size)
 
 void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 {
+	net->now_ms = now_ms;
 	memcpy(cmd->dir, net->facts.path, sizeof(cmd->dir));
 	switch (cmd->kind) {
 	case CMD_NETWORK_SHOW:
@@ -281,9 +288,7 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_STATS_GET:
 		if (alloc_items(cmd, sizeof(*cmd->items.counters)))
 			for_each_port(net, cmd, put_counters);
-		sum_stats(net, &cmd->out.sum.stats);
-		cmd->out.sum.moves = net->sw.moves;
-		cmd->out.sum.multicast = *network_multicast_stats(net);
+		sum_up(net, &cmd->out.sum);
 		break;
 	case CMD_GROUP_LIST:
 		if (alloc_items(cmd, sizeof(*cmd->items.members)))

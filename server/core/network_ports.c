@@ -101,6 +101,7 @@ static int make_rec(
 		snprintf(rec->info.name, sizeof(rec->info.name), "%s", conf->name);
 	else
 		choose_name(net, conf->kind, rec->info.name);
+	rec->since_ms = net->now_ms;
 	rec->mac_given = conf->mac_given;
 	rec->info.mac = conf->mac_given ? conf->mac : netid_mac(&net->key, name, rec->info.name);
 	rec->info.locked = conf->locked;
@@ -168,6 +169,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	uint64_t now_ms, struct port_info *out, struct err *err)
 {
 	struct port_rec *rec;
+	net->now_ms = now_ms;
 	const int rc = find_or_make(net, conf, &rec, err);
 	if (rc < 0)
 		return rc;

@@ -14,6 +14,7 @@ struct port_rec {
 	bool mac_given;
 	bool touched;        /* has taken frames since the last flush */
 	struct port *client; /* borrowed; NULL while it waits */
+	uint64_t since_ms;   /* when its counters began */
 	struct port_stats stats;
 };
 
@@ -22,7 +23,7 @@ struct network {
 	struct netid_key key;
 	const struct network_events *events;
 	void *ctx;
-	uint64_t now_ms; /* of the batch under way */
+	uint64_t now_ms; /* of the batch, or the command, under way */
 	struct vswitch sw;
 	struct block_pool pool;
 

@@ -122,6 +122,8 @@ void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
 		rpc_out_map(out);
 		rpc_put_uint(out, "port", c->id);
 		rpc_put_text(out, "name", c->name);
+		if (c->id != PORT_HOST)
+			rpc_put_uint(out, "age", c->age_ms);
 		rpc_put_uint(out, "queued_bytes", c->queued_bytes);
 		put_stats(&c->stats, out);
 		rpc_out_close(out);
@@ -136,6 +138,12 @@ void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
 	put_stats(&cmd->out.sum.stats, out);
 	rpc_put_uint(out, "moves", cmd->out.sum.moves);
 	put_multicast(&cmd->out.sum.multicast, out);
+	rpc_put_map(out, "addresses");
+	rpc_put_uint(out, "learned", cmd->out.sum.learned);
+	rpc_put_uint(out, "static", cmd->out.sum.statics);
+	rpc_out_close(out);
+	rpc_put_uint(out, "groups", cmd->out.sum.groups);
+	rpc_put_uint(out, "queue_memory", cmd->out.sum.queue_memory);
 	rpc_out_close(out);
 	rpc_out_close(out);
 }

@@ -206,8 +206,14 @@ class Fields(Rpc):
             self.assertEqual(rows[b.info["mac"]]["port"], 2)
             page = self.shape(b.call("stats.get"), dict(items=list, next=type(None), network=dict))
             for row in page["items"]:
-                self.shape(row, dict(self.COUNTS, port=int, name=str, queued_bytes=int))
-            self.shape(page["network"], dict(self.COUNTS, moves=int, multicast=dict))
+                self.shape(row, dict(self.COUNTS, port=int, name=str, queued_bytes=int,
+                                     **({"age": int} if row["port"] else {})))
+            self.shape(page["network"], dict(self.COUNTS, moves=int, multicast=dict, addresses=dict, groups=int,
+                                             queue_memory=int))
+            self.assertEqual(page["network"].pop("addresses"), {"learned": 1, "static": 2})
+            self.assertLess(page["items"][1]["age"], 20000)
+            for key in ("groups", "queue_memory"):
+                page["network"].pop(key)
             self.assertEqual([x["name"] for x in page["items"]], ["host", "a", "b"])
             host, pa, pb = page["items"]
             self.assertEqual((host["tx_frames"], host["tx_bytes"], host["rx_frames"]), (1, 100, 0))
@@ -218,7 +224,9 @@ class Fields(Rpc):
                                                "multicast": dict.fromkeys((
                                                    "reports", "queries", "bad", "full", "unwanted"), 0)})
         h.poll_until("they left", lambda: len(self.d.ports("fk")) == 1)
-        self.assertEqual(self.c.call("stats.get", network="fk")["network"], page["network"])
+        row = self.c.call("stats.get", network="fk")["network"]
+        self.assertEqual({k: row[k] for k in page["network"]}, page["network"])
+        self.assertEqual(row["addresses"], {"learned": 0, "static": 1})
         self.assertEqual([x["name"] for x in self.c.items("fdb.list", network="fk")], ["host"])
 
     def test_daemon(self):

@@ -213,6 +213,10 @@ static void sound(const struct fdb *fdb)
 	}
 	assert_int_equal(fdb->n_holding, holding);
 	assert_int_equal(fdb->n, statics + dynamic);
+	uint32_t learned, fixed;
+	fdb_count(fdb, &learned, &fixed);
+	assert_int_equal(learned, dynamic);
+	assert_int_equal(fixed, statics);
 }
 
 static void test_the_table_is_as_a_plain_list_would_be(void **state)
