@@ -124,6 +124,14 @@ void out_up(FILE *f, const msgpack_object *v)
 		out_any(f, v);
 }
 
+void out_carrier(FILE *f, const msgpack_object *v)
+{
+	if (v && v->type == MSGPACK_OBJECT_BOOLEAN)
+		fputs(v->via.boolean ? "yes" : "lost", f);
+	else
+		out_any(f, v);
+}
+
 void out_age(FILE *f, const msgpack_object *v)
 {
 	if (v && v->type == MSGPACK_OBJECT_POSITIVE_INTEGER)

@@ -58,11 +58,12 @@ const msgpack_object *out_get(const msgpack_object *map, const char *key);
 void out_print_text(FILE *f, const char *text, size_t len);
 
 /* Formats. All print "-" for a missing value. */
-out_format out_any;   /* by its type; arrays with commas, maps as `key value` */
-out_format out_up;    /* up, down */
-out_format out_age;   /* milliseconds, as 12.3 s */
-out_format out_fixed; /* of fdb.list: static, learned */
-out_format out_left;  /* milliseconds until it ends; missing: stays */
+out_format out_any;     /* by its type; arrays with commas, maps as `key value` */
+out_format out_up;      /* up, down */
+out_format out_carrier; /* yes, lost */
+out_format out_age;     /* milliseconds, as 12.3 s */
+out_format out_fixed;   /* of fdb.list: static, learned */
+out_format out_left;    /* milliseconds until it ends; missing: stays */
 
 #define OUT_FIELDS(array) (array), sizeof(array) / sizeof((array)[0])
 

@@ -42,6 +42,7 @@ struct network_facts {
 	uint32_t gid;            /* the same, where group is not empty */
 	char path[PATH_TEXT];    /* the directory of its sockets */
 	uint32_t ports;          /* attached now */
+	bool carrier;            /* the wire to the host is whole, and the host has its end up */
 	struct mcast_conf multicast;
 	struct dhcp_facts dhcp;     /* of the host side, as nat */
 	bool nat;                   /* what comes from its IPv4 addresses may leave by the host's */

@@ -106,6 +106,10 @@ struct hostif_ops {
 	bool (*whole)(const struct hostif_spec *spec);
 	unsigned check_ms; /* milliseconds; 0: the system tells of everything */
 
+	/* Whether the wire to the host is there: both members are, and the host has its end up,
+	 * wherever that has gone. Needs no privilege. */
+	bool (*carrier)(const struct hostif_spec *spec);
+
 	/* After a crash: removes every pair of ours and returns how many. Ours is what has a tag
 	 * that begins with @prefix, "fethd:<run dir>:"; where the system has no tags, what is in
 	 * @known (what RUN/state remembers: names and MACs) and still looks so. */

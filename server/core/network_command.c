@@ -217,7 +217,7 @@ static void set_facts(struct network *net, struct command *cmd)
 	const bool same = spec_same(&facts->spec, &net->facts.spec) &&
 			  mcast_same(&facts->multicast, &net->facts.multicast) &&
 			  dhcp_same(&facts->dhcp, &net->facts.dhcp) &&
-			  facts->nat == net->facts.nat &&
+			  facts->nat == net->facts.nat && facts->carrier == net->facts.carrier &&
 			  rules_same(&facts->defaults, &net->facts.defaults);
 	net->facts = *facts;
 	net->facts.ports = net->n_attached;

@@ -362,6 +362,12 @@ static int fake_change(
 	return rc;
 }
 
+static bool fake_carrier(const struct hostif_spec *spec)
+{
+	char up[STATE_BYTES];
+	return !strcmp(state_get(up, spec->network, "up"), "yes");
+}
+
 static bool sweep_one(const char *network, const void *data)
 {
 	char tag[STATE_BYTES], host[STATE_BYTES], service[STATE_BYTES];
@@ -626,6 +632,7 @@ const struct hostif_ops hostif_fake = {
 	.change = fake_change,
 	.remove = fake_remove,
 	.name_free = fake_name_free,
+	.carrier = fake_carrier,
 	.sweep = fake_sweep,
 	.groups = fake_groups,
 	.watch_open = fake_watch_open,

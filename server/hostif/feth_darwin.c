@@ -460,6 +460,16 @@ static bool feth_whole(const struct hostif_spec *spec)
 	return rc < 0 || (pair_whole(&p) && works(&p, spec));
 }
 
+static bool feth_carrier(const struct hostif_spec *spec)
+{
+	struct ifctl c;
+	struct pair p;
+	ifctl_init(&c);
+	const int rc = pair_look(&c, spec, true, &p);
+	ifctl_close(&c);
+	return rc >= 0 && pair_whole(&p) && p.host.peer[0] && p.host.up && p.service.up;
+}
+
 /* Goes on where one cannot be removed, and tells of the first. */
 static int feth_sweep(
 	const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err)
@@ -502,6 +512,7 @@ const struct hostif_ops hostif_feth = {
 	.name_free = feth_name_free,
 	.whole = feth_whole,
 	.check_ms = CHECK_MS,
+	.carrier = feth_carrier,
 	.sweep = feth_sweep,
 	.groups = feth_groups,
 	.watch_open = watch_open,

@@ -21,6 +21,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+/* IFF_LOWER_UP of linux/if.h, which cannot be included beside net/if.h */
+#define LOWER_UP 0x10000u
+
 #define NL_BUF 32768u    /* largest piece of a dump: linux, netlink_recvmsg(), max_recvmsg_len */
 #define NL_REQUEST 1024u /* largest request here: two names, alias, filter, below 500 bytes */
 #define NL_PATIENCE_S 5
@@ -227,6 +230,7 @@ bool nl_link_parse(struct nl_link *link, const struct nlmsghdr *nlh)
 	*link = (struct nl_link){
 		.index = ifi->ifi_index,
 		.up = (ifi->ifi_flags & IFF_UP) != 0,
+		.carrier = (ifi->ifi_flags & LOWER_UP) != 0,
 		.takes_all = (ifi->ifi_flags & (IFF_PROMISC | IFF_ALLMULTI)) != 0,
 	};
 	(void)mnl_attr_parse(nlh, sizeof(*ifi), link_attr, link);

@@ -575,6 +575,18 @@ static int veth_sweep(
 	return rc < 0 ? rc : removed;
 }
 
+/* The service member says it: the host member may be in another namespace. */
+static bool veth_carrier(const struct hostif_spec *spec)
+{
+	struct nl nl;
+	struct nl_link link = { .carrier = false };
+	int rc = nl_open(&nl);
+	if (!rc)
+		rc = link_named(&nl, spec->service, &link);
+	nl_close(&nl);
+	return !rc && is_ours(&link, spec->tag) && link.carrier;
+}
+
 static int veth_watch_open(struct err *err)
 {
 	const int rc = nl_watch_open();
@@ -593,6 +605,7 @@ const struct hostif_ops hostif_veth = {
 	.change = veth_change,
 	.remove = veth_remove,
 	.name_free = veth_name_free,
+	.carrier = veth_carrier,
 	.sweep = veth_sweep,
 	.groups = mcast_groups,
 	.watch_open = veth_watch_open,

@@ -120,6 +120,7 @@ static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made
 	rc = verb_pair_make(ent->ops->name, s, made, err);
 	if (!rc) {
 		ent->paired = true;
+		ent->facts.carrier = verb_pair_carrier(ent->ops->name, s);
 		if (made->mtu_max)
 			ent->facts.mtu_max = made->mtu_max;
 	}

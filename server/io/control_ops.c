@@ -95,6 +95,7 @@ static void set_prepared(struct command *cmd)
 	} else {
 		op->want.ports = ent->facts.ports;
 		op->want.mtu_max = ent->facts.mtu_max;
+		op->want.carrier = verb_pair_carrier(ent->ops->name, &op->want.spec);
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
 		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u uid=%u pid=%u",

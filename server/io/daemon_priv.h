@@ -33,6 +33,7 @@ struct netctl {
 	unsigned slot;         /* its number in topics of events (rpc/event.h), 1 to NETWORKS_MAX */
 	bool announced;        /* events tell of it */
 	bool look;             /* its host member's groups may have changed */
+	bool look_at_wire;     /* and so may have its carrier */
 	struct groups *groups; /* owned: what the host listens to; NULL: nothing was ever read */
 	struct command *asker; /* answered when it is gone */
 };

@@ -5,6 +5,9 @@
  * was moved to another namespace, and the pair is alive. Darwin has members that live on alone, and
  * tells nobody when they are parted: so it is also asked now and then (hostif_ops.check_ms).
  *
+ * Whether the wire to the host is whole, its carrier, is told to whoever asks or listens: clients
+ * see by it why nobody answers.
+ *
  * The groups that the host listens to are read here too, when the system says that they have
  * changed, and where it does not say all of that, now and then. */
 #include <errno.h>
@@ -43,12 +46,6 @@ static void check_all(struct daemon *d, const struct hostif_ops *ops)
 			hostwatch_recover(ent);
 }
 
-static void on_check(uv_timer_t *timer)
-{
-	const struct watch *w = timer->data;
-	check_all(w->d, w->ops);
-}
-
 /* A service member that somebody took down or gave another MTU becomes again what it is declared to
  * be. It is ours; the host member is not, so what people do to that one stays, though it shows here
  * too: a veth loses its carrier when its peer goes down. */
@@ -67,6 +64,44 @@ static void put_right(
 		if (rc < 0 && rc != -ENODEV && rc != -EBUSY) /* gone meanwhile: that is told too */
 			log_warn("hostwatch", "%s", err.text);
 	}
+}
+
+/* -- carrier -- */
+
+static void set_carrier(struct netctl *ent, bool on)
+{
+	struct command *cmd = on != ent->facts.carrier ? command_new(CMD_FACTS) : NULL;
+	if (!cmd)
+		return;
+	log_info("hostwatch", "carrier net=%s host=%s on=%d", ent->facts.spec.network,
+		ent->facts.spec.host, on);
+	ent->facts.carrier = on;
+	cmd->out.facts = ent->facts;
+	cmd->done = command_free;
+	netloop_post(ent->nl, cmd);
+}
+
+/* Asked anew rather than believed of an event, which may be of a pair that was there before. */
+static void look_at_wire(struct netctl *ent)
+{
+	ent->look_at_wire = false;
+	if (!ent->stopping && !ent->busy && ent->paired)
+		set_carrier(
+			ent, !ent->retry && verb_pair_carrier(ent->ops->name, &ent->facts.spec));
+}
+
+static void look_at_wires(struct daemon *d, const struct hostif_ops *ops, bool all)
+{
+	for (struct netctl *ent = d->networks; ent; ent = ent->next)
+		if (ent->look_at_wire || (all && ent->ops == ops))
+			look_at_wire(ent);
+}
+
+static void on_check(uv_timer_t *timer)
+{
+	const struct watch *w = timer->data;
+	check_all(w->d, w->ops);
+	look_at_wires(w->d, w->ops, true);
 }
 
 /* -- groups -- */
@@ -124,11 +159,17 @@ void hostwatch_groups(struct netctl *ent)
 }
 
 /* Marks those that an event may be about: the groups change with a link's state as well. */
-static void may_listen_otherwise(
+static void may_be_otherwise(
 	struct daemon *d, const struct hostif_ops *ops, const struct hostif_event *event)
 {
-	for (struct netctl *ent = d->networks; ent; ent = ent->next)
-		ent->look |= ent->ops == ops && !strcmp(ent->facts.spec.host, event->name);
+	for (struct netctl *ent = d->networks; ent; ent = ent->next) {
+		const bool host = !strcmp(ent->facts.spec.host, event->name);
+		const bool service = !strcmp(ent->facts.spec.service, event->name);
+		if (ent->ops != ops)
+			continue;
+		ent->look |= host;
+		ent->look_at_wire |= !event->groups && (host || service);
+	}
 }
 
 /* @all: not only those that are marked. */
@@ -164,7 +205,7 @@ static void on_events(uv_poll_t *poll, int status, int events)
 	(void)events;
 	const int n = w->ops->watch_read(w->fd, ev, sizeof(ev) / sizeof(ev[0]));
 	for (int i = 0; i < n; i++) {
-		may_listen_otherwise(w->d, w->ops, &ev[i]);
+		may_be_otherwise(w->d, w->ops, &ev[i]);
 		if (ev[i].groups)
 			continue; /* says nothing of the interface itself */
 		gone |= ev[i].gone;
@@ -173,6 +214,7 @@ static void on_events(uv_poll_t *poll, int status, int events)
 	}
 	if (gone || n == -ENOBUFS)
 		check_all(w->d, w->ops);
+	look_at_wires(w->d, w->ops, status < 0 || n == -ENOBUFS);
 	look_at_groups(w->d, w->ops, status < 0 || n == -ENOBUFS);
 	if (status < 0)
 		uv_poll_start(poll, UV_READABLE, on_events);
@@ -303,6 +345,7 @@ static int remake(struct netctl *ent, struct err *err)
 {
 	const struct hostif_spec *spec = &ent->facts.spec;
 	struct hostif_made made;
+	set_carrier(ent, false);
 	(void)netloop_host(ent->nl, NULL, NULL, NULL, NULL);
 	(void)verb_pair_remove(ent->ops->name, spec);
 	int rc = verb_pair_make(ent->ops->name, spec, &made, err);
@@ -339,10 +382,12 @@ void hostwatch_recover(struct netctl *ent)
 	if (mend(ent)) {
 		log_warn("hostwatch", "put right net=%s host=%s: somebody had changed it",
 			ent->facts.spec.network, ent->facts.spec.host);
+		look_at_wire(ent);
 	} else if (remake(ent, &err) == 0) {
 		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed it",
 			ent->facts.spec.network, ent->facts.spec.host);
 		hostwatch_forget(ent);
+		look_at_wire(ent);
 		hostwatch_groups(ent);
 	} else {
 		recover_later(ent, &err);

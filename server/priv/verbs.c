@@ -190,6 +190,12 @@ bool verb_pair_whole(const char *backend, const struct hostif_spec *spec)
 	return ops->whole ? ops->whole(spec) : !ops->name_free(spec->service);
 }
 
+bool verb_pair_carrier(const char *backend, const struct hostif_spec *spec)
+{
+	const struct hostif_ops *ops = checked(backend, spec, NULL);
+	return ops && ops->carrier(spec);
+}
+
 int verb_pair_sweep(
 	const char *prefix, const struct hostif_spec *known, unsigned n_known, struct err *err)
 {

@@ -34,6 +34,7 @@ int verb_pair_change(const char *backend, const struct hostif_spec *now,
 int verb_pair_remove(const char *backend, const struct hostif_spec *spec);
 bool verb_name_free(const char *backend, const char *name);
 bool verb_pair_whole(const char *backend, const struct hostif_spec *spec);
+bool verb_pair_carrier(const char *backend, const struct hostif_spec *spec);
 /* Of every backend. @known: what RUN/state remembers, see hostif_ops. */
 int verb_pair_sweep(
 	const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err);

@@ -173,6 +173,7 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 		rpc_put_text(out, "service", facts->spec.service);
 		rpc_put_mac(out, "mac", facts->spec.mac);
 		rpc_put_bool(out, "up", facts->spec.up);
+		rpc_put_bool(out, "carrier", facts->carrier);
 		rpc_put_array(out, "addresses");
 		for (unsigned i = 0; i < facts->spec.n_addrs; i++) {
 			cidr_format(text, &facts->spec.addrs[i]);

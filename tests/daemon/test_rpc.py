@@ -70,7 +70,7 @@ class Fields(Rpc):
 
     NETWORK = dict(name=str, id=str, backend=str, mtu=int, mtu_min=int, mtu_max=int, cap=int,
                    multicast=str, querier=bool, defaults=dict, ports=int, path=str)
-    HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, dhcp=bool, nat=bool)
+    HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, carrier=bool, dhcp=bool, nat=bool)
     RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
     COUNTS = dict(rx_frames=int, rx_bytes=int, tx_frames=int, tx_bytes=int, drops=dict)
@@ -742,7 +742,8 @@ class Refused(Rpc):
                 system.allow()
                 h.poll_until("it is back", lambda: system.state(r) == was)
             self.assertEqual(a.call("network.show"), dict(r, ports=2))
-            self.assertEqual(a.notes, [])
+            self.assertEqual([(n, p["carrier"]) for n, p in a.notes],
+                             [("network.changed", False), ("network.changed", True)] * 3)
 
 
 if __name__ == "__main__":

@@ -183,6 +183,40 @@ class Removed(Base):
         self.assertEqual(set(self.ns.links()), {self.net["host"]})
         self.assertTrue(self.clients[0].closed())
 
+    def heard(self, on):
+        """The client is told."""
+        while self.clients[0].note("network.changed")["carrier"] != on:
+            pass
+
+    def carrier(self, on):
+        """And it stays so."""
+        self.heard(on)
+        self.assertIs(self.d.call("network.show", network="lab")["carrier"], on)
+
+    def test_clients_are_told_of_the_carrier(self):
+        host = self.net["host"]
+        self.assertIs(self.net["carrier"], True)
+        self.ns.ip(f"link set {host} down")
+        self.carrier(False)
+        self.ns.ip(f"link set {host} up")
+        self.carrier(True)
+        with Namespace() as elsewhere:  # where it is down at first
+            self.ns.ip(f"link set {host} netns {elsewhere.name}")
+            self.carrier(False)
+            elsewhere.ip(f"link set {host} up")
+            self.carrier(True)
+        self.heard(False)  # it went with the namespace
+        self.carrier(True)
+        self.d.proc.send_signal(signal.SIGSTOP)
+        self.ns.ip(f"link del {host}")
+        self.ns.ip(f"link add {host} type bridge")
+        self.d.proc.send_signal(signal.SIGCONT)
+        self.carrier(False)
+        self.assertRegex(self.d.ctl("show", "lab", check=True).stdout, r"Carrier:\s+lost")
+        self.ns.ip(f"link del {host}")
+        self.carrier(True)
+        self.check(time.monotonic())
+
     def test_a_service_member_changed_by_somebody_is_put_right(self):
         """By somebody who thought it useless."""
         service = self.net["service"]
