@@ -103,7 +103,7 @@ static int describe(
 	s->mac = netid_mac(&d->key, w->name, NULL);
 	s->service_mac = netid_service_mac(&d->key, s->tag);
 	s->up = true;
-	f->multicast.policy = MCAST_FLOOD; /* decision 10 */
+	f->multicast.policy = MCAST_SNOOP;
 	return control_settings(w, f, err);
 }
 

@@ -102,7 +102,7 @@ class Fields(Rpc):
         r = self.shape(self.d.create("lab", backend="none"), self.NETWORK)
         self.assertEqual(r, {
             "name": "lab", "id": r["id"], "backend": "none", "mtu": 1500, "mtu_min": 68,
-            "mtu_max": 65521, "cap": 1518, "multicast": "flood", "querier": False, "defaults": {}, "ports": 0,
+            "mtu_max": 65521, "cap": 1518, "multicast": "snoop", "querier": False, "defaults": {}, "ports": 0,
             "path": self.d.path("lab")})
         self.assertEqual(self.c.call("network.show", network="lab"), r)
         mine, unit = str(os.getgid()), h.UNIT_BASE + 4321

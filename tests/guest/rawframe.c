@@ -4,6 +4,7 @@
  *
  *   rawframe send IF HEX [COUNT]
  *   rawframe recv IF ETHERTYPE|all COUNT TIMEOUT_MS
+ *   rawframe join IF GROUP...
  *
  * send puts the frame HEX (destination MAC first, no FCS; ':' and blanks are ignored) on IF, COUNT
  * times. Exit 0; 1 when the kernel refuses it.
@@ -15,6 +16,9 @@
  * PACKET_AUXDATA gives it back. ETHERTYPE is hexadecimal; a frame matches by its type field or,
  * when tagged, by that of any tag or of what the tags carry: "8100" means tagged, "88b5" that
  * payload, tagged or not.
+ *
+ * join joins the IPv4 and IPv6 multicast groups on IF, prints "joined", and stays in them until it
+ * is killed.
  *
  * Wrong usage and what should not happen at all exit 2. */
 #define _GNU_SOURCE /* the packet socket and its options are Linux only */
@@ -35,6 +39,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #define HEADER_LEN 14u
@@ -52,7 +57,8 @@ _Noreturn static void die(const char *what)
 _Noreturn static void usage(void)
 {
 	fputs("usage: rawframe send IF HEX [COUNT]\n"
-	      "       rawframe recv IF ETHERTYPE|all COUNT TIMEOUT_MS\n",
+	      "       rawframe recv IF ETHERTYPE|all COUNT TIMEOUT_MS\n"
+	      "       rawframe join IF GROUP...\n",
 		stderr);
 	exit(2);
 }
@@ -291,6 +297,38 @@ static int cmd_recv(const char *ifname, long type, unsigned long count, int64_t 
 	return 0;
 }
 
+static void join(unsigned ifindex, const char *group)
+{
+	struct group_req req = { .gr_interface = ifindex };
+	struct sockaddr_in *in = (struct sockaddr_in *)&req.gr_group;
+	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&req.gr_group;
+	int level = IPPROTO_IP;
+	if (inet_pton(AF_INET, group, &in->sin_addr) == 1) {
+		in->sin_family = AF_INET;
+	} else if (inet_pton(AF_INET6, group, &in6->sin6_addr) == 1) {
+		in6->sin6_family = AF_INET6;
+		level = IPPROTO_IPV6;
+	} else {
+		usage();
+	}
+	int fd = socket(req.gr_group.ss_family, SOCK_DGRAM, 0); /* open until the end */
+	if (fd < 0 || setsockopt(fd, level, MCAST_JOIN_GROUP, &req, sizeof(req)) < 0)
+		die(group);
+}
+
+static int cmd_join(const char *ifname, char **groups)
+{
+	unsigned ifindex = if_nametoindex(ifname);
+	if (!ifindex)
+		die(ifname);
+	for (; *groups; groups++)
+		join(ifindex, *groups);
+	puts("joined");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	if ((argc == 4 || argc == 5) && !strcmp(argv[1], "send"))
@@ -304,5 +342,7 @@ int main(int argc, char **argv)
 		return cmd_recv(argv[2], type, parse_number(argv[4], 10, ULONG_MAX),
 			(int64_t)parse_number(argv[5], 10, INT_MAX));
 	}
+	if (argc >= 4 && !strcmp(argv[1], "join"))
+		return cmd_join(argv[2], argv + 3);
 	usage();
 }

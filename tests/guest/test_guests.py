@@ -3,9 +3,11 @@
 What everybody sends reaches whom it should as it was, by frames, pings and streams. Bulk data is 64 MB
 once in each way, else 16 MB (64 MB with FETHD_FULL=1). Needs root, QEMU and what build.sh needs.
 """
+import json
 import unittest
 
 import lan
+import groupframes
 from harness import BROADCAST, poll_until
 from lan import (A_IP, A_IP6, B_IP, B_IP6, BULK_FULL, C_IP, HOST_IP, HOST_IP6, KINDS, MAC_A, MAC_B, Everybody,
                  unhex)
@@ -82,6 +84,50 @@ class Lan(Everybody, unittest.TestCase):
             self.assertEqual(len(at_host), 2)
             self.assertEqual(discover(lab.station.heard), at_host)
             self.assertEqual(discover(map(unhex, self.captured(other))), at_host)
+
+    def groups_of(self, m):
+        """The groups of the port behind which a guest's address is, as fethctl shows them."""
+        done = self.lab.d.ctl("fdb", "lab", "--json", check=True)
+        port = next(row["port"] for row in json.loads(done.stdout) if row["mac"] == m)
+        done = self.lab.d.ctl("groups", "lab", "--json", check=True)
+        return {row["group"] for row in json.loads(done.stdout) if row["port"] == port}
+
+    @staticmethod
+    def listened_to(guest):
+        """What `ip maddr` would show: the kernel's list, but for the groups that nobody may report."""
+        rows = [line.split() for line in guest.check("cat /proc/net/dev_mcast").splitlines()]
+        macs = {":".join(row[4][i:i + 2] for i in range(0, 12, 2)) for row in rows if row[1] == "eth0"}
+        return macs - {"01:00:5e:00:00:01", "33:33:00:00:00:01"}
+
+    def test_a_guest_is_in_the_groups_that_its_kernel_lists(self):
+        lab = self.lab
+        for guest, m in ((lab.a, MAC_A), (lab.b, MAC_B)):
+            job = guest.spawn("rawframe join eth0 239.1.2.3 ff15::1:2:3")
+            job.wait_for("joined")
+            want = self.listened_to(guest)
+            self.assertLessEqual({"01:00:5e:01:02:03", "33:33:00:02:00:03"}, want)
+            poll_until(f"the daemon says the same of {guest.name}", lambda m=m, w=want: self.groups_of(m) == w, 30)
+            job.kill()
+            want = self.listened_to(guest)
+            self.assertNotIn("01:00:5e:01:02:03", want)
+            poll_until(f"and when {guest.name} left", lambda m=m, w=want: self.groups_of(m) == w, 30)
+
+    def test_a_stream_goes_to_the_guest_that_joined(self):
+        """The other guest gets not one frame of it, though both take all that comes."""
+        lab = self.lab
+        job = lab.a.spawn("rawframe join eth0 239.1.2.9")
+        job.wait_for("joined")
+        poll_until("its report was heard", lambda: "01:00:5e:01:02:09" in self.groups_of(MAC_A))
+        for guest in (lab.a, lab.b):
+            self.capture(guest)
+        frames = [groupframes.data(unhex(lan.MAC_C), "239.1.2.9", b"stream %d" % i) for i in range(50)]
+        last = BROADCAST + unhex(lan.MAC_C) + b"\x88\xb5last" + bytes(46)
+        lab.station.send(*frames, last)
+        for guest, want in ((lab.a, [f.hex() for f in frames]), (lab.b, [])):
+            guest.check(f"until grep -q {last.hex()} /tmp/frames; do usleep 50000; done", 20)
+            got = [f for f in self.captured(guest) if f.startswith("01005e010209")]
+            self.assertEqual(got, want, guest.name)
+        job.kill()
 
     def test_bulk_data_guest_to_guest(self):
         self.transfer(self.lab.a, self.lab.b, B_IP, 4000, BULK_FULL)

@@ -3,14 +3,19 @@ and leave by setsockopt(2), and the kernels say so by IGMPv3 and MLDv2.
 
 Needs root; namespaces of its own.
 """
+import array
 import contextlib
+import fcntl
 import os
 import pathlib
 import re
 import select
+import shutil
 import socket
 import struct
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -24,7 +29,6 @@ from netlab import Namespace, Tap, require
 GROUP, OTHER = "239.1.2.3", "239.1.2.4"
 GROUP6 = "ff15::1:2:3"
 PORT = 5004
-SO_NO_CHECK = 11  # asm-generic/socket.h: a veth would leave the checksum to a card there is none of
 
 
 def text(group):
@@ -41,7 +45,6 @@ class Program:
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.sock.bind(("", PORT))
         if family == socket.AF_INET:
-            self.sock.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
             self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
                                  struct.pack("4s4si", bytes(4), bytes(4), self.index))
             self.sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 0)
@@ -72,6 +75,13 @@ class Program:
         self.sock.close()
 
 
+def without_offload(ns, ifname):
+    """The kernel makes the checksums itself: a veth would leave them to a card there is none of."""
+    value = array.array("I", [0x17, 0])  # ETHTOOL_STXCSUM: off
+    with ns.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        fcntl.ioctl(s, 0x8946, struct.pack("16sP16x", ifname.encode(), value.buffer_info()[0]))  # SIOCETHTOOL
+
+
 class Machine:
     """A namespace of its own behind a port: what its kernel sends on eth0 the port sends, and the other
     way round. `seen` is every frame that the port got."""
@@ -82,6 +92,7 @@ class Machine:
         self.ns.sysctl("ipv6/conf/wire/disable_ipv6", 1)
         self.ns.ip("link set wire up")
         self.ns.ip("link set eth0 up")
+        without_offload(self.ns, "eth0")
         self.ns.ip(f"address add {address}/24 dev eth0")
         self.tap = Tap(self.ns, "wire")
         self.client = daemon.attach(network)
@@ -124,7 +135,7 @@ def listened_to(ns, ifname):
     return macs - {"01:00:5e:00:00:01", "33:33:00:00:00:01"}
 
 
-class Multicast(unittest.TestCase):
+class Base(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.ns = cls.enterClassContext(Namespace())
@@ -159,6 +170,8 @@ class Multicast(unittest.TestCase):
         c.call("event.subscribe", events=["host.groups"])
         return c, c.note("host.groups")
 
+
+class Multicast(Base):
     # -- the host's own --
 
     def test_the_host_joins_and_leaves_and_it_is_told_at_once(self):
@@ -322,6 +335,52 @@ class Multicast(unittest.TestCase):
                 self.assertTrue(ns.ping(f"{a}%{ifname}", seconds=10), (ifname, a))
 
 
+class Mdns(Base):
+    """avahi-daemon in machines behind ports finds the others, by IPv4 and by IPv6."""
+
+    def avahi(self, ns, name, ifname):
+        """Starts one in a namespace; its files and its socket are its own. Returns how to ask it."""
+        conf = pathlib.Path(tempfile.mkdtemp(prefix="fethd-avahi-"))
+        self.addCleanup(shutil.rmtree, conf)
+        (conf / "conf").write_text(f"[server]\nhost-name={name}\nuse-ipv4=yes\nuse-ipv6=yes\nenable-dbus=no\n"
+                                   f"allow-interfaces={ifname}\n[publish]\npublish-hinfo=no\n"
+                                   "publish-workstation=no\n[wide-area]\nenable-wide-area=no\n")
+        script = ("mount -t tmpfs none /run && mkdir /run/avahi-daemon && "
+                  f"exec avahi-daemon --no-drop-root --no-chroot --no-rlimits -f {conf}/conf")
+        p = subprocess.Popen([*ns.prefix, "unshare", "-m", "sh", "-c", script],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: (p.terminate(), p.wait(20)))
+
+        def ask(question):
+            """An answer of its simple protocol, the one that nss-mdns speaks."""
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as s:
+                s.settimeout(10)
+                s.connect(f"/proc/{p.pid}/root/run/avahi-daemon/socket")
+                s.sendall(question.encode() + b"\n")
+                return s.makefile().readline().split()
+            return None
+        poll_until(f"{name} is up", lambda: ask(f"RESOLVE-HOSTNAME-IPV4 {name}.local"), 20)
+        return ask
+
+    def test_machines_resolve_each_other(self):
+        b, c = self.machine("10.9.0.2"), self.machine("10.9.0.3")
+        ask = {"alpha": self.avahi(b.ns, "alpha", "eth0"), "beta": self.avahi(c.ns, "beta", "eth0"),
+               "gamma": self.avahi(self.ns, "gamma", self.net["host"])}
+        where = {"alpha": "10.9.0.2", "beta": "10.9.0.3", "gamma": "10.9.0.1"}
+        for asker in ask:
+            for name, address in where.items():
+                got = poll_until(f"{asker} finds {name}", lambda a=asker, n=name: [
+                    answer for answer in [ask[a](f"RESOLVE-HOSTNAME-IPV4 {n}.local")] if answer and answer[0] == "+"], 30)
+                self.assertEqual(got[0][3:], [f"{name}.local", address][: len(got[0][3:])], got)
+                self.assertIn(address, got[0])
+            got = poll_until(f"{asker} finds beta by IPv6", lambda a=asker: [
+                answer for answer in [ask[a]("RESOLVE-HOSTNAME-IPV6 beta.local")] if answer and answer[0] == "+"], 30)
+            self.assertIn("fe80", " ".join(got[0]))
+        # and nothing had to be flooded for it but 224.0.0.251: ff02::fb has members
+        for m in (b, c):
+            self.assertIn(text("ff02::fb"), self.groups_of(m.port))
+
+
 if __name__ == "__main__":
-    require()
+    require("avahi-daemon")
     main()
