@@ -89,7 +89,8 @@ static void set_prepared(struct command *cmd)
 		return op_end(op);
 
 	if (verb_pair_change(ent->ops->name, &ent->facts.spec, &op->want.spec, &op->cmd->err) < 0) {
-		if (op->cmd->err.code == -ENODEV) /* `not_found` would be about the network */
+		/* `not_found` would be about the network, `invalid` about a field */
+		if (op->cmd->err.code == -ENODEV || op->cmd->err.code == -EINVAL)
 			op->cmd->err.code = -EIO;
 		op->want = ent->facts; /* back to what was */
 	} else {
