@@ -21,6 +21,9 @@ static const char usage[] =
 	"                       $%s%s for others)\n"
 	"  --admin-group GROUP  a Unix group that may administrate (as good as root for "
 	"networking)\n"
+	"  --control-mode MODE  of control.sock, octal (default 0660 with an admin group, else "
+	"0600):\n"
+	"                       0666 lets the owners and users of networks in, to what is theirs\n"
 	"  --rootless           Linux: serve host sides without root, in a network namespace of\n"
 	"                       its own (fethctl enter NET gets in)\n"
 	"  --unit-base N        first interface unit less 100: 0 to 22768\n"
@@ -44,6 +47,17 @@ static bool parse_base(const char *text, uint32_t *out)
 	if (*text < '0' || *text > '9' || *end || errno || v > NETID_BASE_MAX)
 		return false;
 	*out = (uint32_t)v;
+	return true;
+}
+
+/* Octal; our user must be able to connect, and nobody executes a socket. */
+static bool parse_mode(const char *text, unsigned *out)
+{
+	char *end;
+	const unsigned long v = strtoul(text, &end, 8);
+	if (*text < '0' || *text > '7' || *end || (v & ~0666ul) || (v & 0600) != 0600)
+		return false;
+	*out = (unsigned)v;
 	return true;
 }
 
@@ -82,10 +96,11 @@ static bool default_run_dir(struct daemon_options *o)
 /* 0: go on; else exit with this less one. */
 static int parse_options(int argc, char **argv, struct daemon_options *o)
 {
-	enum { RUN_DIR = 1, ADMIN, ROOTLESS, BASE, LEVEL, VERSION, HELP };
+	enum { RUN_DIR = 1, ADMIN, CONTROL_MODE, ROOTLESS, BASE, LEVEL, VERSION, HELP };
 	static const struct option options[] = {
 		{ "run-dir", required_argument, NULL, RUN_DIR },
 		{ "admin-group", required_argument, NULL, ADMIN },
+		{ "control-mode", required_argument, NULL, CONTROL_MODE },
 		{ "rootless", no_argument, NULL, ROOTLESS },
 		{ "unit-base", required_argument, NULL, BASE },
 		{ "log-level", required_argument, NULL, LEVEL },
@@ -104,6 +119,10 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 		case ADMIN:
 			if (!set_text(o->admin_group, sizeof(o->admin_group), optarg))
 				return bad_option("--admin-group is empty or too long") + 1;
+			break;
+		case CONTROL_MODE:
+			if (!parse_mode(optarg, &o->control_mode))
+				return bad_option("--control-mode must be 0600 to 0666, octal") + 1;
 			break;
 		case ROOTLESS:
 			o->rootless = true;

@@ -12,6 +12,7 @@
 #include "feth/types.h"
 #include "protocol/text.h"
 #include "server/base/err.h"
+#include "server/core/access.h"
 #include "server/core/dhcp.h"
 #include "server/core/drop.h"
 #include "server/core/fdb.h"
@@ -22,7 +23,6 @@
 #include "server/core/rules.h"
 
 #define PATH_TEXT 108u /* sun_path of Linux, the longer one */
-#define GROUP_TEXT 33u /* a Unix group's name or number */
 /* Items of one answer, if they fit into its 64 KiB: of ports that is some 250. */
 #define LIST_LIMIT 256u
 #define LIST_DEFAULT 64u
@@ -38,11 +38,10 @@ struct network_facts {
 	uint32_t unit;
 	uint32_t mtu_min, mtu_max;
 	struct hostif_spec spec; /* name, interfaces, MAC, MTU, up, addresses */
-	char group[GROUP_TEXT];  /* may use its sockets; empty: none but root */
-	uint32_t gid;            /* the same, where group is not empty */
-	char path[PATH_TEXT];    /* the directory of its sockets */
-	uint32_t ports;          /* attached now */
-	bool carrier;            /* the wire to the host is whole, and the host has its end up */
+	struct access_rules access;
+	char path[PATH_TEXT]; /* the directory of its sockets */
+	uint32_t ports;       /* attached now */
+	bool carrier;         /* the wire to the host is whole, and the host has its end up */
 	struct mcast_conf multicast;
 	struct dhcp_facts dhcp;     /* of the host side, as nat */
 	bool nat;                   /* what comes from its IPv4 addresses may leave by the host's */
@@ -121,16 +120,20 @@ struct fdb_row {
 struct network_want {
 	char name[FETH_NAME_MAX + 1];
 	char backend[16]; /* empty: auto */
-	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_group, has_multicast, has_querier,
+	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_multicast, has_querier,
 		has_defaults;
 	bool has_dhcp, has_nat;
+	bool has_owner, has_group, has_mode, has_allow;
 	uint32_t mtu;
 	struct feth_mac mac;
 	bool up;
 	uint32_t unit;
 	uint8_t n_addrs;
 	struct cidr addrs[HOSTIF_ADDRS_MAX];
-	char group[GROUP_TEXT];
+	char owner[UNIX_NAME], group[UNIX_NAME];
+	uint16_t mode;
+	uint16_t n_allow;
+	struct allow allow[ALLOW_MAX];
 	enum mcast_policy multicast;
 	bool querier;
 	struct dhcp_want dhcp;
@@ -159,6 +162,7 @@ struct daemon_counters {
 	uint64_t slow;           /* peers closed because they did not read their RPC */
 	uint64_t protocol_error; /* peers closed for what they sent */
 	uint64_t ignored;        /* notifications and stray responses */
+	uint64_t revoked; /* ports and subscriptions ended: the right to them was taken away */
 };
 
 struct daemon_facts {
@@ -167,7 +171,7 @@ struct daemon_facts {
 	bool rootless;
 	uint8_t log_level; /* base/log.h */
 	char run_dir[PATH_TEXT];
-	char admin_group[GROUP_TEXT];
+	char admin_group[UNIX_NAME];
 	struct daemon_counters counters;
 };
 
@@ -213,8 +217,9 @@ struct command {
 	void (*done)(struct command *cmd); /* takes the command back */
 	void *owner;                       /* the asker's */
 	char network[FETH_NAME_MAX + 1];   /* which one, where the kind needs one */
-	uint32_t uid, pid;                 /* of the caller, as the kernel attested it */
-	unsigned rights;                   /* the caller's (rpc/method.h) */
+	struct peer who;                   /* the caller, as the kernel attested it */
+	unsigned rights;                   /* the caller's, on that network */
+	unsigned right;                    /* of these, what the call needed */
 	struct err err;                    /* out: code 0 on success */
 
 	/* lists */

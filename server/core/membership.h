@@ -11,9 +11,10 @@
  * it, and a user who was put into a group, or taken out, does not wait long. */
 #define MEMBERSHIP_MS 60000u
 
-/* Answers at a time, 2 KiB: a handful of users and of networks' groups. With more of both the
- * directory is asked more often, and that is all. */
-#define MEMBERSHIPS_MAX 64u
+/* Answers at a time, 6 KiB: three users and a network with as many rules as it can have, or many
+ * users and a handful of groups. With more of both the directory is asked more often, and that is
+ * all. */
+#define MEMBERSHIPS_MAX 256u
 
 struct membership {
 	uint64_t until; /* milliseconds; 0: none */

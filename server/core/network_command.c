@@ -218,7 +218,8 @@ static void set_facts(struct network *net, struct command *cmd)
 			  mcast_same(&facts->multicast, &net->facts.multicast) &&
 			  dhcp_same(&facts->dhcp, &net->facts.dhcp) &&
 			  facts->nat == net->facts.nat && facts->carrier == net->facts.carrier &&
-			  rules_same(&facts->defaults, &net->facts.defaults);
+			  rules_same(&facts->defaults, &net->facts.defaults) &&
+			  access_same(&facts->access, &net->facts.access);
 	net->facts = *facts;
 	net->facts.ports = net->n_attached;
 	(void)network_set_multicast(net, &net->facts.multicast);

@@ -6,12 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/core/access.h"
+
 struct client {
 	struct client *next, **link;
 	uint32_t uid;
+	struct peer *who; /* owned: who it is, to be judged again; see access.h */
 	/* Asks it to go; @gone: its network is being removed. It leaves the list when it is closed.
 	 */
 	void (*close)(struct client *client, bool gone);
+	/* What it may do on @network is @rights now; ends what it may no longer do. */
+	void (*judged)(struct client *client, const char *network, unsigned rights);
 };
 
 struct client_list {
@@ -45,6 +50,16 @@ static inline void clients_close(struct client_list *list, bool gone)
 	for (struct client *c = list->first, *next; c; c = next) {
 		next = c->next;
 		c->close(c, gone);
+	}
+}
+
+/* The rules of a network have changed. */
+static inline void clients_judge(struct client_list *list, const struct access *access,
+	const char *network, const struct access_rules *rules)
+{
+	for (struct client *c = list->first, *next; c; c = next) {
+		next = c->next;
+		c->judged(c, network, access_rights(access, c->who, rules));
 	}
 }
 

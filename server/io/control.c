@@ -32,6 +32,19 @@ struct netctl *control_find_or_err(struct daemon *d, struct command *cmd)
 	return ent;
 }
 
+unsigned control_rights(void *ctx, const struct peer *who, const char *network)
+{
+	const struct daemon *d = ctx;
+	const struct netctl *ent = control_find(d, network);
+	return access_rights(&d->access, who, ent ? &ent->facts.access : NULL);
+}
+
+void control_judge(struct netctl *ent)
+{
+	const struct network_facts *f = &ent->facts;
+	clients_judge(&ent->d->clients, &ent->d->access, f->spec.network, &f->access);
+}
+
 /* -- delete, list, enter -- */
 
 static void delete_network(struct daemon *d, struct command *cmd)
@@ -49,10 +62,16 @@ static void delete_network(struct daemon *d, struct command *cmd)
 	control_stop(ent);
 }
 
+static bool may_observe(const struct daemon *d, const struct command *cmd, const struct netctl *e)
+{
+	return access_rights(&d->access, &cmd->who, &e->facts.access) & RIGHT_OBSERVE;
+}
+
 /* Networks in the order of their names, `limit` from the first behind `after`. */
 static void list_networks(struct daemon *d, struct command *cmd)
 {
-	cmd->items.networks = calloc(cmd->limit, sizeof(*cmd->items.networks));
+	const uint32_t room = cmd->limit < NETWORKS_MAX ? cmd->limit : NETWORKS_MAX;
+	cmd->items.networks = calloc(room, sizeof(*cmd->items.networks));
 	if (!cmd->items.networks) {
 		err_set(&cmd->err, -ENOMEM, "network.list: out of memory");
 		return cmd->done(cmd);
@@ -63,7 +82,8 @@ static void list_networks(struct daemon *d, struct command *cmd)
 		for (const struct netctl *e = d->networks; e; e = e->next)
 			if (!e->stopping && strcmp(e->facts.spec.network, after) > 0 &&
 				(!next || strcmp(e->facts.spec.network, next->facts.spec.network) <
-						  0))
+						  0) &&
+				may_observe(d, cmd, e))
 				next = e;
 		if (!next)
 			break;
@@ -118,7 +138,7 @@ static void set_daemon(struct daemon *d, struct command *cmd)
 		/* said at whichever of the two levels says more */
 		log_set_level(level > was ? level : was);
 		log_info("daemon", "log_level=%s uid=%u pid=%u", log_level_name(level),
-			(unsigned)cmd->uid, (unsigned)cmd->pid);
+			(unsigned)cmd->who.uid, (unsigned)cmd->who.pid);
 		log_set_level(level);
 	}
 	show_daemon(d, cmd);
@@ -157,8 +177,8 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_DAEMON_SET:
 		return set_daemon(d, cmd);
 	case CMD_DAEMON_STOP:
-		log_info("daemon", "asked to stop uid=%u pid=%u", (unsigned)cmd->uid,
-			(unsigned)cmd->pid);
+		log_info("daemon", "asked to stop uid=%u pid=%u", (unsigned)cmd->who.uid,
+			(unsigned)cmd->who.pid);
 		cmd->done(cmd);
 		return daemon_stop(d);
 	case CMD_NETWORK_SHOW:

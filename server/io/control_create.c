@@ -56,17 +56,12 @@ static int choose_backend(
 	return 0;
 }
 
-static int choose_group(const struct daemon *d, const struct network_want *w,
-	struct network_facts *f, struct err *err)
+static void default_access(const struct daemon *d, struct access_rules *rules)
 {
-	if (!w->has_group) {
-		f->gid = d->access.admin_gid;
-		if (f->gid != ACCESS_NO_GROUP)
-			snprintf(f->group, sizeof(f->group), "%s", d->options.admin_group);
-		return 0;
-	}
-	snprintf(f->group, sizeof(f->group), "%s", w->group);
-	return group_find(w->group, &f->gid, err);
+	rules->uid = ACCESS_NO_ONE;
+	rules->gid = d->access.admin_gid;
+	rules->mode = ACCESS_MODE;
+	memcpy(rules->group, d->options.admin_group, sizeof(rules->group));
 }
 
 /* What create asks for, with everything that follows from it but the unit. */
@@ -75,9 +70,7 @@ static int describe(
 {
 	struct network_facts *f = &ent->facts;
 	struct hostif_spec *s = &f->spec;
-	int rc = choose_backend(w, &ent->ops, err);
-	if (!rc)
-		rc = choose_group(d, w, f, err);
+	const int rc = choose_backend(w, &ent->ops, err);
 	if (rc < 0)
 		return rc;
 
@@ -104,6 +97,7 @@ static int describe(
 	s->service_mac = netid_service_mac(&d->key, s->tag);
 	s->up = true;
 	f->multicast.policy = MCAST_SNOOP;
+	default_access(d, &f->access);
 	return control_settings(w, f, err);
 }
 
@@ -178,17 +172,17 @@ static int make_files(struct netctl *ent, struct netloop_conf *conf, struct err 
 {
 	char path[2 * PATH_TEXT];
 	conf->native_fd = conf->qemu_fd = -1;
-	const uint32_t gid = ent->facts.group[0] ? ent->facts.gid : VERB_NO_GROUP;
+	const struct access_files files = access_files(&ent->d->access, &ent->facts.access);
 	int rc = verb_dir_make(ent->facts.path, err);
 	socket_path(ent, "ports", path);
 	if (!rc)
 		rc = verb_dir_make(path, err);
 	socket_path(ent, "feth.sock", path);
 	if (!rc)
-		rc = verb_listen(path, gid, &conf->native_fd, err);
+		rc = verb_listen(path, &files, &conf->native_fd, err);
 	socket_path(ent, "qemu.sock", path);
 	if (!rc)
-		rc = verb_listen(path, gid, &conf->qemu_fd, err);
+		rc = verb_listen(path, &files, &conf->qemu_fd, err);
 	if (rc < 0) {
 		if (conf->native_fd >= 0)
 			close(conf->native_fd);
@@ -209,6 +203,16 @@ static void on_ports(void *ctx, unsigned attached)
 {
 	struct netctl *ent = ctx;
 	ent->facts.ports = attached;
+}
+
+/* A declared port is no more: its socket goes, too. */
+static void on_port_removed(void *ctx, const char *port)
+{
+	const struct netctl *ent = ctx;
+	char name[sizeof("ports/") + FETH_NAME_MAX], path[2 * PATH_TEXT];
+	snprintf(name, sizeof(name), "ports/%s", port);
+	socket_path(ent, name, path);
+	verb_unlink(path);
 }
 
 static void on_host_lost(void *ctx)
@@ -247,6 +251,7 @@ static void on_gone(void *ctx)
 
 static const struct netloop_events netloop_events = {
 	.ports = on_ports,
+	.port_removed = on_port_removed,
 	.host_lost = on_host_lost,
 	.event = control_event,
 	.gone = on_gone,
@@ -364,7 +369,7 @@ static void created(struct netctl *ent, struct command *cmd, int rc)
 	const struct network_facts *f = &ent->facts;
 	log_info("network", "created net=%s backend=%s host=%s mtu=%u uid=%u pid=%u",
 		f->spec.network, f->backend, f->has_host ? f->spec.host : "-",
-		(unsigned)f->spec.mtu, (unsigned)cmd->uid, (unsigned)cmd->pid);
+		(unsigned)f->spec.mtu, (unsigned)cmd->who.uid, (unsigned)cmd->who.pid);
 	control_announce(ent);
 	cmd->out.facts = *f;
 	cmd->done(cmd);

@@ -107,6 +107,7 @@ void control_announce(struct netctl *ent)
 	ent->slot = 1;
 	while (slot_taken(ent))
 		ent->slot++;
+	control_judge(ent); /* one of its name may have been before */
 	hub_tell_network(&ent->d->hub, &ent->facts, ent->slot);
 	hostwatch_groups(ent);
 }

@@ -19,6 +19,7 @@ struct op {
 	struct command *cmd;       /* to be answered */
 	struct network_facts want; /* set: what shall be true; then what is true */
 	char path[2 * PATH_TEXT];  /* port.add */
+	bool kernel;               /* set: the pair is to be changed */
 };
 
 static void op_end(struct op *op)
@@ -60,6 +61,7 @@ static void op_post(struct op *op, enum command_kind kind, void (*done)(struct c
 	cmd->owner = op;
 	cmd->done = done;
 	memcpy(cmd->network, op->cmd->network, sizeof(cmd->network));
+	peer_assign(&cmd->who, &op->cmd->who);
 	if (kind == CMD_PREPARE || kind == CMD_FACTS)
 		cmd->out.facts = op->want;
 	else
@@ -72,7 +74,28 @@ static void set_done(struct command *cmd)
 {
 	struct op *op = cmd->owner;
 	command_free(cmd);
+	control_judge(op->ent);
 	op_end(op);
+}
+
+static int give_sockets(const struct netctl *ent, const struct network_facts *f, struct err *err)
+{
+	const struct access_files files = access_files(&ent->d->access, &f->access);
+	return verb_dir_give(f->path, &files, err);
+}
+
+/* Changes the sockets' files and the pair: both, or neither. */
+static int change_system(struct op *op)
+{
+	const struct netctl *ent = op->ent;
+	struct err *err = &op->cmd->err;
+	const bool sockets = !access_same(&ent->facts.access, &op->want.access);
+	int rc = sockets ? give_sockets(ent, &op->want, err) : 0;
+	if (!rc && op->kernel)
+		rc = verb_pair_change(ent->ops->name, &ent->facts.spec, &op->want.spec, err);
+	if (rc < 0 && sockets)
+		(void)give_sockets(ent, &ent->facts, NULL);
+	return rc;
 }
 
 /* network.set, second step: the network agrees (and an MTU that shrinks has shrunk); now the
@@ -88,7 +111,7 @@ static void set_prepared(struct command *cmd)
 	if (refused)
 		return op_end(op);
 
-	if (verb_pair_change(ent->ops->name, &ent->facts.spec, &op->want.spec, &op->cmd->err) < 0) {
+	if (change_system(op) < 0) {
 		/* `not_found` would be about the network, `invalid` about a field */
 		if (op->cmd->err.code == -ENODEV || op->cmd->err.code == -EINVAL)
 			op->cmd->err.code = -EIO;
@@ -96,29 +119,18 @@ static void set_prepared(struct command *cmd)
 	} else {
 		op->want.ports = ent->facts.ports;
 		op->want.mtu_max = ent->facts.mtu_max;
-		op->want.carrier = verb_pair_carrier(ent->ops->name, &op->want.spec);
+		if (op->kernel)
+			op->want.carrier =
+				verb_pair_carrier(ent->ops->name, &op->want.spec);
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
 		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u uid=%u pid=%u",
 			ent->facts.spec.network, (unsigned)ent->facts.spec.mtu, ent->facts.spec.up,
-			(unsigned)ent->facts.spec.n_addrs, (unsigned)op->cmd->uid,
-			(unsigned)op->cmd->pid);
-		(void)state_save(ent->d, NULL);
+			(unsigned)ent->facts.spec.n_addrs, (unsigned)op->cmd->who.uid,
+			(unsigned)op->cmd->who.pid);
+		if (op->kernel)
+			(void)state_save(ent->d, NULL);
 	}
-	op_post(op, CMD_FACTS, set_done);
-}
-
-static void set_prepared_without_kernel(struct command *cmd)
-{
-	struct op *op = cmd->owner;
-	op->cmd->err = cmd->err;
-	command_free(cmd);
-	if (op->cmd->err.code)
-		return op_end(op);
-	op->ent->facts = op->want;
-	op->cmd->out.facts = op->want;
-	log_info("network", "changed net=%s uid=%u pid=%u", op->want.spec.network,
-		(unsigned)op->cmd->uid, (unsigned)op->cmd->pid);
 	op_post(op, CMD_FACTS, set_done);
 }
 
@@ -138,8 +150,8 @@ void control_set(struct daemon *d, struct command *cmd)
 		(void)control_settings(w, &op->want, &cmd->err);
 	if (cmd->err.code)
 		return op_end(op);
-	const bool kernel = ent->ops->has_host && control_wants_kernel(w);
-	op_post(op, CMD_PREPARE, kernel ? set_prepared : set_prepared_without_kernel);
+	op->kernel = ent->ops->has_host && control_wants_kernel(w);
+	op_post(op, CMD_PREPARE, set_prepared);
 }
 
 /* port.add, last step where the socket could not be made: the port is undeclared again. */
@@ -164,7 +176,8 @@ static void add_declared(struct command *cmd)
 	if (op->cmd->err.code)
 		return op_end(op);
 
-	int rc = verb_listen(op->path, f->group[0] ? f->gid : VERB_NO_GROUP, &fd, &op->cmd->err);
+	const struct access_files files = access_files(&op->ent->d->access, &f->access);
+	int rc = verb_listen(op->path, &files, &fd, &op->cmd->err);
 	if (!rc) {
 		rc = netloop_listen(op->ent->nl, port.name, port.kind, fd);
 		if (rc < 0) {
@@ -176,8 +189,8 @@ static void add_declared(struct command *cmd)
 	if (rc < 0)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
 	log_info("port", "declared net=%s port=%u name=%s kind=%s uid=%u pid=%u", f->spec.network,
-		(unsigned)port.id, port.name, port_kind_name(port.kind), (unsigned)op->cmd->uid,
-		(unsigned)op->cmd->pid);
+		(unsigned)port.id, port.name, port_kind_name(port.kind), (unsigned)op->cmd->who.uid,
+		(unsigned)op->cmd->who.pid);
 	op_end(op);
 }
 
@@ -191,14 +204,7 @@ static void remove_done(struct command *cmd)
 {
 	struct op *op = cmd->owner;
 	op->cmd->err = cmd->err;
-	port_path(op, cmd->out.port.name);
 	command_free(cmd);
-	if (!op->cmd->err.code) {
-		verb_unlink(op->path);
-		log_info("port", "removed net=%s path=%s uid=%u pid=%u",
-			op->ent->facts.spec.network, op->path, (unsigned)op->cmd->uid,
-			(unsigned)op->cmd->pid);
-	}
 	op_end(op);
 }
 

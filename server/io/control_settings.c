@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/io/daemon_priv.h"
+#include "server/io/peer.h"
 
 #define MTU_IPV6_MIN 1280u /* RFC 8200, 5 */
 
@@ -28,10 +29,15 @@ bool control_wants_host(const struct network_want *w)
 	       (w->has_dhcp && w->dhcp.on) || (w->has_nat && w->nat);
 }
 
+static bool wants_access(const struct network_want *w)
+{
+	return w->has_owner || w->has_group || w->has_mode || w->has_allow;
+}
+
 bool control_wants_kernel(const struct network_want *w)
 {
 	return w->has_mtu || control_wants_host(w) ||
-	       (!w->has_multicast && !w->has_querier && !w->has_defaults);
+	       (!w->has_multicast && !w->has_querier && !w->has_defaults && !wants_access(w));
 }
 
 /* DHCP and NAT stand on the addresses: what was so far may not fit the new ones. */
@@ -46,6 +52,46 @@ static int set_services(const struct network_want *w, struct network_facts *f, s
 		return err_set(
 			err, -EOPNOTSUPP, "%s: dhcp and nat are not there yet", f->spec.network);
 	return dhcp_choose(&f->spec, &dhcp, &f->dhcp, err);
+}
+
+static int find_rule(const struct allow *allow, struct access_rule *out, struct err *err)
+{
+	out->allow = *allow;
+	return allow->group ? group_find(allow->name, &out->id, err)
+			    : user_find(allow->name, &out->id, err);
+}
+
+/* The same user may have a name and a number: so it is looked for when both are known. */
+static int check_rules(const struct access_rules *rules, struct err *err)
+{
+	unsigned a, b;
+	if (!access_twice(rules, &a, &b))
+		return 0;
+	return err_set(err, -EINVAL, "allow: %s and %s are the same %s; give one rule for it",
+		rules->allow[a].allow.name, rules->allow[b].allow.name,
+		rules->allow[a].allow.group ? "group" : "user");
+}
+
+static int set_access(const struct network_want *w, struct access_rules *rules, struct err *err)
+{
+	int rc = 0;
+	if (w->has_owner) {
+		memcpy(rules->owner, w->owner, sizeof(rules->owner));
+		rc = user_find(w->owner, &rules->uid, err);
+	}
+	if (!rc && w->has_group) {
+		memcpy(rules->group, w->group, sizeof(rules->group));
+		rc = group_find(w->group, &rules->gid, err);
+	}
+	if (w->has_mode)
+		rules->mode = w->mode;
+	if (rc < 0 || !w->has_allow)
+		return rc;
+	memset(rules->allow, 0, sizeof(rules->allow));
+	for (unsigned i = 0; !rc && i < w->n_allow; i++)
+		rc = find_rule(&w->allow[i], &rules->allow[i], err);
+	rules->n_allow = w->n_allow;
+	return rc < 0 ? rc : check_rules(rules, err);
 }
 
 int control_settings(const struct network_want *w, struct network_facts *f, struct err *err)
@@ -69,6 +115,8 @@ int control_settings(const struct network_want *w, struct network_facts *f, stru
 		f->defaults = w->defaults;
 	/* who asks or not: a guest that comes back reports nothing unasked, and would be deaf */
 	f->multicast.ask_new = true;
-	const int rc = check_mtu(f, err);
+	int rc = check_mtu(f, err);
+	if (!rc)
+		rc = set_access(w, &f->access, err);
 	return rc < 0 ? rc : set_services(w, f, err);
 }

@@ -9,20 +9,20 @@
 #include "server/base/log.h"
 #include "server/io/daemon_priv.h"
 #include "server/io/machine.h"
+#include "server/io/refusals.h"
 #include "server/priv/verbs.h"
 
 static void on_accepted(void *ctx, int fd, const struct peer *peer)
 {
 	struct daemon *d = ctx;
-	const unsigned rights = access_rights(&d->access, peer, ACCESS_NO_GROUP);
+	const unsigned rights = access_rights(&d->access, peer, NULL);
 	if (!(rights & RIGHT_ADMIN) && ioloop_connections(d->loop, peer->uid) >= CLIENTS_PER_UID) {
-		ioloop_counters(d->loop)->denied++;
-		log_warn("access", "denied uid=%u pid=%u: %u connections already",
-			(unsigned)peer->uid, (unsigned)peer->pid, CLIENTS_PER_UID);
+		refusals_put(ioloop_refusals(d->loop), "connect", "", peer->uid, peer->pid,
+			"control.sock");
 		close(fd);
 		return;
 	}
-	(void)session_open(&d->sessions, fd, peer, rights, NULL);
+	(void)session_open(&d->sessions, fd, peer, NULL);
 }
 
 static void on_control_closed(void *ctx)
@@ -99,9 +99,15 @@ static int serve_control(struct daemon *d, struct err *err)
 	char path[PATH_TEXT + 16];
 	int fd;
 	control_path(d, path);
-	int rc = verb_listen(path,
-		d->access.admin_gid == ACCESS_NO_GROUP ? VERB_NO_GROUP : d->access.admin_gid, &fd,
-		err);
+	const bool grouped = d->access.admin_gid != ACCESS_NO_ONE;
+	const struct access_files files = {
+		.uid = d->access.uid,
+		.gid = d->access.admin_gid,
+		.mode = d->options.control_mode ? d->options.control_mode
+			: grouped               ? 0660
+						: 0600,
+	};
+	int rc = verb_listen(path, &files, &fd, err);
 	if (rc < 0)
 		return rc;
 	rc = listener_open(&d->control, d->loop, fd, &control_ops, d);
@@ -116,8 +122,9 @@ static int start(struct daemon *d, struct err *err)
 {
 	d->access = (struct access){
 		.uid = geteuid(),
-		.admin_gid = ACCESS_NO_GROUP,
+		.admin_gid = ACCESS_NO_ONE,
 		.rootless = d->options.rootless,
+		.elsewhere = peer_group_elsewhere,
 	};
 	if (d->options.admin_group[0]) {
 		const int rc = group_find(d->options.admin_group, &d->access.admin_gid, err);
@@ -140,6 +147,7 @@ static int start(struct daemon *d, struct err *err)
 		.loop = d->loop,
 		.clients = &d->clients,
 		.hub = &d->hub,
+		.rights = control_rights,
 		.submit = control_submit,
 		.ctx = d,
 	};

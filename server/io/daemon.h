@@ -10,7 +10,8 @@
 
 struct daemon_options {
 	char run_dir[PATH_TEXT];
-	char admin_group[GROUP_TEXT]; /* empty: none */
+	char admin_group[UNIX_NAME]; /* empty: none */
+	unsigned control_mode;       /* of control.sock; 0: for the admin group, if there is one */
 	bool has_unit_base;
 	uint32_t unit_base; /* where not given, the backend has its own */
 	bool rootless;      /* the namespaces are entered already */

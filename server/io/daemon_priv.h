@@ -82,6 +82,10 @@ struct daemon {
 /* control.c: carries out a command of a control session; cmd->done when it is through. */
 void control_submit(void *ctx, struct command *cmd);
 struct netctl *control_find(const struct daemon *d, const char *name);
+/* session_host.rights, of control sessions. */
+unsigned control_rights(void *ctx, const struct peer *who, const char *network);
+/* The rules of @ent are new: ends what control sessions hear of it and may no longer. */
+void control_judge(struct netctl *ent);
 /* The network that a command names, or NULL and cmd->err. */
 struct netctl *control_find_or_err(struct daemon *d, struct command *cmd);
 /* control_settings.c: puts what is given in @w into @f, whose backend and MTU limits are set. 0, or

@@ -9,6 +9,8 @@
 #endif
 #include <uv.h>
 
+#include "server/io/refusals.h"
+
 struct ioloop {
 	uv_loop_t *uv;        /* borrowed */
 	uv_prepare_t prepare; /* before the loop waits */
@@ -26,6 +28,7 @@ struct ioloop {
 	unsigned flushed, behind; /* ports that the present batch went to */
 	struct block_pool rpc_pool;
 	struct daemon_counters counters;
+	struct refusals *refusals; /* owned */
 };
 
 static void on_idle(uv_idle_t *h)
@@ -156,7 +159,8 @@ struct ioloop *ioloop_new(void *uv)
 #endif
 	loop->buf = malloc(IOLOOP_BUF);
 	loop->shared = malloc(sizeof(*loop->shared));
-	if (!loop->buf || !loop->shared) {
+	loop->refusals = loop->buf && loop->shared ? refusals_new(uv, &loop->counters) : NULL;
+	if (!loop->refusals) {
 		free(loop->buf);
 		free(loop->shared);
 		free(loop);
@@ -184,6 +188,7 @@ void ioloop_close(struct ioloop *loop)
 {
 	while (loop->later)
 		run_later(loop);
+	refusals_close(loop->refusals);
 	uv_close((uv_handle_t *)&loop->idle, NULL);
 	uv_close((uv_handle_t *)&loop->pace, NULL);
 	uv_close((uv_handle_t *)&loop->tidy, NULL);
@@ -225,6 +230,7 @@ void ioloop_free(struct ioloop *loop)
 {
 	free_spares(loop);
 	block_pool_fini(&loop->rpc_pool);
+	refusals_free(loop->refusals);
 	free(loop->shared);
 	free(loop->buf);
 	free(loop);
@@ -248,6 +254,11 @@ uint8_t *ioloop_buf(struct ioloop *loop)
 struct block_pool *ioloop_rpc_pool(struct ioloop *loop)
 {
 	return &loop->rpc_pool;
+}
+
+struct refusals *ioloop_refusals(struct ioloop *loop)
+{
+	return loop->refusals;
 }
 
 struct daemon_counters *ioloop_counters(struct ioloop *loop)

@@ -27,6 +27,7 @@
 #define CLIENTS_PER_UID 256u
 
 struct ioloop;
+struct refusals;
 struct stream;
 
 struct ioloop *ioloop_new(void *uv);    /* a uv_loop_t; NULL without memory */
@@ -39,6 +40,7 @@ uint64_t ioloop_now(struct ioloop *loop);
 uint8_t *ioloop_buf(struct ioloop *loop);
 struct block_pool *ioloop_rpc_pool(struct ioloop *loop);
 struct daemon_counters *ioloop_counters(struct ioloop *loop);
+struct refusals *ioloop_refusals(struct ioloop *loop);
 
 /* Lends an empty egress until the flush, and takes it back. NULL where IOLOOP_EGRESS are lent: a
  * flood to more ports than that is written port by port, by way of the shared one, which is empty

@@ -14,6 +14,7 @@
 #include "server/io/listener.h"
 #include "server/io/newsdesk.h"
 #include "server/io/port_qemu.h"
+#include "server/io/refusals.h"
 #include "server/io/session.h"
 #include "server/priv/sock.h"
 
@@ -166,32 +167,42 @@ static bool may_connect(const struct netloop *nl, uint32_t uid)
 	       ioloop_connections(nl->loop, uid) < CLIENTS_PER_UID;
 }
 
+static unsigned rights_of(void *ctx, const struct peer *who, const char *network)
+{
+	const struct netloop *nl = ctx;
+	(void)network;
+	return access_rights(&nl->access, who, &network_facts(nl->net)->access);
+}
+
+static void refuse(const struct door *door, const char *what, const struct peer *peer)
+{
+	char where[FETH_NAME_MAX + 16];
+	snprintf(where, sizeof(where), "%s%s",
+		door->port[0]                    ? "ports/"
+		: door->kind == PORT_KIND_NATIVE ? "feth.sock"
+						 : "qemu.sock",
+		door->port);
+	refusals_put(ioloop_refusals(door->nl->loop), what,
+		network_facts(door->nl->net)->spec.network, peer->uid, peer->pid, where);
+}
+
 static void on_accepted(void *ctx, int fd, const struct peer *peer)
 {
 	struct door *door = ctx;
 	struct netloop *nl = door->nl;
-	const struct network_facts *facts = network_facts(nl->net);
-	const unsigned rights = access_rights(
-		&nl->access, peer, facts->group[0] ? facts->gid : nl->access.admin_gid);
 	struct err err = { 0 };
 
 	if (!may_connect(nl, peer->uid)) {
-		ioloop_counters(nl->loop)->denied++;
-		log_warn("access", "denied net=%s uid=%u pid=%u: %u connections already",
-			facts->spec.network, (unsigned)peer->uid, (unsigned)peer->pid,
-			CLIENTS_PER_UID);
+		refuse(door, "connect", peer);
 		close(fd);
 		return;
 	}
 	if (door->kind == PORT_KIND_NATIVE) {
-		(void)session_open(
-			&nl->sessions, fd, peer, rights, door->port[0] ? door->port : NULL);
+		(void)session_open(&nl->sessions, fd, peer, door->port[0] ? door->port : NULL);
 		return;
 	}
-	if (!(rights & RIGHT_ATTACH)) { /* nothing in this framing could tell it why */
-		ioloop_counters(nl->loop)->denied++;
-		log_warn("access", "denied attach net=%s uid=%u pid=%u", facts->spec.network,
-			(unsigned)peer->uid, (unsigned)peer->pid);
+	if (!(rights_of(nl, peer, "") & RIGHT_ATTACH)) {
+		refuse(door, "attach", peer); /* nothing in this framing could tell it why */
 		close(fd);
 		return;
 	}
@@ -203,7 +214,7 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 	};
 	memcpy(conf.name, door->port, sizeof(conf.name));
 	struct port_info info;
-	if (port_qemu_open(nl->loop, nl->net, &nl->clients, fd, &conf, &info, &err) < 0)
+	if (port_qemu_open(nl->loop, nl->net, &nl->clients, fd, peer, &conf, &info, &err) < 0)
 		log_warn("port", "refused uid=%u pid=%u: %s", (unsigned)peer->uid,
 			(unsigned)peer->pid, err.text);
 }
@@ -261,9 +272,9 @@ static void close_door(struct netloop *nl, const char *port)
 static void open_port(struct netloop *nl, struct command *cmd)
 {
 	int sv[2];
-	cmd->in.conf.uid = cmd->uid;
-	cmd->in.conf.pid = cmd->pid;
-	if (!may_connect(nl, cmd->uid)) {
+	cmd->in.conf.uid = cmd->who.uid;
+	cmd->in.conf.pid = cmd->who.pid;
+	if (!may_connect(nl, cmd->who.uid)) {
 		err_set(&cmd->err, -EBUSY, "%s: you have %u connections, which is the limit",
 			cmd->network, CLIENTS_PER_UID);
 		return;
@@ -278,10 +289,10 @@ static void open_port(struct netloop *nl, struct command *cmd)
 	(void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	struct port_info info;
 	rc = cmd->in.conf.kind == PORT_KIND_QEMU
-		     ? port_qemu_open(nl->loop, nl->net, &nl->clients, sv[0], &cmd->in.conf, &info,
-			       &cmd->err)
+		     ? port_qemu_open(nl->loop, nl->net, &nl->clients, sv[0], &cmd->who,
+			       &cmd->in.conf, &info, &cmd->err)
 		     : session_open_attached(
-			       &nl->sessions, sv[0], &cmd->in.conf, cmd->rights, &info, &cmd->err);
+			       &nl->sessions, sv[0], &cmd->who, &cmd->in.conf, &info, &cmd->err);
 	if (rc < 0) {
 		close(sv[1]);
 		return;
@@ -289,6 +300,23 @@ static void open_port(struct netloop *nl, struct command *cmd)
 	cmd->out.port = info;
 	cmd->fds[0] = sv[1];
 	cmd->n_fds = 1;
+}
+
+static void set_facts(struct netloop *nl, struct command *cmd)
+{
+	const struct access_rules was = network_facts(nl->net)->access;
+	network_command(nl->net, cmd, ioloop_now(nl->loop));
+	const struct network_facts *facts = network_facts(nl->net);
+	if (!access_same(&was, &facts->access))
+		clients_judge(&nl->clients, &nl->access, facts->spec.network, &facts->access);
+}
+
+static void port_removed(const struct netloop *nl, const struct command *cmd)
+{
+	const char *name = cmd->out.port.name;
+	log_info("port", "removed net=%s path=%s/ports/%s uid=%u pid=%u", cmd->network, cmd->dir,
+		name, (unsigned)cmd->who.uid, (unsigned)cmd->who.pid);
+	nl->events->port_removed(nl->ctx, name);
 }
 
 void netloop_post(struct netloop *nl, struct command *cmd)
@@ -299,10 +327,14 @@ void netloop_post(struct netloop *nl, struct command *cmd)
 		open_port(nl, cmd);
 	} else if (cmd->kind == CMD_EVENTS) {
 		newsdesk_forward(&nl->desk, cmd->in.events);
+	} else if (cmd->kind == CMD_FACTS) {
+		set_facts(nl, cmd);
 	} else {
 		if (cmd->kind == CMD_PORT_REMOVE)
 			close_door(nl, cmd->in.conf.name);
 		network_command(nl->net, cmd, ioloop_now(nl->loop));
+		if (cmd->kind == CMD_PORT_REMOVE && !cmd->err.code)
+			port_removed(nl, cmd);
 		if (cmd->kind == CMD_HOST_GROUPS)
 			newsdesk_host_groups(
 				&nl->desk, &cmd->items.groups[0], &cmd->items.groups[1]);
@@ -406,6 +438,7 @@ int netloop_start(struct netloop **out, struct ioloop *loop, const struct netloo
 		.net = nl->net,
 		.clients = &nl->clients,
 		.hub = &nl->desk.hub,
+		.rights = rights_of,
 		.submit = submit,
 		.ctx = nl,
 	};

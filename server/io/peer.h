@@ -6,26 +6,17 @@
 #include <stdint.h>
 
 #include "server/base/err.h"
-
-#define PEER_GROUPS 256u /* supplementary groups looked at; more are ignored, which only denies */
-
-struct peer {
-	uint32_t uid, gid, pid;
-	uint32_t groups[PEER_GROUPS];
-	unsigned n_groups;
-};
+#include "server/core/access.h"
 
 /* The identity of whoever connected (Linux: SO_PEERCRED, SO_PEERGROUPS; macOS: LOCAL_PEERCRED): it
  * holds for the connection's life. The pid, which nothing is decided by, is 0 where not known. */
 int peer_of(int fd, struct peer *out);
 
-bool peer_in_group(const struct peer *peer, uint32_t gid);
-
-/* Whether a group that is not in @peer is the peer's all the same, since the system keeps more of
- * them than it attests. For peer_in_group(). */
+/* access.elsewhere: the system keeps more groups of a user than it attests. */
 bool peer_group_elsewhere(const struct peer *peer, uint32_t gid);
 
-/* A Unix group by name or number. -ENOENT with a sentence. */
+/* A Unix user or group by name or number. -ENOENT with a sentence. */
+int user_find(const char *text, uint32_t *out_uid, struct err *err);
 int group_find(const char *text, uint32_t *out_gid, struct err *err);
 
 #endif

@@ -62,6 +62,15 @@ static void on_closed(struct stream *s)
 	free(s);
 }
 
+static void judged(struct client *client, const char *network, unsigned rights)
+{
+	struct stream_port *sp = stream_port_of_client(client);
+	if (!sp->attached || (rights & sp->right) == sp->right)
+		return;
+	stream_port_revoke(sp, "port", network);
+	stream_fail(&sp->s, STREAM_PORT_REVOKED, true);
+}
+
 static const struct stream_ops stream_ops = {
 	.input = on_input,
 	.batch_end = on_batch_end,
@@ -70,18 +79,18 @@ static const struct stream_ops stream_ops = {
 };
 
 int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
-	const struct port_conf *conf, struct port_info *out, struct err *err)
+	const struct peer *who, const struct port_conf *conf, struct port_info *out,
+	struct err *err)
 {
 	struct stream_port *sp = calloc(1, sizeof(*sp));
 	int rc = -ENOMEM;
 	if (sp) {
 		sp->net = net;
 		sp->clients = clients;
-		sp->pid = conf->pid;
-		sp->client.uid = conf->uid;
 		sp->client.close = stream_port_leave;
+		sp->client.judged = judged;
 		sp->port.ops = &port_ops;
-		rc = stream_port_open(sp, loop, fd, FRAMING_QEMU, &stream_ops);
+		rc = stream_port_open(sp, loop, fd, who, FRAMING_QEMU, &stream_ops);
 	} else {
 		close(fd);
 	}
@@ -90,7 +99,7 @@ int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list 
 		return err_set(err, rc, "%s: cannot serve another port: %s",
 			network_facts(net)->spec.network, strerror(-rc));
 	}
-	rc = stream_port_attach(sp, conf, "qemu", out, err);
+	rc = stream_port_attach(sp, conf, "qemu", RIGHT_ATTACH, out, err);
 	if (rc < 0)
 		stream_fail(&sp->s, "not attached", false);
 	return rc;

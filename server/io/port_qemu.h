@@ -11,11 +11,13 @@
  * port_qemu_open() - attach a connection
  * @fd:		taken over, also on failure
  * @clients:	joined; outlives the port
+ * @who:	whose it is, and needs the right to attach as long as it lasts
  * @out:	what became of it
  *
  * Return: 0 or a negative errno, then with a sentence in @err
  */
 int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
-	const struct port_conf *conf, struct port_info *out, struct err *err);
+	const struct peer *who, const struct port_conf *conf, struct port_info *out,
+	struct err *err);
 
 #endif

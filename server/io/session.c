@@ -12,7 +12,9 @@
 #include "server/core/ingress.h"
 #include "server/io/memberships.h"
 #include "server/io/newsdesk.h"
+#include "server/io/refusals.h"
 #include "server/io/stream_port.h"
+#include "server/rpc/method.h"
 
 /* Calls of one session carried out in one turn of the loop: 16 of the most expensive ones (a list
  * of a full table) hold the others for a few milliseconds, and a thousand cheap ones still take 70
@@ -23,12 +25,12 @@ struct session {
 	struct stream_port sp; /* a port while attached */
 	const struct session_host *host;
 	struct wire_scan scan;
-	unsigned rights;
 	bool submitted; /* a command of ours is out */
 	bool gone;      /* closed; only that command keeps the memory */
 	uint32_t msgid; /* of the call under way */
 	const struct method *method;
 	char only[FETH_NAME_MAX + 1]; /* the port that attach gives; empty: as asked */
+	bool opened;                  /* by port.open: it has no path */
 	char network[FETH_NAME_MAX + 1];
 	struct subscriber sub;   /* in host->hub, while it wants to hear anything */
 	struct memberships *own; /* owned: the groups it has joined; NULL before it joins any */
@@ -71,12 +73,12 @@ static const struct port_ops port_ops = {
 	.queued = stream_port_queued,
 };
 
-static int attach(
-	struct session *se, const struct port_conf *conf, struct port_info *out, struct err *err)
+static int attach(struct session *se, const struct port_conf *conf, unsigned right,
+	struct port_info *out, struct err *err)
 {
 	if (se->sp.attached)
 		return err_set(err, -EEXIST, "this connection is a port already; detach first");
-	return stream_port_attach(&se->sp, conf, "native", out, err);
+	return stream_port_attach(&se->sp, conf, "native", right, out, err);
 }
 
 static void detach(struct session *se, const char *why)
@@ -178,7 +180,8 @@ static void on_done(struct command *cmd)
 
 static void attach_with_groups(struct session *se, struct command *cmd)
 {
-	if (attach(se, &cmd->in.conf, &cmd->out.port, &cmd->err) < 0 || !cmd->groups.given)
+	if (attach(se, &cmd->in.conf, cmd->right, &cmd->out.port, &cmd->err) < 0 ||
+		!cmd->groups.given)
 		return;
 	if (memberships_join(&se->own, se->host->net, se->sp.port.id, &cmd->groups, &cmd->err) < 0)
 		detach(se, "it could not join");
@@ -202,17 +205,8 @@ static void change_groups(struct session *se, struct command *cmd)
 /* Without a name it is its own port, and this returns true. */
 static bool set_own_port(struct session *se, struct command *cmd)
 {
-	if (cmd->in.conf.name[0]) {
-		if (se->rights & RIGHT_CONTROL)
-			return false;
-		ioloop_counters(se->host->loop)->denied++;
-		log_warn("access", "denied method=port.set net=%s uid=%u pid=%u", se->network,
-			(unsigned)se->sp.client.uid, (unsigned)se->sp.pid);
-		err_set(&cmd->err, -EACCES,
-			"name: only who controls the network may change a port by its name; "
-			"without one it is your own");
-		return true;
-	}
+	if (cmd->in.conf.name[0])
+		return false;
 	if (!se->sp.attached)
 		err_set(&cmd->err, -ENOENT,
 			"this connection is no port; attach first, or name one");
@@ -264,16 +258,80 @@ static bool own_command(struct session *se, struct command *cmd)
 	}
 }
 
-static void deny(struct session *se, const struct rpc_msg *msg)
+/* -- who may -- */
+
+/* Whether the caller has on @network what the command needs. */
+static bool may(const struct session *se, struct command *cmd, const char *network)
 {
-	ioloop_counters(se->host->loop)->denied++;
-	log_warn("access", "denied method=%s net=%s uid=%u pid=%u", se->method->name, se->network,
-		(unsigned)se->sp.client.uid, (unsigned)se->sp.pid);
-	reply_error(se, msg->msgid, "denied",
-		se->method->right == RIGHT_ADMIN
-			? "only root and the admin group may do this; see fethd --admin-group"
-			: "only members of this network's group may use it; see network.create, "
-			  "group");
+	cmd->rights = se->host->rights(se->host->ctx, se->sp.client.who, network);
+	return (cmd->rights & cmd->right) == cmd->right;
+}
+
+static void put_refusal(const struct session *se, const char *network)
+{
+	char where[FETH_NAME_MAX + 16];
+	snprintf(where, sizeof(where), "%s%s",
+		se->opened       ? "port.open"
+		: !se->host->net ? "control.sock"
+		: se->only[0]    ? "ports/"
+				 : "feth.sock",
+		se->only);
+	refusals_put(ioloop_refusals(se->host->loop), se->method->name, network, se->sp.client.uid,
+		se->sp.pid, where);
+}
+
+/* Of a network that the caller has no right on it is not told whether it exists. */
+static void deny(struct session *se, uint32_t msgid, unsigned right, const char *network)
+{
+	struct err err;
+	if (right & RIGHT_ADMIN)
+		err_set(&err, -EACCES,
+			"only root and the admin group may do this; see fethd --admin-group");
+	else if (!network[0])
+		err_set(&err, -EACCES,
+			"only root and the admin group may do this for all networks; name one in "
+			"the field network");
+	else
+		err_set(&err, -EACCES,
+			"%s network %s on which you have the right to %s; root and the admin group "
+			"can give it: fethctl set %s --allow",
+			se->host->net ? "this is no" : "there is no", network, right_name(right),
+			network);
+	put_refusal(se, network);
+	reply_error(se, msgid, "denied", err.text);
+}
+
+/* The network that a call is about, as far as can be told before its params are looked at. */
+static void about_network(
+	const struct session *se, const struct rpc_msg *msg, char out[FETH_NAME_MAX + 1])
+{
+	memcpy(out, se->network, FETH_NAME_MAX + 1);
+	if (!out[0] && want_name(msg->params, "network", false, out, NULL) < 0)
+		out[0] = '\0'; /* its parser says what is wrong, to those who may do it anywhere */
+}
+
+/* Judges the caller and fills a command. False: it was denied, and that is answered. */
+static bool prepare_call(struct session *se, const struct rpc_msg *msg, struct command *cmd)
+{
+	const struct method *m = se->method;
+	char about[FETH_NAME_MAX + 1];
+	about_network(se, msg, about);
+	cmd->right = method_needs(m, !se->host->net, msg->params);
+	if (!may(se, cmd, about)) {
+		deny(se, msg->msgid, cmd->right, about);
+		return false;
+	}
+	peer_assign(&cmd->who, se->sp.client.who);
+	memcpy(cmd->network, se->network, sizeof(cmd->network));
+	if (m->parse(msg->params, cmd, &cmd->err) < 0 ||
+		method_check(m->kind, !se->host->net, msg->params, &cmd->err) < 0)
+		return true;
+	/* a right on a network that is named is none for a method which knows of no network */
+	if (strcmp(cmd->network, about) != 0 && !may(se, cmd, cmd->network)) {
+		deny(se, msg->msgid, cmd->right, cmd->network);
+		return false;
+	}
+	return true;
 }
 
 static void call(struct session *se, const struct rpc_msg *msg)
@@ -292,11 +350,6 @@ static void call(struct session *se, const struct rpc_msg *msg)
 	}
 	se->msgid = msg->msgid;
 	se->method = m;
-	if ((se->rights & m->right) != m->right) {
-		deny(se, msg);
-		return;
-	}
-
 	struct command *cmd = command_new(m->kind);
 	if (!cmd) {
 		reply_error(se, msg->msgid, "system", "out of memory");
@@ -304,13 +357,11 @@ static void call(struct session *se, const struct rpc_msg *msg)
 	}
 	cmd->done = on_done;
 	cmd->owner = se;
-	memcpy(cmd->network, se->network, sizeof(cmd->network));
-	cmd->uid = se->sp.client.uid;
-	cmd->pid = se->sp.pid;
-	cmd->rights = se->rights;
-	if (m->parse(msg->params, cmd, &cmd->err) < 0 ||
-		method_check(m->kind, !se->host->net, msg->params, &cmd->err) < 0 ||
-		own_command(se, cmd)) {
+	if (!prepare_call(se, msg, cmd)) {
+		command_free(cmd);
+		return;
+	}
+	if (cmd->err.code || own_command(se, cmd)) {
 		reply(se, cmd);
 		subscribed(se, cmd);
 		command_free(cmd);
@@ -322,7 +373,7 @@ static void call(struct session *se, const struct rpc_msg *msg)
 		stream_pause(&se->sp.s);
 }
 
-static void protocol_error(struct session *se, const char *code, const char *reason)
+static void say_error(struct session *se, const char *code, const char *reason)
 {
 	struct rpc_out out;
 	rpc_out_init(&out);
@@ -331,12 +382,17 @@ static void protocol_error(struct session *se, const char *code, const char *rea
 	rpc_put_text(&out, "code", code);
 	rpc_put_text(&out, "message", reason);
 	rpc_out_end(&out);
-	ioloop_counters(se->host->loop)->protocol_error++;
-	log_warn("session", "protocol error net=%s uid=%u pid=%u: %s", se->network,
-		(unsigned)se->sp.client.uid, (unsigned)se->sp.pid, reason);
 	if (rpc_out_ok(&out))
 		send_out(se, &out, NULL, 0);
 	rpc_out_fini(&out);
+}
+
+static void protocol_error(struct session *se, const char *code, const char *reason)
+{
+	ioloop_counters(se->host->loop)->protocol_error++;
+	log_warn("session", "protocol error net=%s uid=%u pid=%u: %s", se->network,
+		(unsigned)se->sp.client.uid, (unsigned)se->sp.pid, reason);
+	say_error(se, code, reason);
 	stream_fail(&se->sp.s, reason, true);
 }
 
@@ -467,8 +523,28 @@ static void client_close(struct client *client, bool gone)
 	stream_port_leave(client, gone);
 }
 
-static int open_session(struct session **out, const struct session_host *host, int fd, uint32_t uid,
-	uint32_t pid, unsigned rights)
+/* What it is or hears by a right that is no more ends, and it with that: a client that went on
+ * would not know that it is deaf. */
+static void client_judged(struct client *client, const char *network, unsigned rights)
+{
+	struct session *se = of_stream(&stream_port_of_client(client)->s);
+	const bool port = se->sp.attached && (rights & se->sp.right) != se->sp.right;
+	const bool hears =
+		se->sub.events && !strcmp(se->sub.network, network) && !(rights & RIGHT_OBSERVE);
+	if (se->sp.s.dying || (!port && !hears))
+		return;
+	stream_port_revoke(&se->sp, port ? "port" : "subscription", network);
+	detach(se, STREAM_PORT_REVOKED);
+	say_error(se, "denied",
+		port ? "the right to be a port of this network was taken away; root and the admin "
+		       "group can give it back"
+		     : "the right to observe this network was taken away; root and the admin group "
+		       "can give it back");
+	stream_fail(&se->sp.s, STREAM_PORT_REVOKED, true);
+}
+
+static int open_session(
+	struct session **out, const struct session_host *host, int fd, const struct peer *peer)
 {
 	struct session *se = calloc(1, sizeof(*se));
 	if (!se) {
@@ -479,14 +555,12 @@ static int open_session(struct session **out, const struct session_host *host, i
 	se->sub.ops = &subscriber_ops;
 	se->sp.net = host->net;
 	se->sp.clients = host->clients;
-	se->sp.pid = pid;
-	se->sp.client.uid = uid;
 	se->sp.client.close = client_close;
+	se->sp.client.judged = client_judged;
 	se->host = host;
-	se->rights = rights;
 	if (host->net)
 		memcpy(se->network, network_facts(host->net)->spec.network, sizeof(se->network));
-	const int rc = stream_port_open(&se->sp, host->loop, fd, FRAMING_NATIVE, &stream_ops);
+	const int rc = stream_port_open(&se->sp, host->loop, fd, peer, FRAMING_NATIVE, &stream_ops);
 	if (rc < 0) {
 		free(se);
 		return rc;
@@ -495,11 +569,11 @@ static int open_session(struct session **out, const struct session_host *host, i
 	return 0;
 }
 
-int session_open(const struct session_host *host, int fd, const struct peer *peer, unsigned rights,
-	const char *port_name)
+int session_open(
+	const struct session_host *host, int fd, const struct peer *peer, const char *port_name)
 {
 	struct session *se;
-	const int rc = open_session(&se, host, fd, peer->uid, peer->pid, rights);
+	const int rc = open_session(&se, host, fd, peer);
 	if (rc < 0) {
 		log_warn("session", "refused uid=%u pid=%u: %s", (unsigned)peer->uid,
 			(unsigned)peer->pid, strerror(-rc));
@@ -510,15 +584,16 @@ int session_open(const struct session_host *host, int fd, const struct peer *pee
 	return 0;
 }
 
-int session_open_attached(const struct session_host *host, int fd, const struct port_conf *conf,
-	unsigned rights, struct port_info *out, struct err *err)
+int session_open_attached(const struct session_host *host, int fd, const struct peer *peer,
+	const struct port_conf *conf, struct port_info *out, struct err *err)
 {
 	struct session *se;
-	int rc = open_session(&se, host, fd, conf->uid, conf->pid, rights);
+	int rc = open_session(&se, host, fd, peer);
 	if (rc < 0)
 		return err_set(err, rc, "%s: cannot serve another port: %s",
 			network_facts(host->net)->spec.network, strerror(-rc));
-	rc = attach(se, conf, out, err);
+	se->opened = true;
+	rc = attach(se, conf, RIGHT_ATTACH, out, err);
 	if (rc < 0)
 		stream_fail(&se->sp.s, "not attached", false);
 	return rc;

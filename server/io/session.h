@@ -8,7 +8,6 @@
 #define SERVER_IO_SESSION_H
 
 #include "server/core/network.h"
-#include "server/io/access.h"
 #include "server/io/client.h"
 #include "server/io/ioloop.h"
 
@@ -21,6 +20,8 @@ struct session_host {
 	struct network *net; /* of native sessions; NULL for control */
 	struct client_list *clients;
 	struct hub *hub; /* where event.subscribe subscribes */
+	/* What @who may do on the network of that name; "": everywhere. */
+	unsigned (*rights)(void *ctx, const struct peer *who, const char *network);
 	/* Carries out a command and calls cmd->done on this loop, now or later. */
 	void (*submit)(void *ctx, struct command *cmd);
 	void *ctx;
@@ -29,16 +30,16 @@ struct session_host {
 /**
  * session_open() - serve a connection
  * @fd:		taken over, also on failure
- * @rights:	of the peer, see access.h
+ * @peer:	who it is; judged anew at each call
  * @port_name:	the one declared port that attach gives here, or NULL
  *
  * Return: 0 or a negative errno
  */
-int session_open(const struct session_host *host, int fd, const struct peer *peer, unsigned rights,
-	const char *port_name);
+int session_open(
+	const struct session_host *host, int fd, const struct peer *peer, const char *port_name);
 
 /* The same for a descriptor that port.open made: it is a port from the start. */
-int session_open_attached(const struct session_host *host, int fd, const struct port_conf *conf,
-	unsigned rights, struct port_info *out, struct err *err);
+int session_open_attached(const struct session_host *host, int fd, const struct peer *peer,
+	const struct port_conf *conf, struct port_info *out, struct err *err);
 
 #endif

@@ -1,15 +1,28 @@
 /* stream_port.c - see stream_port.h. */
 #include "server/io/stream_port.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "server/base/log.h"
 
-int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, enum framing framing,
-	const struct stream_ops *ops)
+int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, const struct peer *who,
+	enum framing framing, const struct stream_ops *ops)
 {
+	sp->client.who = peer_copy(who);
+	if (!sp->client.who) {
+		close(fd);
+		return -ENOMEM;
+	}
+	sp->client.uid = who->uid;
+	sp->pid = who->pid;
 	struct block_pool *pool = sp->net ? network_pool(sp->net) : ioloop_rpc_pool(loop);
 	const int rc = stream_open(&sp->s, loop, fd, framing, pool, ops);
-	if (rc < 0)
+	if (rc < 0) {
+		free(sp->client.who);
 		return rc;
+	}
 	client_join(sp->clients, &sp->client);
 	ioloop_enter(loop, sp->client.uid);
 	return 0;
@@ -19,15 +32,17 @@ void stream_port_closed(struct stream_port *sp)
 {
 	ioloop_leave(sp->s.loop, sp->client.uid);
 	client_leave(sp->clients, &sp->client);
+	free(sp->client.who);
 }
 
 int stream_port_attach(struct stream_port *sp, const struct port_conf *conf, const char *kind,
-	struct port_info *out, struct err *err)
+	unsigned right, struct port_info *out, struct err *err)
 {
 	const int rc = network_attach(sp->net, conf, &sp->port, ioloop_now(sp->s.loop), out, err);
 	if (rc < 0)
 		return rc;
 	sp->attached = true;
+	sp->right = right;
 	sp->s.stats = sp->port.stats;
 	log_info("port", "attached net=%s port=%u name=%s kind=%s uid=%u pid=%u",
 		network_facts(sp->net)->spec.network, (unsigned)out->id, out->name, kind,
@@ -45,6 +60,17 @@ void stream_port_detach(struct stream_port *sp, const char *why)
 	network_detach(sp->net, &sp->port);
 	sp->attached = false;
 	sp->s.stats = NULL;
+}
+
+void stream_port_revoke(struct stream_port *sp, const char *what, const char *network)
+{
+	ioloop_counters(sp->s.loop)->revoked++;
+	log_warn("access", "revoked %s net=%s uid=%u pid=%u", what, network,
+		(unsigned)sp->client.uid, (unsigned)sp->pid);
+	if (!sp->attached)
+		return;
+	stream_port_detach(sp, STREAM_PORT_REVOKED);
+	stream_drop_frames(&sp->s);
 }
 
 void stream_port_send(struct port *port, struct frame *frames, unsigned n, bool flooded)

@@ -16,6 +16,7 @@ struct stream_port {
 	struct network *net;         /* borrowed; NULL: it can be no port */
 	struct client_list *clients; /* borrowed: the list that client is in */
 	uint32_t pid;
+	unsigned right; /* that it needs to stay a port, while attached */
 	bool attached;
 };
 
@@ -36,21 +37,27 @@ static inline struct stream_port *stream_port_of_client(struct client *client)
 
 /**
  * stream_port_open() - begin to serve a connection
- * @sp:		with net, clients, pid, client.uid, client.close and port.ops set
+ * @sp:		with net, clients, client.close, client.judged and port.ops set
+ * @who:	copied
  * @fd:		taken over, also on failure
  *
  * Return: 0 or a negative errno; then nothing is to be undone
  */
-int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, enum framing framing,
-	const struct stream_ops *ops);
+int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, const struct peer *who,
+	enum framing framing, const struct stream_ops *ops);
 /* To be called by the stream's `closed`, before the memory is freed. */
 void stream_port_closed(struct stream_port *sp);
 
-/* Makes it a port. @kind: for the log. Return: as network_attach() */
+/* Makes it a port. @kind: for the log; @right: what it needs to stay one. Return: as
+ * network_attach() */
 int stream_port_attach(struct stream_port *sp, const struct port_conf *conf, const char *kind,
-	struct port_info *out, struct err *err);
+	unsigned right, struct port_info *out, struct err *err);
 /* It is a port no more, if it was one; its name and number are free at once. */
 void stream_port_detach(struct stream_port *sp, const char *why);
+/* What its client is and does was taken away: it is a port no more, nothing waits for it, and that
+ * is counted and logged. What is left is to close it. */
+void stream_port_revoke(struct stream_port *sp, const char *what, const char *network);
+#define STREAM_PORT_REVOKED "its right was taken away"
 
 /* Port operations, port.h. */
 void stream_port_send(struct port *port, struct frame *frames, unsigned n, bool flooded);

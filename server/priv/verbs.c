@@ -271,7 +271,60 @@ static int bind_at(int fd, const char *path, struct err *err)
 	return 0;
 }
 
-int verb_listen(const char *path, uint32_t gid, int *out_fd, struct err *err)
+/* Makes @name in the directory @dir as @files says: whose it is, then who may. */
+static int give(int dir, const char *name, const struct access_files *files)
+{
+	struct stat st;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	const bool other =
+		st.st_uid != files->uid || (files->gid != ACCESS_NO_ONE && st.st_gid != files->gid);
+	if (other &&
+		fchownat(dir, name, (uid_t)files->uid, (gid_t)files->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return fchmodat(dir, name, (mode_t)files->mode, 0) < 0 ? -errno : 0;
+}
+
+static int give_failed(int rc, const char *path, const struct access_files *files, struct err *err)
+{
+	if (files->gid == ACCESS_NO_ONE)
+		return err_set(err, rc, "cannot give %s to user %u, mode %04o: %s", path,
+			(unsigned)files->uid, files->mode, strerror(-rc));
+	return err_set(err, rc, "cannot give %s to user %u and group %u, mode %04o: %s", path,
+		(unsigned)files->uid, (unsigned)files->gid, files->mode, strerror(-rc));
+}
+
+static int give_sockets(const char *path, const struct access_files *files, struct err *err)
+{
+	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int rc = dir ? 0 : -errno;
+	if (!dir && fd >= 0)
+		close(fd);
+	const struct dirent *e;
+	while (!rc && (e = readdir(dir))) {
+		struct stat st;
+		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
+			rc = give(fd, e->d_name, files);
+	}
+	if (dir)
+		closedir(dir);
+	return rc < 0 ? give_failed(rc, path, files, err) : 0;
+}
+
+int verb_dir_give(const char *path, const struct access_files *files, struct err *err)
+{
+	char ports[2 * PATH_TEXT];
+	int rc = check_path(path, err);
+	if (!rc)
+		rc = check_dir(path, err);
+	snprintf(ports, sizeof(ports), "%s/ports", path);
+	if (!rc)
+		rc = give_sockets(path, files, err);
+	return rc < 0 ? rc : give_sockets(ports, files, err);
+}
+
+int verb_listen(const char *path, const struct access_files *files, int *out_fd, struct err *err)
 {
 	char temp[PATH_TEXT];
 	int rc = check_path(path, err);
@@ -285,13 +338,12 @@ int verb_listen(const char *path, uint32_t gid, int *out_fd, struct err *err)
 	rc = bind_at(fd, temp, err);
 	if (rc < 0)
 		goto fail;
-	if (gid != VERB_NO_GROUP && lchown(temp, (uid_t)-1, (gid_t)gid) < 0) {
-		rc = err_set(err, -errno, "cannot give %s to group %u: %s", path, (unsigned)gid,
-			strerror(errno));
+	rc = give(AT_FDCWD, temp, files);
+	if (rc < 0) {
+		rc = give_failed(rc, path, files, err);
 		goto fail;
 	}
-	if (chmod(temp, gid != VERB_NO_GROUP ? 0660 : 0600) < 0 || listen(fd, 128) < 0 ||
-		rename(temp, path) < 0) {
+	if (listen(fd, 128) < 0 || rename(temp, path) < 0) {
 		rc = err_set(err, -errno, "cannot put a socket at %s: %s", path, strerror(errno));
 		goto fail;
 	}

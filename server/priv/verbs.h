@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "server/base/err.h"
+#include "server/core/access.h"
 #include "server/core/command.h"
 #include "server/core/hostif.h"
 
@@ -49,12 +50,12 @@ int verb_dir_make(const char *path, struct err *err);
 /* Removes the sockets in a directory of ours, and it, if nothing else is there. */
 void verb_dir_clear(const char *path);
 
-#define VERB_NO_GROUP UINT32_MAX
-
-/* A listening stream socket at @path, with @gid able to connect (VERB_NO_GROUP: only our user).
- * Bound under another name, then renamed, so that the path never shows a socket that is too open or
- * deaf. */
-int verb_listen(const char *path, uint32_t gid, int *out_fd, struct err *err);
+/* A listening stream socket at @path, whose file is as @files says. Bound under another name, then
+ * renamed, so that the path never shows a socket that is too open or deaf. */
+int verb_listen(const char *path, const struct access_files *files, int *out_fd, struct err *err);
+/* Makes all sockets in a directory of ours, and in its `ports`, as @files says. Some may be and
+ * others not where that failed. */
+int verb_dir_give(const char *path, const struct access_files *files, struct err *err);
 void verb_unlink(const char *path); /* only a socket */
 
 /* Writes a small file of ours whole or not at all; NULL text removes it. */

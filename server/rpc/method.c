@@ -27,6 +27,17 @@ const char *method_name(enum command_kind kind)
 	return methods[i].name;
 }
 
+unsigned method_needs(const struct method *m, bool control, const msgpack_object_map *params)
+{
+	const msgpack_object *o;
+	if (m->kind == CMD_ATTACH && rpc_get(params, "monitor", &o) == RPC_FIELD_OK &&
+		o->type == MSGPACK_OBJECT_MAP)
+		return RIGHT_OBSERVE;
+	if (m->kind == CMD_PORT_SET && (control || rpc_get(params, "name", &o) != RPC_FIELD_ABSENT))
+		return RIGHT_CONTROL;
+	return m->right;
+}
+
 int bad_field(struct err *err, const char *field, const char *why)
 {
 	return err_set(err, -EINVAL, "%s: %s", field, why);

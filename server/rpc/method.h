@@ -5,23 +5,16 @@
 #ifndef SERVER_RPC_METHOD_H
 #define SERVER_RPC_METHOD_H
 
+#include "protocol/rights.h"
 #include "protocol/rpc.h"
 #include "server/core/command.h"
 
 enum { SOCKET_N = 1, SOCKET_C = 2, SOCKET_NC = 3 };
 
-enum right {
-	RIGHT_ANY = 0,
-	RIGHT_ATTACH = 1,
-	RIGHT_OBSERVE = 2,
-	RIGHT_CONTROL = 4,
-	RIGHT_ADMIN = 8,
-};
-
 struct method {
 	const char *name;
 	unsigned sockets; /* where it may be called */
-	enum right right; /* by whom */
+	enum right right; /* by whom; see method_needs() */
 	enum command_kind kind;
 	/* Fills @cmd from @params (may be NULL). 0, or -EINVAL with a sentence that names the
 	 * field. */
@@ -33,6 +26,11 @@ struct method {
 /* The method of that name, or NULL. */
 const struct method *method_find(struct rpc_str name);
 const char *method_name(enum command_kind kind); /* of one that is in the table */
+
+/* The right that this call needs, as far as its params change what the table says: to attach as a
+ * monitor is to observe, and to change a port by its name, which is the only way on the @control
+ * socket, is to control. */
+unsigned method_needs(const struct method *m, bool control, const msgpack_object_map *params);
 
 /* Holds @params (may be NULL) to protocol/fields.def: 0, or -EINVAL with a sentence about the first
  * field that is missing, there twice, or of a type it never has. @control: on the control socket.
@@ -56,7 +54,7 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 /* Whether a list's answer should end here and go on with `next`: one more item might not fit. */
 static inline bool list_full(const struct rpc_out *out)
 {
-	return out->buf.size > FETH_RPC_MAX - 4096;
+	return out->buf.size > FETH_RPC_MAX - 8192; /* a network with ALLOW_MAX rules: 5400 */
 }
 
 /* Shared by the parsers. -EINVAL with "FIELD: what is wrong". */

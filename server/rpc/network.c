@@ -78,6 +78,96 @@ static int want_dhcp(const msgpack_object_map *params, struct network_want *want
 	return 0;
 }
 
+/* A Unix user's or group's name or number; whether there is such a one is found out later. */
+static int want_unix(const msgpack_object_map *params, const char *field, bool *has,
+	char out[UNIX_NAME], struct err *err)
+{
+	const enum rpc_field f = rpc_get_text(params, field, out, UNIX_NAME);
+	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !out[0]))
+		return err_set(err, -EINVAL, "%s: must be the name or number of a Unix %s, as text",
+			field, !strcmp(field, "group") ? "group" : "user");
+	*has = f == RPC_FIELD_OK;
+	return 0;
+}
+
+/* As of a file, but for x: others may not control, and of the rest the owner does by r and w. */
+static int want_mode(const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	char text[8];
+	const enum rpc_field f = rpc_get_text(params, "mode", text, sizeof(text));
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	const size_t len = f == RPC_FIELD_OK ? strlen(text) : 0;
+	const char *digits = len == 4 ? text + 1 : text;
+	if ((len != 3 && (len != 4 || text[0] != '0')) || strspn(digits, "0246") != 3)
+		return bad_field(err, "mode",
+			"must be octal text such as \"0660\", for owner, group and others each 4 "
+			"(observe), 2 (attach), 6 (both) or 0");
+	want->mode =
+		(uint16_t)((digits[0] - '0') << 6 | (digits[1] - '0') << 3 | (digits[2] - '0'));
+	want->has_mode = true;
+	return 0;
+}
+
+static int want_rights(const msgpack_object_map *rule, unsigned char *out, struct err *err)
+{
+	const msgpack_object_array *list;
+	if (rpc_get_array(rule, "rights", &list) != RPC_FIELD_OK || !list->size)
+		return bad_field(err, "allow", "each rule needs rights, an array of at least one");
+	unsigned rights = 0;
+	for (uint32_t i = 0; i < list->size; i++) {
+		char text[16] = "";
+		const unsigned right = rpc_text(&list->ptr[i], text, sizeof(text))
+					       ? right_parse(text, strlen(text))
+					       : (unsigned)RIGHT_ANY;
+		if (!right || rights & right)
+			return bad_field(err, "allow",
+				right ? "a rule has a right twice"
+				      : "rights are attach, observe and control");
+		rights |= right;
+	}
+	*out = (unsigned char)rights;
+	return 0;
+}
+
+static int want_rule(const msgpack_object *o, struct allow *out, struct err *err)
+{
+	const msgpack_object_map *rule = o->type == MSGPACK_OBJECT_MAP ? &o->via.map : NULL;
+	const enum rpc_field user = rpc_get_text(rule, "user", out->name, sizeof(out->name));
+	const enum rpc_field group = rpc_get_text(rule, "group", out->name, sizeof(out->name));
+	if (user == RPC_FIELD_BAD || group == RPC_FIELD_BAD || user == group || !out->name[0])
+		return bad_field(err, "allow",
+			"each rule is a map with either user or group, the name or number as text, "
+			"and rights");
+	out->group = group == RPC_FIELD_OK;
+	return want_rights(rule, &out->rights, err);
+}
+
+static int want_access(const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	const msgpack_object_array *list;
+	int rc = want_unix(params, "owner", &want->has_owner, want->owner, err);
+	if (!rc)
+		rc = want_unix(params, "group", &want->has_group, want->group, err);
+	if (!rc)
+		rc = want_mode(params, want, err);
+	if (rc < 0)
+		return rc;
+	const enum rpc_field f = rpc_get_array(params, "allow", &list);
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	if (f == RPC_FIELD_BAD)
+		return bad_field(err, "allow", "must be an array of rules, an empty one for none");
+	if (list->size > ALLOW_MAX)
+		return err_set(err, -E2BIG, "allow: at most %u rules are possible; use a group",
+			ALLOW_MAX);
+	for (uint32_t i = 0; !rc && i < list->size; i++)
+		rc = want_rule(&list->ptr[i], &want->allow[i], err);
+	want->n_allow = (uint16_t)list->size;
+	want->has_allow = true;
+	return rc;
+}
+
 static int want_settings(
 	const msgpack_object_map *params, struct network_want *want, struct err *err)
 {
@@ -96,6 +186,8 @@ static int want_settings(
 		rc = want_bool(params, "nat", &want->has_nat, &want->nat, err);
 	if (!rc)
 		rc = want_defaults(params, &want->has_defaults, &want->defaults, err);
+	if (!rc)
+		rc = want_access(params, want, err);
 	return rc;
 }
 
@@ -113,14 +205,10 @@ int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, 
 		return bad_field(err, "network",
 			"state is a file of the run directory, beside the networks; give another "
 			"name");
-	enum rpc_field f = rpc_get_text(params, "backend", want->backend, sizeof(want->backend));
+	const enum rpc_field f =
+		rpc_get_text(params, "backend", want->backend, sizeof(want->backend));
 	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->backend[0]))
 		return bad_field(err, "backend", "must be auto, veth or none");
-	f = rpc_get_text(params, "group", want->group, sizeof(want->group));
-	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->group[0]))
-		return bad_field(
-			err, "group", "must be the name or number of a Unix group, as text");
-	want->has_group = f == RPC_FIELD_OK;
 	memcpy(want->name, cmd->network, sizeof(want->name));
 	return 0;
 }
@@ -153,6 +241,30 @@ int parse_NETWORK_LIST(const msgpack_object_map *params, struct command *cmd, st
 		return rc;
 	cmd->has_after = cmd->after_name[0] != '\0';
 	return want_limit(params, cmd, err);
+}
+
+static void put_access(const struct access_rules *rules, struct rpc_out *out)
+{
+	char mode[8];
+	if (rules->owner[0])
+		rpc_put_text(out, "owner", rules->owner);
+	if (rules->group[0])
+		rpc_put_text(out, "group", rules->group);
+	snprintf(mode, sizeof(mode), "%04o", (unsigned)rules->mode);
+	rpc_put_text(out, "mode", mode);
+	rpc_put_array(out, "allow");
+	for (unsigned i = 0; i < rules->n_allow; i++) {
+		const struct allow *allow = &rules->allow[i].allow;
+		rpc_out_map(out);
+		rpc_put_text(out, allow->group ? "group" : "user", allow->name);
+		rpc_put_array(out, "rights");
+		for (unsigned right = RIGHT_ATTACH; right <= RIGHT_CONTROL; right <<= 1)
+			if (allow->rights & right)
+				rpc_out_text(out, right_name(right));
+		rpc_out_close(out);
+		rpc_out_close(out);
+	}
+	rpc_out_close(out);
 }
 
 void pack_facts(const struct network_facts *facts, struct rpc_out *out)
@@ -195,8 +307,7 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 	pack_defaults(&facts->defaults, out);
 	rpc_out_close(out);
 	rpc_put_uint(out, "ports", facts->ports);
-	if (facts->group[0])
-		rpc_put_text(out, "group", facts->group);
+	put_access(&facts->access, out);
 	rpc_put_text(out, "path", facts->path);
 	rpc_out_close(out);
 }

@@ -69,7 +69,8 @@ class Fields(Rpc):
     """Results have the fields of docs/protocol.md, of the types it says, and no others."""
 
     NETWORK = dict(name=str, id=str, backend=str, mtu=int, mtu_min=int, mtu_max=int, cap=int,
-                   multicast=str, querier=bool, defaults=dict, ports=int, path=str)
+                   multicast=str, querier=bool, defaults=dict, ports=int, mode=str,
+                   allow=list, path=str)
     HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, carrier=bool, dhcp=bool, nat=bool)
     RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
@@ -103,7 +104,7 @@ class Fields(Rpc):
         self.assertEqual(r, {
             "name": "lab", "id": r["id"], "backend": "none", "mtu": 1500, "mtu_min": 68,
             "mtu_max": 65521, "cap": 1518, "multicast": "snoop", "querier": False, "defaults": {}, "ports": 0,
-            "path": self.d.path("lab")})
+            "mode": "0660", "allow": [], "path": self.d.path("lab")})
         self.assertEqual(self.c.call("network.show", network="lab"), r)
         mine, unit = str(os.getgid()), h.UNIT_BASE + 4321
         addresses = ["10.0.0.1/24", "192.168.0.7/32", "2001:db8::1/64", "fe80::5/64"]
@@ -236,7 +237,7 @@ class Fields(Rpc):
         self.assertEqual((r["pid"], r["uid"], r["run_dir"], r["rootless"], r["networks"]),
                          (self.d.proc.pid, os.getuid(), self.d.run_dir, False, 0))
         self.shape(r["counters"], dict.fromkeys(
-            ("accepted", "denied", "slow", "protocol_error", "ignored"), int))
+            ("accepted", "denied", "slow", "protocol_error", "ignored", "revoked"), int))
         with h.Daemon("--admin-group", str(os.getgid())) as d:
             r = self.shape(d.call("daemon.show"), dict(shown, admin_group=str))
             self.assertEqual(r["admin_group"], str(os.getgid()))
@@ -296,13 +297,24 @@ class Params(Rpc):
     DEFAULTS = [True, 5, "x", [], b"x", {"isolated": 1}, {"up": "x"}, {"cap": 85}, {"mac": "02:00:00:00:00:09"},
                 {"macs": []}, {"locked": True}]
     OF_NO_NETWORK = ("hello", "network.list", "daemon.set")
+    UNIX = ["", "x" * 33, 5, True, [], b"0"]
+    MODES = ["", "0", "66", "06600", "1660", "0661", "0678", "0x66", "rw-", " 660", "-660", "+660", 0o660, 660, [], b"0660"]
+    RULE = {"user": "0", "rights": ["attach"]}
+    ALLOW = [5, "user:0=attach", RULE, [5], [[]], [{}], [dict(RULE, group="0")], [{"rights": ["attach"]}],
+             [{"user": "0"}], [{"user": "0", "rights": []}], [{"user": "0", "rights": "attach"}],
+             [{"user": "0", "rights": ["Attach"]}], [{"user": "0", "rights": ["attach", "admin"]}],
+             [{"user": "0", "rights": ["attach", "attach"]}], [{"user": "0", "rights": [1]}],
+             [{"user": "0", "rights": ["x" * 300]}], [{"user": "", "rights": ["attach"]}],
+             [{"user": "x" * 33, "rights": ["attach"]}], [{"user": 0, "rights": ["attach"]}], [RULE, RULE],
+             [RULE, {"user": "00", "rights": ["observe"]}], [RULE, RULE, dict(RULE, user="1")]]
     LIMITS = [0, 257, 1 << 20, *NUMBERS]
 
     def fields(self):
         mtu = [0, 1, h.MTU_MIN - 1, h.MTU_MAX + 1, 65535, 65536, *self.NUMBERS]
         settings = {"mtu": mtu, "mac": self.MACS, "up": self.BOOLS, "addresses": self.ADDRESSES,
                     "multicast": ["", "Snoop", "snoop ", "none", "x" * 300, 0, True, [], b"snoop"],
-                    "querier": self.BOOLS}
+                    "querier": self.BOOLS, "owner": self.UNIX, "group": self.UNIX, "mode": self.MODES,
+                    "allow": self.ALLOW}
         settings["defaults"] = self.DEFAULTS
         rules = {"isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS}
         port_names = [*self.NAMES, "host", "HOST", "Host"]
@@ -311,7 +323,6 @@ class Params(Rpc):
         return {
             "network.create": dict(settings, network=[*self.NAMES, "state", "State"],
                                    backend=["", "vet", "x" * 16, "x" * 500, 5, True, [], b"none"],
-                                   group=["", "x" * 33, 5, True, [], b"0"],
                                    unit=[0, 99, 5000, 65535, *self.NUMBERS]),
             "network.set": dict(settings, network=self.NAMES),
             "network.show": {"network": self.NAMES},
@@ -372,7 +383,8 @@ class Params(Rpc):
             for field in fields:
                 values = {"network": "lab", "name": "zz", "kind": "qemu", "mac": "02:00:00:00:00:44",
                           "locked": True, "mtu": 1400, "up": False, "addresses": [], "limit": 5,
-                          "after": 1, "backend": h.HOST_BACKEND, "group": "0",
+                          "after": 1, "backend": h.HOST_BACKEND, "group": "0", "owner": "0",
+                          "mode": "0600", "allow": [],
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"],
                           "isolated": True, "cap": 1000, "defaults": {},
                           "port": 1, "log_level": "info"}
@@ -485,8 +497,11 @@ class Params(Rpc):
                 # names are told apart by case where they are looked up
                 self.refused("not_found", "LAB", method, **dict(self.good(method), network="LAB"))
         for group in ("no-such-group", "4294967295", "99999999999999999999", "-1", "0x0", "1 "):
-            self.refused("not_found", "group", "network.create", network="new", backend="none",
-                         group=group)
+            for field, what, value in (("group", "group", group), ("owner", "user", group),
+                                       ("allow", "user", [{"user": group, "rights": ["attach"]}]),
+                                       ("allow", "group", [self.RULE, {"group": group, "rights": ["control"]}])):
+                self.refused("not_found", what, "network.create", network="new", backend="none", **{field: value})
+                self.refused("not_found", what, "network.set", network="lab", mtu=1400, **{field: value})
 
 
 class Lists(Rpc):

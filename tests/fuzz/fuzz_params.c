@@ -50,6 +50,13 @@ static void check(const struct command *cmd, enum command_kind kind)
 	must(cmd->groups.n <= PORT_GROUPS_MAX);
 	for (uint32_t i = 0; i < cmd->groups.n; i++)
 		must(mac_is_group(cmd->groups.mac[i]));
+	if (kind == CMD_NETWORK_CREATE || kind == CMD_NETWORK_SET) {
+		const struct network_want *w = &cmd->in.want;
+		must(!(w->mode & ~0666u) && w->n_allow <= ALLOW_MAX);
+		for (unsigned i = 0; i < w->n_allow; i++)
+			must(w->allow[i].rights && !(w->allow[i].rights & ~RIGHTS_NETWORK) &&
+				w->allow[i].name[0]);
+	}
 	must(!cmd->network[0] || name_valid(cmd->network));
 	must(kind != CMD_EVENT_SUBSCRIBE || cmd->in.events < EVENT_BIT(EVENT_N));
 	must(kind != CMD_GROUP_LIST || (cmd->limit && cmd->limit <= LIST_LIMIT));

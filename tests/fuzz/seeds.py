@@ -61,11 +61,15 @@ write("qemu",
 write("text",
       name=b"lab-1_X", mac=b"02:00:5e:ab:cd:ef", mac_dash=b"02-00-5E-AB-CD-EF", v4=b"10.0.0.1/24",
       v6=b"2001:db8::1:0:0:1/64", v4_in_v6=b"64:ff9b::192.0.2.33/96", full=b"1:2:3:4:5:6:7:8/128",
-      utf8="né€😀".encode(), overlong=b"\xe0\x80\x80")
+      utf8="né€😀".encode(), overlong=b"\xe0\x80\x80",
+      allow=b"user:alice=attach,observe", allow_group=b"group:100=control")
 write("params",
       attach=ATTACH, create=CREATE, error=ERROR, notify=NOTIFY,
       join=request("group.join", b"\x81" + text("groups") + b"\x92" + text("01:00:5e:00:00:fb")
                    + text("33:33:00:00:00:01")),
+      access=request("network.set", b"\x84" + text("network") + text("lab") + text("owner") + text("alice")
+                     + text("mode") + text("0640") + text("allow") + b"\x91\x82" + text("group") + text("100")
+                     + text("rights") + b"\x92" + text("attach") + text("control")),
       all=request("group.join", b"\x81" + text("groups") + text("all")),
       members=request("group.list", b"\x83" + text("network") + text("lab") + text("after") + b"\x92"
                       + text("01:00:5e:00:00:fb") + b"\x07" + text("limit") + b"\x40"),

@@ -7,7 +7,7 @@ faults=0
 
 iso='<(assert|ctype|errno|inttypes|limits|setjmp|stdalign|stdarg|stdbool|stddef|stdint|stdio|stdlib|string)\.h>'
 feth='"feth/(client|errors|types)\.h"'
-wire='"protocol/((wire|qemu|text)\.h|drops\.def)"'
+wire='"protocol/((wire|qemu|rights|text)\.h|drops\.def)"'
 rpc='"protocol/(rpc\.h|(methods|fields|events)\.def)"'
 err='"server/base/err\.h"'
 below_io='"server/(base|core|rpc|priv)/[a-z_]+\.h"'
