@@ -237,7 +237,7 @@ static void on_gone(void *ctx)
 	struct command *asker = ent->asker;
 	if (asker)
 		log_info("network", "removed net=%s uid=%u pid=%u", ent->facts.spec.network,
-			(unsigned)asker->uid, (unsigned)asker->pid);
+			(unsigned)asker->who.uid, (unsigned)asker->who.pid);
 	else
 		log_info("network", "removed net=%s", ent->facts.spec.network);
 	control_announce_gone(ent);

@@ -120,8 +120,7 @@ static void set_prepared(struct command *cmd)
 		op->want.ports = ent->facts.ports;
 		op->want.mtu_max = ent->facts.mtu_max;
 		if (op->kernel)
-			op->want.carrier =
-				verb_pair_carrier(ent->ops->name, &op->want.spec);
+			op->want.carrier = verb_pair_carrier(ent->ops->name, &op->want.spec);
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
 		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u uid=%u pid=%u",
