@@ -3,7 +3,33 @@
 
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/rules.h"
+#include "protocol/rights.h"
 #include "protocol/text.h"
+
+/* Rules as --allow takes them. */
+static void out_allow(FILE *f, const msgpack_object *value)
+{
+	const bool list = value && value->type == MSGPACK_OBJECT_ARRAY;
+	const uint32_t n = list ? value->via.array.size : 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const msgpack_object *rule = &value->via.array.ptr[i];
+		const msgpack_object *user = out_get(rule, "user");
+		fputs(user ? "user:" : "group:", f);
+		out_any(f, user ? user : out_get(rule, "group"));
+		fputc('=', f);
+		const msgpack_object *rights = out_get(rule, "rights");
+		const bool some = rights && rights->type == MSGPACK_OBJECT_ARRAY;
+		for (uint32_t k = 0; some && k < rights->via.array.size; k++) {
+			if (k)
+				fputc(',', f);
+			out_any(f, &rights->via.array.ptr[k]);
+		}
+		if (i + 1 < n)
+			fputc(' ', f);
+	}
+	if (!n)
+		fputs("-", f);
+}
 
 static const struct out_field columns[] = {
 	{ "NAME", "name", out_any, false },
@@ -36,7 +62,10 @@ static const struct out_field lines[] = {
 	{ "Querier", "querier", out_any, false },
 	{ "Port defaults", "defaults", out_any, false },
 	{ "Ports", "ports", out_any, false },
+	{ "Owner", "owner", out_any, false },
 	{ "Group", "group", out_any, false },
+	{ "Mode", "mode", out_any, false },
+	{ "Allowed", "allow", out_allow, false },
 	{ "Sockets", "path", out_any, false },
 };
 
@@ -66,6 +95,50 @@ static int put_addresses(const struct args *args, struct rpc_out *params)
 	return 0;
 }
 
+static int put_rule(const char *text, struct rpc_out *params)
+{
+	struct allow rule;
+	const char *why;
+	if (!allow_parse(&rule, text, &why))
+		return ctl_fail("--allow %s: %s", text, why);
+	rpc_out_map(params);
+	rpc_put_text(params, rule.group ? "group" : "user", rule.name);
+	rpc_put_array(params, "rights");
+	for (unsigned right = RIGHT_ATTACH; right <= RIGHT_CONTROL; right <<= 1)
+		if (rule.rights & right)
+			rpc_out_text(params, right_name(right));
+	rpc_out_close(params);
+	rpc_out_close(params);
+	return 0;
+}
+
+/* Owner, group, mode; and `--allow`, as often as it is given. */
+static int put_access(const struct args *args, struct rpc_out *params)
+{
+	static const char *const texts[] = { "owner", "group", "mode" };
+	unsigned n = 0;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (args_value(args, texts[i]))
+			rpc_put_text(params, texts[i], args_value(args, texts[i]));
+	if (!args_flag(args, "allow"))
+		return 0;
+	for (unsigned i = 0; i < args->n_given; i++)
+		n += !strcmp(args->given[i].option->name, "allow");
+
+	rpc_put_array(params, "allow");
+	for (unsigned i = 0; i < args->n_given; i++) {
+		const char *text = args->given[i].value;
+		if (strcmp(args->given[i].option->name, "allow") != 0)
+			continue;
+		if (n == 1 && !strcmp(text, "none"))
+			continue;
+		if (put_rule(text, params))
+			return CTL_FAILED;
+	}
+	rpc_out_close(params);
+	return 0;
+}
+
 static int put_settings(const struct args *args, struct rpc_out *params)
 {
 	uint32_t mtu;
@@ -90,7 +163,7 @@ static int put_settings(const struct args *args, struct rpc_out *params)
 		return CTL_FAILED;
 	if (has_querier)
 		rpc_put_bool(params, "querier", querier);
-	if (rules_put_defaults(args, params))
+	if (rules_put_defaults(args, params) || put_access(args, params))
 		return CTL_FAILED;
 	return put_addresses(args, params);
 }
@@ -105,8 +178,6 @@ static int put_creation(const struct args *args, struct rpc_out *params)
 		rpc_put_uint(params, "unit", unit);
 	if (args_value(args, "backend"))
 		rpc_put_text(params, "backend", args_value(args, "backend"));
-	if (args_value(args, "group"))
-		rpc_put_text(params, "group", args_value(args, "group"));
 	return put_settings(args, params);
 }
 

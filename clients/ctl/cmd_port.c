@@ -91,7 +91,7 @@ int cmd_port_remove(struct ctl *ctl, const struct args *args)
 	const char *name = network ? args_operand_name(args, 1, "port") : NULL;
 	if (!name)
 		return CTL_FAILED;
-	if (ctl_connect(ctl, NULL))
+	if (ctl_connect_observer(ctl, network))
 		return CTL_FAILED;
 	ctl_params(&params, network);
 	rpc_put_text(&params, "name", name);

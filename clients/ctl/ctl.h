@@ -60,7 +60,8 @@ int ctl_usage(const struct command *cmd, const char *fmt, ...)
  */
 int ctl_connect(struct ctl *ctl, const char *network);
 
-/* For what both sockets answer: control.sock, or the network's own for who may not open that. */
+/* For what both sockets answer: control.sock, or the network's own for who may not open that, such
+ * as its owner. */
 int ctl_connect_observer(struct ctl *ctl, const char *network);
 
 /* The same as ctl_connect(ctl, NULL), but without a sentence: 0 or a negative errno. */

@@ -14,14 +14,18 @@
 		{ "address", "ADDR/LEN", true, "of the host's interface; may be repeated" },       \
 		{ "multicast", "POLICY", false, "snoop (default), strict or flood" },              \
 		{ "default", "RULE=VALUE", true, "for ports that do not say; may be repeated" },   \
+		{ "querier", "on|off", false, "ask who is in which group (default off)" },         \
+		{ "owner", "USER", false, "who attaches, observes and controls, beside root" },    \
+		{ "group", "GROUP", false, "who attaches and observes (default: the admins)" },    \
+		{ "mode", "MODE", false, "what owner, group and others may (default 0660)" },      \
 	{                                                                                          \
-		"querier", "on|off", false, "ask who is in which group (default off)"              \
+		"allow", "WHO=RIGHT,...", true,                                                    \
+			"user:NAME or group:NAME; attach, observe, control; may be repeated"       \
 	}
 
 static const struct option create_options[] = {
 	{ "backend", "NAME", false, "auto (default), veth, feth, none" },
 	NET_OPTIONS,
-	{ "group", "GROUP", false, "who may use the network, beside root" },
 	{ "unit", "N", false, "number of the host's interface" },
 	{ "down", NULL, false, "leave the host's interface down" },
 	{ 0 },
@@ -87,7 +91,7 @@ const struct command commands[] = {
 	{ "show", "NET", "show one network", NULL, NULL, 1, 1, false, cmd_show },
 	{ "set", "NET [options]", "change a living network",
 		"What is given is changed, all or nothing. The addresses given replace all there\n"
-		"were; `--address none` leaves none.\n",
+		"were, and so do the rules of --allow; `none` leaves none.\n",
 		set_options, 1, 1, false, cmd_set },
 	{ "port list", "NET", "list the ports of a network", NULL, NULL, 1, 1, false,
 		cmd_port_list },

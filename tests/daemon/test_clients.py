@@ -81,6 +81,10 @@ class WithoutDaemon(unittest.TestCase):
             ["create", "x", "--address", "10.0.0.1"],
             ["create", "x", "--address", "none", "--address", "10.0.0.1/24"],
             ["create", "x", "--unit", "many"],
+            ["create", "x", "--allow", "alice=attach"],
+            ["create", "x", "--allow", "user:alice"],
+            ["create", "x", "--allow", "none", "--allow", "user:alice=attach"],
+            ["set", "x", "--allow", "user:alice=attach,fly"],
             ["port", "add", "x", "y", "--mac", "z"],
         ):
             with self.subTest(args=args):

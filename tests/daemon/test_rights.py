@@ -6,8 +6,10 @@ not know fails the test. Then every way to become a port, rules that change unde
 are none, and what the log says of refusals.
 """
 import contextlib
+import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -564,6 +566,48 @@ class Refusals(Rights):
         self.assertEqual([n[2] for n in self.lines()], ["5005"] * 16 + ["5003"])
         self.d.stop()
         self.assertEqual(re.findall(r"denied uid=(\d+) suppressed=(\d+)$", self.d.log, re.M), [("5005", "985")])
+
+
+class Fethctl(Rights):
+    def test_rules_are_given_shown_and_taken_away(self):
+        p = self.d.ctl("create", "mine", "--backend", "none", "--owner", str(OWNER), "--group", str(USERS), "--mode", "640",
+                       "--allow", f"user:{SEER}=observe", "--allow", f"group:{SEERS}=observe,attach", "--json", check=True)
+        got = json.loads(p.stdout)
+        rules = [{"user": str(SEER), "rights": [O]}, {"group": str(SEERS), "rights": [A, O]}]
+        self.assertEqual((got["owner"], got["group"], got["mode"], got["allow"]), (str(OWNER), str(USERS), "0640", rules))
+        shown = self.d.ctl("show", "mine", check=True).stdout
+        self.assertRegex(shown, rf"(?m)^Owner: +{OWNER}$")
+        self.assertRegex(shown, r"(?m)^Mode: +0640$")
+        self.assertRegex(shown, rf"(?m)^Allowed: +user:{SEER}=observe group:{SEERS}=attach,observe$")
+        self.d.ctl("set", "mine", "--allow", f"user:{SEER}=control", check=True)  # instead of all there were
+        self.assertEqual(self.d.call("network.show", network="mine")["allow"], [{"user": str(SEER), "rights": [C]}])
+        self.assertRegex(self.d.ctl("set", "mine", "--allow", "none", check=True).stdout, r"(?m)^Allowed: +-$")
+        for args, words in ((("--allow", "user:1"), "user:NAME="), (("--allow", "user:1=fly"), "rights are"),
+                            (("--allow", "none", "--allow", "user:1=attach"), "none"),
+                            (("--mode", "0777"), "mode"), (("--owner", "no-such-user"), "no-such-user")):
+            p = self.d.ctl("set", "mine", *args)
+            self.assertEqual(p.returncode, 1, args)
+            self.assertIn(words, p.stderr)
+
+    def test_owners_work_with_it_also_where_control_sock_is_closed(self):
+        tool = shutil.copy(h.FETHCTL, self.d.dir)  # where it was built others may not look
+        os.chmod(tool, 0o755)
+
+        def ctl(*args):
+            return subprocess.run([tool, "--run-dir", self.d.run_dir, *args], text=True, capture_output=True, timeout=60)
+        for mode in (0o666, 0o600):
+            os.chmod(self.d.path("control.sock"), mode)
+
+            def work():
+                return [ctl(*args).returncode for args in (
+                    ("show", "lab"), ("port", "list", "lab"), ("port", "set", "lab", "n", "--isolated", "on"),
+                    ("port", "remove", "lab", "nosuch"), ("stats", "lab"), ("set", "lab", "--mode", "0666"))]
+            ids = CALLERS["owner"]
+            self.assertEqual(h.run_as(ids, work), [0, 0, 0, 1, 0, 1], oct(mode))
+            self.assertEqual(h.run_as(CALLERS["allowed to observe"], work), [0, 0, 1, 1, 0, 1], oct(mode))
+            names = h.run_as(ids, lambda: ctl("list", "--json"))
+            if mode == 0o666:
+                self.assertEqual([n["name"] for n in json.loads(names.stdout)], ["lab", "seen"])
 
 
 class ControlMode(unittest.TestCase):

@@ -222,7 +222,7 @@ class Wire(unittest.TestCase):
 
     def test_methods_not_for_this_socket_are_unsupported(self):
         native = {"attach", "detach"}
-        control = {"port.add", "port.remove", "network.create", "network.delete", "network.list",
+        control = {"port.add", "network.create", "network.delete", "network.list",
                    "network.set", "network.enter", "daemon.show", "daemon.set", "daemon.stop"}
         for path, methods in (("lab/feth.sock", control), ("control.sock", native)):
             with h.Native(self.d.path(path)) as c:

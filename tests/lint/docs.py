@@ -141,6 +141,7 @@ def check_limits():
                        ("protocol/wire.h", "WIRE_DEPTH_MAX"), ("server/core/sendq.h", "SENDQ_RPC_MAX"),
                        ("server/core/command.h", "LIST_LIMIT"), ("server/core/command.h", "LIST_DEFAULT"),
                        ("server/core/command.h", "PORT_GROUPS_MAX"), ("server/core/groups.h", "GROUPS_MAX"),
+                       ("server/core/access.h", "ALLOW_MAX"), ("server/core/audit.h", "AUDIT_LINES"),
                        ("server/core/news.h", "NEWS_MOVED_MAX"), ("server/rpc/event.h", "EVENTS_MAX")):
         found = re.search(rf"#define {name} (\d+)u", source(path))
         check(found and re.search(rf"\b{found[1]}\b", DOC), f"{name} of {path} is not in the text")
