@@ -11,6 +11,7 @@
 #include "server/core/netid.h"
 #include "server/io/daemon.h"
 #include "server/io/machine.h"
+#include "server/priv/keeper.h"
 #include "server/priv/verbs.h"
 
 static const char usage[] =
@@ -186,6 +187,8 @@ int main(int argc, char **argv)
 {
 	struct daemon_options options = { 0 };
 	struct err err = { 0 };
+	if (argc > 1 && !strcmp(argv[1], KEEPER_WORD))
+		return keeper_run(argv + 2);
 	without_tcache(argv);
 	umask(0077);
 	const int quit = parse_options(argc, argv, &options);

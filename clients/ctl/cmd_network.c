@@ -58,6 +58,8 @@ static const struct out_field lines[] = {
 	{ "Largest MTU", "mtu_max", out_any, false },
 	{ "MAC", "mac", out_any, false },
 	{ "Addresses", "addresses", out_any, false },
+	{ "DHCP", "dhcp", out_any, false },
+	{ "NAT", "nat", out_any, false },
 	{ "Multicast", "multicast", out_any, false },
 	{ "Querier", "querier", out_any, false },
 	{ "Port defaults", "defaults", out_any, false },
@@ -139,6 +141,29 @@ static int put_access(const struct args *args, struct rpc_out *params)
 	return 0;
 }
 
+/* `--dhcp`, `--dhcp FROM-TO`, `--dhcp off`; `--nat`, `--nat off`. */
+static int put_services(const struct args *args, struct rpc_out *params)
+{
+	bool on;
+	const char *dhcp = args_value(args, "dhcp");
+	if (dhcp && strchr(dhcp, '-')) {
+		rpc_put_text(params, "dhcp", dhcp);
+	} else if (dhcp && strcmp(dhcp, "on") != 0 && strcmp(dhcp, "off") != 0) {
+		return ctl_fail("--dhcp %s: it must be FROM-TO such as 10.77.0.50-10.77.0.150, or "
+				"on or off",
+			dhcp);
+	} else if (args_flag(args, "dhcp")) {
+		rpc_put_bool(params, "dhcp", !dhcp || !strcmp(dhcp, "on"));
+	}
+	if (args_flag(args, "nat") && !args_value(args, "nat"))
+		rpc_put_bool(params, "nat", true);
+	else if (args_flag(args, "nat") && args_switch(args, "nat", &on) < 0)
+		return CTL_FAILED;
+	else if (args_flag(args, "nat"))
+		rpc_put_bool(params, "nat", on);
+	return 0;
+}
+
 static int put_settings(const struct args *args, struct rpc_out *params)
 {
 	uint32_t mtu;
@@ -163,7 +188,8 @@ static int put_settings(const struct args *args, struct rpc_out *params)
 		return CTL_FAILED;
 	if (has_querier)
 		rpc_put_bool(params, "querier", querier);
-	if (rules_put_defaults(args, params) || put_access(args, params))
+	if (put_services(args, params) || rules_put_defaults(args, params) ||
+		put_access(args, params))
 		return CTL_FAILED;
 	return put_addresses(args, params);
 }

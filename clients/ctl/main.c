@@ -12,6 +12,8 @@
 	{ "mtu", "BYTES", false, "largest payload of a frame" },                                   \
 		{ "mac", "MAC", false, "of the host's interface" },                                \
 		{ "address", "ADDR/LEN", true, "of the host's interface; may be repeated" },       \
+		{ "dhcp", "[FROM-TO|off]", false, "serve DHCP and DNS there, by dnsmasq" },        \
+		{ "nat", "[on|off]", false, "let the network out by this machine's address" },     \
 		{ "multicast", "POLICY", false, "snoop (default), strict or flood" },              \
 		{ "default", "RULE=VALUE", true, "for ports that do not say; may be repeated" },   \
 		{ "querier", "on|off", false, "ask who is in which group (default off)" },         \

@@ -54,6 +54,13 @@ static int take_global(struct ctl *ctl, struct args *args, const char *name, con
 	return 0;
 }
 
+/* Whether what follows an option that may stand alone is its value. */
+static bool is_value(const char *word)
+{
+	return word && (!strcmp(word, "on") || !strcmp(word, "off") || strchr(word, '.')) &&
+	       word[0] != '-';
+}
+
 /* One option at argv[0]; *used: arguments it took. */
 static int take_option(char **argv, struct ctl *ctl, struct args *args, unsigned *used)
 {
@@ -70,7 +77,8 @@ static int take_option(char **argv, struct ctl *ctl, struct args *args, unsigned
 			args->cmd ? "" : " before a command");
 	if (!o->value && value)
 		return ctl_usage(args->cmd, "--%s takes no value", o->name);
-	if (o->value && !value) {
+	const bool alone = o->value && o->value[0] == '[' && !is_value(argv[1]);
+	if (o->value && !value && !alone) {
 		if (!argv[1])
 			return ctl_usage(args->cmd, "--%s: %s is missing", o->name, o->value);
 		value = argv[1];

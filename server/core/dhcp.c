@@ -132,13 +132,16 @@ bool dhcp_same(const struct dhcp_facts *a, const struct dhcp_facts *b)
 }
 
 void dhcp_conf(char out[DHCP_CONF_TEXT], const struct hostif_spec *spec,
-	const struct dhcp_facts *facts, bool router, const char *user, const char *group)
+	const struct dhcp_facts *facts, bool router, const struct dhcp_runas *who)
 {
 	const struct cidr *c = &spec->addrs[facts->at];
 	const uint32_t host = number(c->addr);
 	char privilege[256] = "", gateway[64] = "dhcp-option=option:router\n";
-	if (user)
-		snprintf(privilege, sizeof(privilege), "user=%s\ngroup=%s\n", user, group);
+	if (who->user)
+		snprintf(
+			privilege, sizeof(privilege), "user=%s\ngroup=%s\n", who->user, who->group);
+	else if (who->stay)
+		snprintf(privilege, sizeof(privilege), "no-daemon\n");
 	if (router)
 		snprintf(gateway, sizeof(gateway), "dhcp-option=option:router,%u.%u.%u.%u\n",
 			DOTTED(host));

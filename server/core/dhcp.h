@@ -58,16 +58,22 @@ bool dhcp_same(const struct dhcp_facts *a, const struct dhcp_facts *b);
 
 #define DHCP_CONF_TEXT 2048u
 
+/* Who a dnsmasq is when it has started. All NULL and false: as it finds right. */
+struct dhcp_runas {
+	const char *user, *group; /* NULL or both */
+	bool stay;                /* root, who may become nobody else */
+};
+
 /**
  * dhcp_conf() - the configuration of one dnsmasq
  * @spec:	of the network; `facts` is on
  * @router:	whether the host forwards, so that guests may send it what is not for the network
- * @user:	to whom it falls, with @group; NULL: it stays who it is
+ * @who:	who it shall be
  *
  * No path is in it, for what a path may be made of dnsmasq reads in its own way: these go by the
  * command line.
  */
 void dhcp_conf(char out[DHCP_CONF_TEXT], const struct hostif_spec *spec,
-	const struct dhcp_facts *facts, bool router, const char *user, const char *group);
+	const struct dhcp_facts *facts, bool router, const struct dhcp_runas *who);
 
 #endif

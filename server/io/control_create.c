@@ -263,6 +263,7 @@ void control_stop(struct netctl *ent)
 		return;
 	ent->stopping = true;
 	hostwatch_forget(ent);
+	services_stop(ent);
 	netloop_stop(ent->nl);
 }
 
@@ -370,6 +371,7 @@ static void created(struct netctl *ent, struct command *cmd, int rc)
 	log_info("network", "created net=%s backend=%s host=%s mtu=%u uid=%u pid=%u",
 		f->spec.network, f->backend, f->has_host ? f->spec.host : "-",
 		(unsigned)f->spec.mtu, (unsigned)cmd->who.uid, (unsigned)cmd->who.pid);
+	services_dhcp(ent, NULL, false);
 	control_announce(ent);
 	cmd->out.facts = *f;
 	cmd->done(cmd);
@@ -380,7 +382,9 @@ static int create_try(struct netctl *ent, struct command *cmd)
 {
 	struct hostif_made made = { .rx_fd = -1, .tx_fd = -1 };
 	int rc = ent->ops->has_host ? make_some_pair(ent, &cmd->in.want, &made, &cmd->err) : 0;
-	return rc < 0 ? rc : start_network(ent, &made, &cmd->err);
+	if (!rc)
+		rc = start_network(ent, &made, &cmd->err);
+	return rc < 0 ? rc : services_rules(ent, &ent->facts, &cmd->err);
 }
 
 static void on_creating(uv_timer_t *timer)

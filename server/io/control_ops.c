@@ -84,15 +84,29 @@ static int give_sockets(const struct netctl *ent, const struct network_facts *f,
 	return verb_dir_give(f->path, &files, err);
 }
 
-/* Changes the sockets' files and the pair: both, or neither. */
+/* The pair and the rules of NAT: both, or neither. */
+static int change_host(struct netctl *ent, const struct network_facts *want, struct err *err)
+{
+	const struct hostif_spec now = ent->facts.spec;
+	struct err undone = { 0 };
+	int rc = verb_pair_change(ent->ops->name, &now, &want->spec, err);
+	if (rc < 0)
+		return rc;
+	rc = services_rules(ent, want, err);
+	if (rc < 0 && verb_pair_change(ent->ops->name, &want->spec, &now, &undone) < 0)
+		log_warn("network", "%s", undone.text);
+	return rc;
+}
+
+/* Changes the sockets' files and the host side: both, or neither. */
 static int change_system(struct op *op)
 {
-	const struct netctl *ent = op->ent;
+	struct netctl *ent = op->ent;
 	struct err *err = &op->cmd->err;
 	const bool sockets = !access_same(&ent->facts.access, &op->want.access);
 	int rc = sockets ? give_sockets(ent, &op->want, err) : 0;
 	if (!rc && op->kernel)
-		rc = verb_pair_change(ent->ops->name, &ent->facts.spec, &op->want.spec, err);
+		rc = change_host(ent, &op->want, err);
 	if (rc < 0 && sockets)
 		(void)give_sockets(ent, &ent->facts, NULL);
 	return rc;
@@ -121,8 +135,10 @@ static void set_prepared(struct command *cmd)
 		op->want.mtu_max = ent->facts.mtu_max;
 		if (op->kernel)
 			op->want.carrier = verb_pair_carrier(ent->ops->name, &op->want.spec);
+		const struct network_facts before = ent->facts;
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
+		services_dhcp(ent, &before, false);
 		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u uid=%u pid=%u",
 			ent->facts.spec.network, (unsigned)ent->facts.spec.mtu, ent->facts.spec.up,
 			(unsigned)ent->facts.spec.n_addrs, (unsigned)op->cmd->who.uid,

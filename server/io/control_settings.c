@@ -36,7 +36,7 @@ static bool wants_access(const struct network_want *w)
 
 bool control_wants_kernel(const struct network_want *w)
 {
-	return w->has_mtu || control_wants_host(w) ||
+	return w->has_mtu || control_wants_host(w) || w->has_dhcp || w->has_nat ||
 	       (!w->has_multicast && !w->has_querier && !w->has_defaults && !wants_access(w));
 }
 
@@ -48,10 +48,8 @@ static int set_services(const struct network_want *w, struct network_facts *f, s
 		dhcp = (struct dhcp_want){ f->dhcp.on, f->dhcp.given, f->dhcp.from, f->dhcp.to };
 	if (w->has_nat)
 		f->nat = w->nat;
-	if (dhcp.on || f->nat)
-		return err_set(
-			err, -EOPNOTSUPP, "%s: dhcp and nat are not there yet", f->spec.network);
-	return dhcp_choose(&f->spec, &dhcp, &f->dhcp, err);
+	const int rc = dhcp_choose(&f->spec, &dhcp, &f->dhcp, err);
+	return rc < 0 ? rc : services_check(f, err);
 }
 
 static int find_rule(const struct allow *allow, struct access_rule *out, struct err *err)

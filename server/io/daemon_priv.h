@@ -36,6 +36,8 @@ struct netctl {
 	bool look_at_wire;     /* and so may have its carrier */
 	struct groups *groups; /* owned: what the host listens to; NULL: nothing was ever read */
 	struct command *asker; /* answered when it is gone */
+	struct dhcpd *dhcpd;   /* owned; NULL: none is wanted */
+	bool natted;           /* its rules are there */
 };
 
 /* A unit that a network had before a crash. */
@@ -55,6 +57,7 @@ struct leftover {
 
 struct watch;
 struct creating;
+struct dhcpd;
 
 struct daemon {
 	struct daemon_options options;
@@ -96,6 +99,21 @@ bool control_wants_host(const struct network_want *w);
 /* Whether the kernel is to be asked, as it is where nothing in particular is wanted: that mends the
  * pair. How multicast goes, say, is none of its business. */
 bool control_wants_kernel(const struct network_want *w);
+
+/* services.c: DHCP and NAT, on the host member. Whether what @want says can be had here. */
+int services_check(const struct network_facts *want, struct err *err);
+/* Makes the rules of @want true. 0, or nothing has changed and the sentence says why. */
+int services_rules(struct netctl *ent, const struct network_facts *want, struct err *err);
+/* Has DHCP served as ent->facts say; @anew: also where nothing changed, as for a new pair. */
+void services_dhcp(struct netctl *ent, const struct network_facts *before, bool anew);
+void services_stop(struct netctl *ent);
+/* What a daemon that crashed left of a network, and in general. */
+void services_clean(const char *network);
+void services_sweep(void);
+
+/* dhcpd.c: keeps a dnsmasq running. */
+void dhcpd_start(struct netctl *ent); /* or starts it anew */
+void dhcpd_stop(struct netctl *ent);
 
 /* control_create.c: network.create. Tries for a while where the pair cannot be made yet. */
 void control_create(struct daemon *d, struct command *cmd);

@@ -389,6 +389,7 @@ void hostwatch_recover(struct netctl *ent)
 		hostwatch_forget(ent);
 		look_at_wire(ent);
 		hostwatch_groups(ent);
+		services_dhcp(ent, NULL, true);
 	} else {
 		recover_later(ent, &err);
 	}

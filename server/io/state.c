@@ -24,6 +24,7 @@ static void state_path(const struct daemon *d, char out[PATH_TEXT + 8])
 static void clean_network(const struct daemon *d, const char *name)
 {
 	char path[PATH_TEXT + FETH_NAME_MAX + 16];
+	services_clean(name);
 	snprintf(path, sizeof(path), "%s/%s/ports", d->options.run_dir, name);
 	verb_dir_clear(path);
 	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, name);
@@ -123,6 +124,7 @@ void state_load(struct daemon *d)
 	}
 	if (f)
 		fclose(f);
+	services_sweep();
 	sweep(d, known, n_known);
 	free(known);
 }

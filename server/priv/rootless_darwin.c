@@ -12,6 +12,11 @@ int verb_rootless(struct err *err)
 		"none)");
 }
 
+bool verb_is_rootless(void)
+{
+	return false;
+}
+
 int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err)
 {
 	(void)user;

@@ -1,16 +1,21 @@
 /* rootless_linux.c - the verbs that are about privilege itself. See verbs.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/core/netid.h"
 #include "server/priv/verbs.h"
+
+static bool rootless;
 
 static int write_proc(const char *path, const char *text)
 {
@@ -35,6 +40,23 @@ static int map_ids(uid_t uid, gid_t gid)
 	if (!rc)
 		rc = write_proc("/proc/self/gid_map", text);
 	return rc;
+}
+
+/* Lets what we start, dnsmasq and nft, have the capabilities that we have in here: exec() takes
+ * them from everybody but uid 0, unless they are ambient (capabilities(7)). */
+static void share_capabilities(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+	if (syscall(SYS_capget, &head, caps) < 0)
+		return;
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+		caps[i].inheritable = caps[i].permitted;
+	if (syscall(SYS_capset, &head, caps) < 0)
+		return;
+	static const unsigned long needed[] = { CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE };
+	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
+		(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, needed[i], 0, 0);
 }
 
 static void loopback_up(void)
@@ -80,6 +102,8 @@ int verb_rootless(struct err *err)
 			"allow it with sysctl kernel.apparmor_restrict_unprivileged_userns=0, "
 			"elsewhere see sysctl user.max_user_namespaces",
 			strerror(-rc));
+	rootless = true;
+	share_capabilities();
 	loopback_up();
 	struct err why = { 0 };
 	rc = try_pair(&why);
@@ -89,6 +113,11 @@ int verb_rootless(struct err *err)
 			"24.04 and later set sysctl kernel.apparmor_restrict_unprivileged_userns=0",
 			why.text);
 	return 0;
+}
+
+bool verb_is_rootless(void)
+{
+	return rootless;
 }
 
 int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "server/priv/sock.h"
+#include "server/priv/verbs_priv.h"
 
 static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
 static bool run_dir_made;
@@ -31,6 +32,20 @@ static int check_path(const char *path, struct err *err)
 			"--run-dir",
 			path, strlen(path), VERB_PATH_MAX - 1);
 	return 0;
+}
+
+const char *verbs_run_dir(void)
+{
+	return run_dir;
+}
+
+int verbs_path(char out[2 * PATH_TEXT], const char *network, const char *file, struct err *err)
+{
+	if (network && !name_valid(network))
+		return err_set(err, -EINVAL, "%s is no name of a network", network);
+	snprintf(out, 2 * PATH_TEXT, "%s/%s%s%s", run_dir, network ? network : "",
+		network ? "/" : "", file);
+	return check_path(out, err);
 }
 
 /* A directory that nobody but us can have tampered with. */
@@ -128,8 +143,7 @@ static const struct hostif_ops *host_backend(const char *name, struct err *err)
 	return ops;
 }
 
-/* "feth" and a number; nothing else may be made or removed. */
-static bool name_ours(const char *name)
+bool verbs_name_ours(const char *name)
 {
 	if (strncmp(name, "feth", 4) || !name[4])
 		return false;
@@ -142,7 +156,7 @@ static bool name_ours(const char *name)
 static const struct hostif_ops *checked(
 	const char *backend, const struct hostif_spec *spec, struct err *err)
 {
-	if (!name_ours(spec->host) || !name_ours(spec->service)) {
+	if (!verbs_name_ours(spec->host) || !verbs_name_ours(spec->service)) {
 		err_set(err, -EINVAL, "%s and %s are no interface names of ours", spec->host,
 			spec->service);
 		return NULL;

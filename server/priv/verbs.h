@@ -25,6 +25,7 @@ void verb_run_dir_leave(void); /* removes it, if we made it and it is empty */
 /* Moves this process, which must have one thread, into a user and a network namespace of its own,
  * its user mapped to the same number, and tries that interfaces can be made there. */
 int verb_rootless(struct err *err);
+bool verb_is_rootless(void);
 
 /* hostif_ops' control half, by the backend's name. */
 bool verb_pair_allowed(const char *backend);
@@ -60,6 +61,36 @@ void verb_unlink(const char *path); /* only a socket */
 
 /* Writes a small file of ours whole or not at all; NULL text removes it. */
 int verb_write(const char *path, const char *text, struct err *err);
+
+/* dnsmasq for one network, behind a keeper (keeper.h): what fethd holds of it. */
+struct dhcp_server {
+	int pid; /* the keeper's */
+	int fd;  /* what it says, a line each; at its end both are gone, and verb_dhcp_end() is due
+		  */
+};
+
+/* Whether a dnsmasq is there; if not, the sentence says which package has it. */
+int verb_dhcp_available(struct err *err);
+/* Starts one that serves @dhcp on the host member of @spec; @router: guests are told to send there
+ * what is for elsewhere. Its files are dnsmasq.* in the network's directory, which exists. That it
+ * ends at once shows at its descriptor. */
+int verb_dhcp_start(struct dhcp_server *out, const struct hostif_spec *spec,
+	const struct dhcp_facts *dhcp, bool router, struct err *err);
+/* Ends it, if it has not, and waits for that: a few milliseconds. Leases stay for the next. */
+void verb_dhcp_end(struct dhcp_server *server, const char *network);
+/* Removes its files, leases too. @crashed: first ends a dnsmasq that a daemon before us left, if
+ * both it and its keeper were killed. */
+void verb_dhcp_clear(const char *network, bool crashed);
+
+/* NAT for a network. Whether the system's tool for it is there. */
+int verb_nat_available(struct err *err);
+/* The rules are what @spec says, and the system forwards; or an error, and the rules are as they
+ * were. */
+int verb_nat_set(const struct hostif_spec *spec, struct err *err);
+/* They are gone; @last: no other network has any, so forwarding is what it was before the first. */
+void verb_nat_clear(const char *network, bool last);
+/* After a crash: all rules of this run directory, and forwarding. How many networks had any. */
+int verb_nat_sweep(void);
 
 /* Descriptors of the namespaces this process is in: user (only if @user), network. */
 int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err);

@@ -12,7 +12,7 @@ rpc='"protocol/(rpc\.h|(methods|fields|events)\.def)"'
 err='"server/base/err\.h"'
 below_io='"server/(base|core|rpc|priv)/[a-z_]+\.h"'
 # any header of the system, but for those that one folder has for itself
-system='<((sys|net|netinet|arpa|linux)/[a-z0-9_/-]+|[a-z0-9_]+)\.h>'
+system='<((sys|net|netinet|arpa|linux|mach-o)/[a-z0-9_/-]+|[a-z0-9_]+)\.h>'
 
 # rule FILES ALLOWED... : every #include of these files matches one of the patterns
 rule() {

@@ -184,7 +184,8 @@ static void test_dnsmasq_is_told_of_one_interface(void **state)
 	char conf[DHCP_CONF_TEXT];
 	assert_true(dhcp_parse(&want, "10.77.5.0-10.77.6.255", &why));
 	assert_int_equal(dhcp_choose(&s, &want, &facts, NULL), 0);
-	dhcp_conf(conf, &s, &facts, true, "nobody", "nogroup");
+	struct dhcp_runas who = { .user = "nobody", .group = "nogroup" };
+	dhcp_conf(conf, &s, &facts, true, &who);
 	assert_true(has(conf, "interface=feth101"));
 	assert_true(has(conf, "bind-interfaces"));
 	assert_true(has(conf, "dhcp-range=10.77.5.0,10.77.6.255,255.255.252.0,1h"));
@@ -195,10 +196,16 @@ static void test_dnsmasq_is_told_of_one_interface(void **state)
 	assert_true(has(conf, "no-hosts"));
 	assert_true(has(conf, "keep-in-foreground"));
 
-	dhcp_conf(conf, &s, &facts, false, NULL, NULL);
+	who = (struct dhcp_runas){ 0 };
+	dhcp_conf(conf, &s, &facts, false, &who);
 	assert_true(has(conf, "dhcp-option=option:router")); /* none is announced */
 	assert_null(strstr(conf, "user="));
 	assert_null(strstr(conf, "group="));
+	assert_false(has(conf, "no-daemon"));
+
+	who.stay = true;
+	dhcp_conf(conf, &s, &facts, false, &who);
+	assert_true(has(conf, "no-daemon"));
 }
 
 static void test_the_longest_configuration_fits(void **state)
@@ -212,7 +219,8 @@ static void test_the_longest_configuration_fits(void **state)
 	user[100] = '\0';
 	memset(s.network, 'n', FETH_NAME_MAX);
 	memset(s.host, 'h', HOSTIF_NAME - 1);
-	dhcp_conf(conf, &s, &facts, true, user, user);
+	const struct dhcp_runas who = { .user = user, .group = user };
+	dhcp_conf(conf, &s, &facts, true, &who);
 	assert_true(has(conf, "dhcp-ignore-names=tag:wpad-ignore"));
 }
 

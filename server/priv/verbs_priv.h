@@ -1,0 +1,16 @@
+/* verbs_priv.h - what the files of the verbs share. */
+#ifndef SERVER_PRIV_VERBS_PRIV_H
+#define SERVER_PRIV_VERBS_PRIV_H
+
+#include "server/base/err.h"
+#include "server/core/command.h"
+
+/* RUN/@network/@file, or RUN/@file where @network is NULL. -EINVAL where that is no path of ours.
+ */
+int verbs_path(char out[2 * PATH_TEXT], const char *network, const char *file, struct err *err);
+/* What tags, tables and anchors of this daemon are told by. */
+const char *verbs_run_dir(void);
+/* "feth" and a number; nothing else may be made, removed or served. */
+bool verbs_name_ours(const char *interface);
+
+#endif
