@@ -1,4 +1,6 @@
 /* cmd_port.c - port list, add, set, remove. */
+#include <string.h>
+
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/rules.h"
 
@@ -22,11 +24,40 @@ static const struct out_field lines[] = {
 	{ "Kind", "kind", out_any, false },
 	{ "State", "state", out_any, false },
 	{ "MAC", "mac", out_any, false },
+	{ "Also", "macs", out_any, false },
 	{ "Locked", "locked", out_any, false },
 	{ "Cap", "cap", out_any, false },
 	{ "Rules", NULL, rules_text, false },
 	{ "Socket", "path", out_any, false },
 };
+
+/* --mac, --also, --lock, --locked: the addresses of a port. Return: 0, or CTL_FAILED after a
+ * sentence
+ */
+static int put_addresses(const struct args *args, struct rpc_out *params)
+{
+	struct feth_mac mac;
+	bool locked;
+	const int has_mac = args_mac(args, "mac", &mac);
+	const int has_locked = args_switch(args, "locked", &locked);
+	if (has_mac < 0 || has_locked < 0)
+		return CTL_FAILED;
+	if (has_mac)
+		rpc_put_mac(params, "mac", mac);
+	if (has_locked)
+		rpc_put_bool(params, "locked", locked);
+	if (args_flag(args, "lock"))
+		rpc_put_bool(params, "locked", true);
+	if (!args_flag(args, "also"))
+		return 0;
+	rpc_put_array(params, "macs");
+	for (unsigned i = 0; i < args->n_given; i++) /* the daemon says which are none */
+		if (!strcmp(args->given[i].option->name, "also") &&
+			strcmp(args->given[i].value, "none") != 0)
+			rpc_out_text(params, args->given[i].value);
+	rpc_out_close(params);
+	return 0;
+}
 
 int cmd_port_list(struct ctl *ctl, const struct args *args)
 {
@@ -38,21 +69,15 @@ int cmd_port_add(struct ctl *ctl, const struct args *args)
 {
 	struct rpc_out params;
 	struct ctl_result port;
-	struct feth_mac mac;
 	const char *network = args_operand_name(args, 0, "network");
 	const char *name = network ? args_operand_name(args, 1, "port") : NULL;
-	const int has_mac = name ? args_mac(args, "mac", &mac) : -1;
-	if (has_mac < 0)
+	if (!name)
 		return CTL_FAILED;
 	ctl_params(&params, network);
 	rpc_put_text(&params, "name", name);
 	rpc_put_text(
 		&params, "kind", args_value(args, "kind") ? args_value(args, "kind") : "native");
-	if (has_mac)
-		rpc_put_mac(&params, "mac", mac);
-	if (args_flag(args, "lock"))
-		rpc_put_bool(&params, "locked", true);
-	if (rules_put(args, &params) || ctl_connect(ctl, NULL)) {
+	if (put_addresses(args, &params) || rules_put(args, &params) || ctl_connect(ctl, NULL)) {
 		rpc_out_fini(&params);
 		return CTL_FAILED;
 	}
@@ -74,7 +99,8 @@ int cmd_port_set(struct ctl *ctl, const struct args *args)
 		return ctl_usage(args->cmd, "port set: what is to be changed?");
 	ctl_params(&params, network);
 	rpc_put_text(&params, "name", name);
-	if (rules_put(args, &params) || ctl_connect_observer(ctl, network)) {
+	if (put_addresses(args, &params) || rules_put(args, &params) ||
+		ctl_connect_observer(ctl, network)) {
 		rpc_out_fini(&params);
 		return CTL_FAILED;
 	}

@@ -43,12 +43,16 @@ static const struct option set_options[] = {
 static const struct option port_add_options[] = {
 	{ "kind", "KIND", false, "what it speaks: native (default) or qemu" },
 	{ "mac", "MAC", false, "an address registered with the port" },
+	{ "also", "MAC", true, "a further one; may be repeated" },
 	{ "lock", NULL, false, "drop frames from other addresses" },
 	RULE_OPTIONS,
 	{ 0 },
 };
 
 static const struct option port_set_options[] = {
+	{ "mac", "MAC", false, "an address registered with the port" },
+	{ "also", "MAC", true, "a further one instead of those before, or none; may be repeated" },
+	{ "locked", "on|off", false, "drop frames from other addresses" },
 	RULE_OPTIONS,
 	{ 0 },
 };

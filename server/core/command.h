@@ -57,7 +57,7 @@ struct port_conf {
 	enum port_kind kind;
 	bool mac_given;
 	struct feth_mac mac;
-	bool locked;             /* to `mac` */
+	bool has_locked, locked; /* to `mac` and rules.macs */
 	uint32_t uid, pid;       /* the client, as the kernel attested it */
 	bool take_only;          /* only the declared port of this name will do */
 	struct port_rules rules; /* those given */

@@ -78,7 +78,9 @@ static void list_remove(struct fdb *fdb, uint32_t i)
 static void forget(struct fdb *fdb, uint32_t i)
 {
 	struct fdb_entry *e = &fdb->entries[i];
-	if (!e->is_static)
+	if (e->is_static)
+		fdb->n_static--;
+	else
 		list_remove(fdb, i);
 	uint32_t *link = &fdb->buckets[fdb_bucket(fdb, e->key)];
 	while (*link != i)
@@ -164,6 +166,7 @@ int fdb_add_static(struct fdb *fdb, mac_key key, uint16_t port)
 	if (i == FDB_END)
 		return -ENOSPC;
 	fdb->entries[i].is_static = true;
+	fdb->n_static++;
 	return 0;
 }
 

@@ -30,6 +30,9 @@
 #define FDB_CAPACITY 8192u        /* what desktop switches hold; 448 KiB when full */
 #define FDB_AGE_MS (300u * 1000u) /* IEEE 802.1D-2004, 7.9.2: recommended default */
 #define FDB_REFRESH_MS 1000u
+/* Who locks ports to addresses gets one in so many of the table's: else he would leave no room to
+ * learn in, and everything would be flooded. */
+#define FDB_STATIC_SHARE 2u
 #define FDB_PORTS 1025u /* port numbers, 0 is the host side */
 #define PORT_HOST 0u
 #define PORT_NONE UINT16_MAX
@@ -76,6 +79,7 @@ struct fdb {
 	uint32_t mask;
 	uint32_t capacity;
 	uint32_t n;         /* in use */
+	uint32_t n_static;  /* of these */
 	uint32_t fresh;     /* entries from here on were never used */
 	uint32_t free;      /* list of given-back entries, by `chain` */
 	uint32_t n_holding; /* ports that hold a dynamic address */
@@ -145,6 +149,26 @@ static inline uint16_t fdb_find(const struct fdb *fdb, mac_key key, uint64_t now
 	if (!e || (!e->is_static && now_ms - e->seen_ms > FDB_AGE_MS))
 		return PORT_NONE;
 	return e->port;
+}
+
+/* Whether @key is a static address of @port, or of any other. */
+static inline bool fdb_static_on(const struct fdb *fdb, mac_key key, uint16_t port)
+{
+	const struct fdb_entry *e = fdb_entry(fdb, key);
+	return e && e->is_static && e->port == port;
+}
+
+static inline bool fdb_static_elsewhere(const struct fdb *fdb, mac_key key, uint16_t port)
+{
+	const struct fdb_entry *e = fdb_entry(fdb, key);
+	return e && e->is_static && e->port != port;
+}
+
+/* How many more static addresses ports may have. */
+static inline uint32_t fdb_static_room(const struct fdb *fdb)
+{
+	const uint32_t most = fdb->capacity / FDB_STATIC_SHARE;
+	return fdb->n_static < most ? most - fdb->n_static : 0;
 }
 
 /* Makes @key a static address of @port, whatever was known of it. -EEXIST where it is static on

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "feth/types.h"
 
@@ -57,6 +58,26 @@ struct frame {
 static inline uint16_t frame_type(const struct frame *f)
 {
 	return (uint16_t)(f->head[12] << 8 | f->head[13]);
+}
+
+/* The first @max bytes of a frame in one piece, in @buf where they lie in several. Of a frame in
+ * one piece all is there. *len: how many there are. */
+static inline const uint8_t *frame_whole(
+	const struct frame *f, uint8_t *buf, uint32_t max, uint32_t *len)
+{
+	*len = f->head_len;
+	if (!f->more_n)
+		return f->head;
+	uint32_t n = f->head_len < max ? f->head_len : max;
+	memcpy(buf, f->head, n);
+	for (unsigned i = 0; i < f->more_n; i++) {
+		const struct seg *seg = &f->more[i];
+		const size_t part = seg->len < max - n ? seg->len : max - n;
+		memcpy(buf + n, seg->base, part);
+		n += (uint32_t)part;
+	}
+	*len = n;
+	return buf;
 }
 
 /* Longest frame a network of this MTU carries: header, payload, and one 802.1Q or 802.1ad tag where

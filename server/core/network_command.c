@@ -188,14 +188,11 @@ static void prepare(struct network *net, struct command *cmd)
 {
 	const struct network_facts *want = &cmd->out.facts;
 	if (!mac_equal(want->spec.mac, net->facts.spec.mac)) {
-		for (unsigned id = 1; id < FDB_PORTS; id++) {
-			const struct port_rec *rec = net->recs[id];
-			if (!rec || !(rec->mac_given || rec->info.locked) ||
-				!mac_equal(rec->info.mac, want->spec.mac))
-				continue;
+		const char *holder = network_mac_holder(net, want->spec.mac, PORT_HOST);
+		if (holder) {
 			err_set(&cmd->err, -EEXIST,
 				"%s: that MAC address belongs to port %s; give another",
-				net->facts.spec.network, rec->info.name);
+				net->facts.spec.network, holder);
 			return;
 		}
 	}

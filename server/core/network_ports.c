@@ -19,23 +19,6 @@ struct port_rec *network_rec_named(const struct network *net, const char *name)
 	return NULL;
 }
 
-bool network_mac_free(
-	const struct network *net, struct feth_mac mac, uint16_t except, const char **holder)
-{
-	*holder = "the host side";
-	if (net->facts.has_host && mac_equal(mac, net->facts.spec.mac))
-		return false;
-	for (unsigned id = 1; id < FDB_PORTS; id++) {
-		const struct port_rec *rec = net->recs[id];
-		if (!rec || id == except || !(rec->mac_given || rec->info.locked) ||
-			!mac_equal(rec->info.mac, mac))
-			continue;
-		*holder = rec->info.name;
-		return false;
-	}
-	return true;
-}
-
 /* "qemu-7": the kind, and the lowest number that no port has. */
 static void choose_name(const struct network *net, enum port_kind kind, char out[FETH_NAME_MAX + 1])
 {
@@ -71,15 +54,6 @@ static int make_rec(
 	struct network *net, const struct port_conf *conf, struct port_rec **out, struct err *err)
 {
 	const char *name = net->facts.spec.network;
-	const char *holder;
-	if (conf->mac_given && (mac_is_group(conf->mac) || mac_is_zero(conf->mac)))
-		return err_set(err, -EINVAL,
-			"%s: a port's MAC address must be neither a group address nor all zero",
-			name);
-	if (conf->mac_given && !network_mac_free(net, conf->mac, 0, &holder))
-		return err_set(err, -EEXIST, "%s: that MAC address belongs to %s; give another",
-			name, holder);
-
 	struct port_rules floor = rules_builtin;
 	rules_take(&floor, &net->facts.defaults);
 	const int allowed = network_check_rules(net, &floor, conf, err);
@@ -102,28 +76,20 @@ static int make_rec(
 	else
 		choose_name(net, conf->kind, rec->info.name);
 	rec->since_ms = net->now_ms;
-	rec->mac_given = conf->mac_given;
-	rec->info.mac = conf->mac_given ? conf->mac : netid_mac(&net->key, name, rec->info.name);
-	rec->info.locked = conf->locked;
+	rec->info.mac = netid_mac(&net->key, name, rec->info.name);
+	rec->floor_addr = network_addr(rec);
 	rec->floor = rec->info.rules = floor;
 	rules_take(&rec->info.rules, &conf->rules);
-	if (conf->locked) { /* a derived address too must be nobody else's then */
-		const int rc =
-			network_mac_free(net, rec->info.mac, 0, &holder)
-				? fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), id)
-				: -EEXIST;
-		if (rc < 0) {
-			free(rec);
-			return err_set(
-				err, rc, "%s: that MAC address belongs to another port", name);
-		}
+	const struct port_addr addr = network_addr_with(rec->floor_addr, conf);
+	const int rc = network_check_macs(net, id, &addr, &rec->info.rules, err);
+	if (rc < 0) {
+		free(rec);
+		return rc;
 	}
 	net->recs[id] = rec;
-	net->sw.ports[id] = (struct vport){
-		.lock = mac_key_at(rec->info.mac.b),
-		.locked = rec->info.locked,
-	};
+	net->sw.ports[id] = (struct vport){ 0 };
 	network_apply_rules(net, rec);
+	network_set_addr(net, rec, &addr);
 	*out = rec;
 	return 0;
 }
@@ -156,10 +122,19 @@ static int find_or_make(
 	if (conf->mac_given && !mac_equal(conf->mac, rec->info.mac))
 		return err_set(err, -EEXIST, "%s: port %s is declared with another MAC address",
 			name, rec->info.name);
-	const int rc = network_check_rules(net, &rec->floor, conf, err);
+	struct port_rules rules = rec->info.rules;
+	const struct port_addr addr = network_addr(rec);
+	rules_take(&rules, &conf->rules);
+	int rc = network_check_rules(net, &rec->floor, conf, err);
+	if (!rc)
+		rc = network_check_addr(net, rec, conf, err);
+	if (!rc)
+		rc = network_check_macs(net, rec->info.id, &addr, &rules, err);
 	if (rc < 0)
 		return rc;
-	rules_take(&rec->info.rules, &conf->rules);
+	rec->info.rules = rules;
+	if (conf->rules.given & RULE_MACS)
+		network_set_addr(net, rec, &addr);
 	network_apply_rules(net, rec);
 	*out = rec;
 	return 0;
@@ -207,14 +182,12 @@ void network_detach(struct network *net, struct port *port)
 	rec->info.uid = rec->info.pid = 0;
 	rec->info.rules = rec->floor; /* what the client itself asked for goes with it */
 	network_apply_rules(net, rec);
+	network_set_addr(net, rec, &rec->floor_addr);
 	const struct port_info info = rec->info;
 	port->stats = NULL;
 	mcast_detach(&net->sw.mcast, info.id);
-	if (!info.declared) {
+	if (!info.declared)
 		drop_rec(net, rec);
-	} else {
-		network_forget_addresses(net, rec);
-	}
 	net->events->ports(net->ctx, net->n_attached);
 	tell_port(net, &info, false);
 	network_tell_groups(net);
@@ -233,6 +206,7 @@ int network_declare(
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
 	rec->info.declared = true;
 	rec->floor = rec->info.rules;
+	rec->floor_addr = network_addr(rec);
 	*out = rec->info;
 	tell_port(net, out, true);
 	return 0;

@@ -1,10 +1,16 @@
 /* network_priv.h - the inside of a network, shared by the network*.c files only:
- * network.c moves frames, network_ports.c comes and goes, network_rules.c restricts,
- * network_command.c answers. */
+ * network.c moves frames, network_ports.c comes and goes, network_rules.c restricts, network_macs.c
+ * knows whose addresses are whose, network_command.c answers. */
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
 #include "server/core/network.h"
+
+/* A port's own address, and whether it is locked. */
+struct port_addr {
+	bool given, locked;
+	struct feth_mac mac;
+};
 
 /* A port's number, settings and counters. Lives as long as its client, or until removed if
  * declared. */
@@ -12,6 +18,7 @@ struct port_rec {
 	struct port_info info;
 	struct port_rules floor; /* what its client may not loosen; all are given */
 	bool mac_given;
+	struct port_addr floor_addr;
 	bool touched;        /* has taken frames since the last flush */
 	struct port *client; /* borrowed; NULL while it waits */
 	uint64_t since_ms;   /* when its counters began */
@@ -61,16 +68,29 @@ void network_apply_rules(struct network *net, struct port_rec *rec);
 /* Whether what @conf asks may go over @floor: 0 or -EACCES. */
 int network_check_rules(const struct network *net, const struct port_rules *floor,
 	const struct port_conf *conf, struct err *err);
-/* The addresses learned of a port; a locked one stays. */
+/* A port's own address as it is. */
+struct port_addr network_addr(const struct port_rec *rec);
+/* What it becomes by @conf. */
+struct port_addr network_addr_with(struct port_addr addr, const struct port_conf *conf);
+/* Whether a client without control may ask that of a port: 0 or -EACCES. */
+int network_check_addr(const struct network *net, const struct port_rec *rec,
+	const struct port_conf *conf, struct err *err);
+/* Whether a port (0: one to be made) can have these: 0, -EINVAL, -EEXIST, -ENOSPC. */
+int network_check_macs(const struct network *net, uint16_t id, const struct port_addr *addr,
+	const struct port_rules *rules, struct err *err);
+/* Makes @addr the port's own, checked, with the rules in force: what was learned of it is
+ * forgotten, what it is locked to is static, and what it was given else is known. */
+void network_set_addr(struct network *net, struct port_rec *rec, const struct port_addr *addr);
+/* Forgets what was learned of a port; the addresses of a locked one stay. */
 void network_forget_addresses(struct network *net, const struct port_rec *rec);
-/* A given address is known before it first sends. */
+/* Given addresses are known before it first sends. */
 void network_learn_given(struct network *net, const struct port_rec *rec, uint64_t now_ms);
 
 /* Says of which groups something is new. */
 void network_tell_groups(struct network *net);
 
-/* Whether an address is free for a port other than @except (0: any). */
-bool network_mac_free(
-	const struct network *net, struct feth_mac mac, uint16_t except, const char **holder);
+/* Whose an address is, of all but @except (PORT_HOST, or a port's number): "the host side", the
+ * name of the port it was given to, or NULL. */
+const char *network_mac_holder(const struct network *net, struct feth_mac mac, uint16_t except);
 
 #endif

@@ -20,20 +20,6 @@ void network_apply_rules(struct network *net, struct port_rec *rec)
 	rec->info.cap = frame_room(vport->mtu, true);
 }
 
-void network_forget_addresses(struct network *net, const struct port_rec *rec)
-{
-	fdb_forget_port(&net->sw.fdb, rec->info.id);
-	if (rec->info.locked) /* what was forgotten a line above has room again */
-		(void)fdb_add_static(&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id);
-}
-
-void network_learn_given(struct network *net, const struct port_rec *rec, uint64_t now_ms)
-{
-	uint16_t old;
-	if (rec->mac_given && !rec->info.locked && rec->info.rules.up)
-		fdb_learn(&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id, now_ms, &old);
-}
-
 /* What was learned of a port whose link goes down is true no longer; one that comes up is as good
  * as new, though its client still has joined what it had joined. */
 static void change_link(struct network *net, const struct port_rec *rec, uint64_t now_ms)
@@ -68,16 +54,30 @@ int network_set_port(struct network *net, uint16_t id, const struct port_conf *c
 	if (!rec)
 		return err_set(
 			err, -ENOENT, "%s: there is no port %u", net->facts.spec.network, id);
-	const int rc = network_check_rules(net, &rec->floor, conf, err);
+	const struct port_rules before = rec->info.rules;
+	const struct port_addr old = network_addr(rec);
+	const struct port_addr addr = network_addr_with(old, conf);
+	struct port_rules rules = before;
+	rules_take(&rules, &conf->rules);
+	int rc = network_check_rules(net, &rec->floor, conf, err);
+	if (!rc)
+		rc = network_check_addr(net, rec, conf, err);
+	if (!rc)
+		rc = network_check_macs(net, id, &addr, &rules, err);
 	if (rc < 0)
 		return rc;
-	const struct port_rules before = rec->info.rules;
-	rules_take(&rec->info.rules, &conf->rules);
-	if (conf->control)
+	rec->info.rules = rules;
+	if (conf->control) {
 		rules_take(&rec->floor, &conf->rules);
+		rec->floor_addr = network_addr_with(rec->floor_addr, conf);
+	}
 	network_apply_rules(net, rec);
+	const bool same_addr = old.given == addr.given && old.locked == addr.locked &&
+			       mac_equal(old.mac, addr.mac);
+	if (!same_addr || conf->rules.given & RULE_MACS)
+		network_set_addr(net, rec, &addr);
 	*out = rec->info;
-	if (rules_same(&before, &rec->info.rules))
+	if (same_addr && rules_same(&before, &rec->info.rules))
 		return 0;
 	if (before.up != rec->info.rules.up)
 		change_link(net, rec, now_ms);

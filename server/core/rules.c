@@ -58,8 +58,6 @@ const char *rules_loosened(const struct port_rules *rules, const struct port_rul
 		loose |= RULE_TX_RATE;
 	if (raised(rules->storm, more->storm))
 		loose |= RULE_STORM;
-	if (!same_macs(rules, more))
-		loose |= RULE_MACS;
 	loose &= more->given;
 #define RULE(symbol, name, field)                                                                  \
 	if (loose & RULE_##symbol)                                                                 \

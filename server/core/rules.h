@@ -63,7 +63,7 @@ extern const struct port_rules rules_builtin;
 void rules_take(struct port_rules *rules, const struct port_rules *more);
 
 /* The first field of @more that lets a port do what @rules, which say all, do not: its name on the
- * wire; NULL where there is none. */
+ * wire; NULL where there is none. Of `macs` it depends on the lock, which is no rule. */
 const char *rules_loosened(const struct port_rules *rules, const struct port_rules *more);
 
 bool rules_same(const struct port_rules *a, const struct port_rules *b);

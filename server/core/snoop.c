@@ -369,23 +369,6 @@ static enum snoop_kind ip6(struct snoop *out, struct span ip, bool summed)
 	return mld(out, ip.p, m);
 }
 
-/* The frame in one piece; what does not fit is not there. */
-static struct span in_one_piece(const struct frame *frame, uint8_t scratch[SNOOP_SCRATCH])
-{
-	if (!frame->more_n)
-		return (struct span){ frame->head, frame->head_len };
-	uint32_t n = frame->head_len < SNOOP_SCRATCH ? frame->head_len : SNOOP_SCRATCH;
-	memcpy(scratch, frame->head, n);
-	for (unsigned i = 0; i < frame->more_n; i++) {
-		const struct seg *seg = &frame->more[i];
-		const size_t room = SNOOP_SCRATCH - n;
-		const size_t part = seg->len < room ? seg->len : room;
-		memcpy(scratch + n, seg->base, part);
-		n += (uint32_t)part;
-	}
-	return (struct span){ scratch, n };
-}
-
 /* A query that some hosts do not take, or not for one that they have to answer, may not count: it
  * would seem that nobody is there. @mac: where the frame goes. */
 static bool for_all(const struct snoop *query, const uint8_t *mac, bool summed)
@@ -402,7 +385,9 @@ void snoop_parse(const struct frame *frame, uint8_t scratch[SNOOP_SCRATCH], stru
 		.response_ms = QUERY_RESPONSE_MS,
 		.interval_ms = QUERY_INTERVAL_MS,
 	};
-	struct span s = in_one_piece(frame, scratch);
+	struct span s;
+	s.p = frame_whole(
+		frame, scratch, SNOOP_SCRATCH, &s.len); /* what does not fit is not there */
 	uint16_t type = get16(s.p + 12);
 	uint32_t header = 14;
 	if ((type == ETH_P_CTAG || type == ETH_P_STAG) && s.len >= 18) {

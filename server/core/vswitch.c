@@ -49,6 +49,32 @@ static bool learn(struct vswitch *sw, mac_key src, uint16_t in, uint64_t now_ms)
 	return true;
 }
 
+unsigned vswitch_run_inside(const struct frame *frames, unsigned n, uint32_t room)
+{
+	unsigned i = 0;
+	while (i < n && frames[i].len - FETH_FRAME_MIN <= room &&
+		vswitch_same_header(frames[i].head, frames->head) && !arpnd_inside(&frames[i]))
+		i++;
+	return i ? i : 1;
+}
+
+/* Whether what a frame of ARP or ND says of its sender may be so. */
+static bool sender_true(const struct vswitch *sw, const struct frame *frame, uint16_t in)
+{
+	uint8_t scratch[ARPND_SCRATCH];
+	struct arpnd a;
+	mac_key claim;
+	const bool locked = sw->ports[in].locked;
+	arpnd_read(frame, scratch, &a);
+	if (a.of_another && !locked)
+		return true;
+	while (arpnd_next(&a, &claim))
+		if (locked ? !fdb_static_on(&sw->fdb, claim, in)
+			   : fdb_static_elsewhere(&sw->fdb, claim, in))
+			return false;
+	return !(locked && a.doubtful);
+}
+
 struct verdict vswitch_decide(
 	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms)
 {
@@ -59,10 +85,14 @@ struct verdict vswitch_decide(
 		return drop(DROP_OVERSIZE);
 
 	const mac_key src = mac_key_at(frame->head + 6);
-	if (from->locked && src != from->lock)
+	if (from->locked) {
+		if (!fdb_static_on(&sw->fdb, src, in))
+			return drop(DROP_SPOOFED);
+	} else if (!(frame->head[6] & 1) && !fdb_knows(&sw->fdb, src, in, now_ms) &&
+		   !learn(sw, src, in, now_ms)) {
 		return drop(DROP_SPOOFED);
-	if (!(frame->head[6] & 1) && !fdb_knows(&sw->fdb, src, in, now_ms) &&
-		!learn(sw, src, in, now_ms))
+	}
+	if (arpnd_may(frame) && !sender_true(sw, frame, in))
 		return drop(DROP_SPOOFED);
 
 	if (frame->head[0] & 1) {

@@ -8,8 +8,8 @@
 /* Fields a later version has: who asks for them must not believe to have them. */
 static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 {
-	static const char *const later[] = { "offload", "monitor", "vlan", "macs", "loop_guard",
-		"queue", "rx_rate", "tx_rate", "storm" };
+	static const char *const later[] = { "offload", "monitor", "vlan", "loop_guard", "queue",
+		"rx_rate", "tx_rate", "storm" };
 	const msgpack_object *o;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
@@ -34,7 +34,6 @@ static int want_conf(
 	const msgpack_object_map *params, bool name_required, struct command *cmd, struct err *err)
 {
 	struct port_conf *conf = &cmd->in.conf;
-	bool has_locked;
 	conf->control = cmd->rights & RIGHT_CONTROL;
 	int rc = refuse_unknown(params, err);
 	if (!rc)
@@ -42,7 +41,7 @@ static int want_conf(
 	if (!rc)
 		rc = want_mac(params, "mac", &conf->mac_given, &conf->mac, err);
 	if (!rc)
-		rc = want_bool(params, "locked", &has_locked, &conf->locked, err);
+		rc = want_bool(params, "locked", &conf->has_locked, &conf->locked, err);
 	if (!rc)
 		rc = want_rules(params, &conf->rules, err);
 	if (!rc && name_same(conf->name, "host"))
@@ -122,27 +121,32 @@ int parse_PORT_LIST(const msgpack_object_map *params, struct command *cmd, struc
 
 int parse_PORT_SET(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
-	static const char *const fixed[] = { "kind", "mac", "locked" };
 	const msgpack_object *o;
 	const bool native = cmd->network[0]; /* where without a name it is the caller's own */
-	cmd->in.conf.control = cmd->rights & RIGHT_CONTROL;
-	int rc = want_network(params, cmd, err);
-	if (!rc)
-		rc = want_name(params, "name", !native, cmd->in.conf.name, err);
-	if (!rc)
-		rc = refuse_unknown(params, err);
-	for (size_t i = 0; !rc && i < sizeof(fixed) / sizeof(fixed[0]); i++)
-		if (rpc_get(params, fixed[i], &o) != RPC_FIELD_ABSENT)
-			rc = err_set(err, -EOPNOTSUPP,
-				"%s: it cannot be changed; remove the port and add it anew",
-				fixed[i]);
-	return rc < 0 ? rc : want_rules(params, &cmd->in.conf.rules, err);
+	const int rc = want_network(params, cmd, err);
+	if (rc < 0)
+		return rc;
+	if (rpc_get(params, "kind", &o) != RPC_FIELD_ABSENT)
+		return err_set(err, -EOPNOTSUPP,
+			"kind: it cannot be changed; remove the port and add it anew");
+	return want_conf(params, !native, cmd, err);
 }
 
 int parse_PORT_REMOVE(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
 	const int rc = want_network(params, cmd, err);
 	return rc < 0 ? rc : want_name(params, "name", true, cmd->in.conf.name, err);
+}
+
+static void put_macs(const struct port_rules *rules, struct rpc_out *out)
+{
+	char text[MAC_TEXT];
+	rpc_put_array(out, "macs");
+	for (unsigned i = 0; i < rules->n_macs; i++) {
+		mac_format(text, rules->macs[i]);
+		rpc_out_text(out, text);
+	}
+	rpc_out_close(out);
 }
 
 void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_out *out)
@@ -155,6 +159,8 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 		: port->declared ? "waiting"
 				 : "gone");
 	rpc_put_mac(out, "mac", port->mac);
+	if (port->rules.n_macs)
+		put_macs(&port->rules, out);
 	rpc_put_bool(out, "locked", port->locked);
 	rpc_put_uint(out, "cap", port->cap);
 	if (port->kind != PORT_KIND_HOST)

@@ -296,6 +296,8 @@ class Params(Rpc):
     CAPS = [0, 85, 65554, 1 << 20, *NUMBERS]
     DEFAULTS = [True, 5, "x", [], b"x", {"isolated": 1}, {"up": "x"}, {"cap": 85}, {"mac": "02:00:00:00:00:09"},
                 {"macs": []}, {"locked": True}]
+    FURTHER = [True, 5, "x", {}, b"x", [5], ["x"], [b"\2\0\0\0\0\1"], ["ff:ff:ff:ff:ff:ff"], ["00:00:00:00:00:00"],
+               ["02:00:00:00:00:0a", "01:00:5e:00:00:01"], ["02:00:00:00:00:0a", "02:00:00:00:00:0A"]]
     OF_NO_NETWORK = ("hello", "network.list", "daemon.set")
     UNIX = ["", "x" * 33, 5, True, [], b"0"]
     MODES = ["", "0", "66", "06600", "1660", "0661", "0678", "0x66", "rw-", " 660", "-660", "+660", 0o660, 660, [], b"0660"]
@@ -330,10 +332,11 @@ class Params(Rpc):
             "network.enter": {"network": self.NAMES},
             "network.list": {"after": self.NAMES, "limit": self.LIMITS},
             "port.add": {"network": self.NAMES, "name": port_names, "kind": kinds,
-                         "mac": self.MACS, "locked": self.BOOLS, **rules},
-            "port.set": {"network": self.NAMES, "name": self.NAMES, **rules},
+                         "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS, **rules},
+            "port.set": {"network": self.NAMES, "name": self.NAMES, "mac": self.MACS, "macs": self.FURTHER,
+                         "locked": self.BOOLS, **rules},
             "port.open": {"network": self.NAMES, "name": port_names, "kind": kinds,
-                          "mac": self.MACS, "locked": self.BOOLS, **rules},
+                          "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS, **rules},
             "port.remove": {"network": self.NAMES, "name": self.NAMES},
             "port.list": dict(page, network=self.NAMES),
             "stats.get": dict(page, network=self.NAMES),
@@ -386,7 +389,7 @@ class Params(Rpc):
                           "after": 1, "backend": h.HOST_BACKEND, "group": "0", "owner": "0",
                           "mode": "0600", "allow": [],
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"],
-                          "isolated": True, "cap": 1000, "defaults": {},
+                          "isolated": True, "cap": 1000, "defaults": {}, "macs": [],
                           "port": 1, "log_level": "info"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
@@ -414,13 +417,13 @@ class Params(Rpc):
                 self.assertEqual(e.exception.code, "invalid")
 
     def test_wrong_values_on_the_native_socket(self):
-        attach = {"name": [*self.NAMES, "host"], "mac": self.MACS, "locked": self.BOOLS,
+        attach = {"name": [*self.NAMES, "host"], "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS,
                   "isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS}
         with self.d.native() as c:
             for field, values in attach.items():
                 for value in values:
                     self.refused("invalid", field, "attach", via=c, **{field: value})
-            for field in ("offload", "monitor", "vlan", "macs", "loop_guard", "queue", "rx_rate", "tx_rate",
+            for field in ("offload", "monitor", "vlan", "loop_guard", "queue", "rx_rate", "tx_rate",
                           "storm"):
                 for value in (True, False, [], {}, 0, "x"):
                     self.refused("unsupported", field, "attach", via=c, **{field: value})

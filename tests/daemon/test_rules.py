@@ -97,7 +97,7 @@ class Rules(Base):
             self.assertEqual(c.call("port.set"), r)
             c.call("port.set", isolated=False)
             self.refused("not_found", c, "port.set", name="nosuch", isolated=True)
-            self.refused("unsupported", c, "port.set", mac="02:00:00:00:00:01")
+            self.refused("unsupported", c, "port.set", kind="qemu")
 
     def test_the_cap(self):
         a, b = self.native("a"), self.native("b", cap=600)

@@ -118,6 +118,33 @@ write("snoop",
       time=frames(*[JOIN4, JOIN6, ASK4, ASK6] * 8, how=0xa000))
 
 
+# ARP and neighbour discovery: where the frame is cut, and the frame (fuzz_arpnd.c)
+ARP = bytes.fromhex("0001080006040001" "020000000001" "0a000001" "000000000000" "0a000002") + bytes(18)
+STATIONS = bytes.fromhex("ffffffffffff" "020000000001")
+TARGET = bytes.fromhex("fe80000000000000000000fffe000001")
+LLA = "%s01020000000001"
+
+
+def nd(kind, rest, before=b"", first=58):
+    body = before + bytes([kind]) + bytes(7) + rest
+    return b"\x86\xdd\x60\0\0\0" + struct.pack(">HBB", len(body), first, 255) + bytes(32) + body
+
+
+NS = nd(135, TARGET + bytes.fromhex(LLA % "01"))
+write("arpnd",
+      arp=b"\x05" + STATIONS + b"\x08\x06" + ARP, rarp=b"\x20" + STATIONS + b"\x80\x35" + ARP,
+      tagged=b"\x02" + STATIONS + bytes.fromhex("88a800078100000a0806") + ARP,
+      three=b"\x02" + STATIONS + bytes.fromhex("8100000788a8000a810000010806") + ARP,
+      snap=b"\x03" + STATIONS + bytes.fromhex("0030aaaa0300000080f3") + ARP,
+      ns=b"\x30" + STATIONS + NS, rs=b"\x10" + STATIONS + nd(133, bytes.fromhex(LLA % "01")),
+      ra=b"\x50" + STATIONS + nd(134, bytes(8) + bytes.fromhex("05010000000005dc" + LLA % "01" + "19030000") + bytes(20)),
+      na=b"\0" + STATIONS + nd(136, TARGET + bytes.fromhex(LLA % "02" + LLA % "02")),
+      redirect=b"\x60" + STATIONS + nd(137, TARGET * 2 + bytes.fromhex(LLA % "02" + "0400")),
+      headers=b"\x3a" + STATIONS + nd(135, TARGET + bytes.fromhex(LLA % "01"), b"\x3c\0" + bytes(6) + b"\x33\1" + bytes(14)
+                                      + b"\x3a\1" + bytes(10), 0),
+      fragment=b"\x3a" + STATIONS + nd(135, TARGET + bytes.fromhex(LLA % "01"), b"\x3a\0\0\1" + bytes(4), 44))
+
+
 # Darwin's: server/hostif/darwin_abi.h has the layouts
 def align4(data):
     return data + bytes(-len(data) % 4)

@@ -128,7 +128,7 @@ static struct port_conf random_conf(struct run *r, unsigned s, struct slot *want
 		want->mac = rng_below(&r->rng, MACS);
 		conf.mac = r->macs[want->mac];
 	}
-	want->locked = conf.locked = rng_one_in(&r->rng, 3);
+	want->locked = conf.has_locked = conf.locked = rng_one_in(&r->rng, 3);
 	return conf;
 }
 

@@ -142,9 +142,11 @@ void fakenet_close(struct fakenet *fn)
 int fake_attach(struct fakenet *fn, struct fake_port *p, const char *name, unsigned mac,
 	bool locked, struct err *err)
 {
-	struct port_conf conf = {
-		.kind = PORT_KIND_NATIVE, .locked = locked, .uid = 1000, .pid = 7
-	};
+	struct port_conf conf = { .kind = PORT_KIND_NATIVE,
+		.has_locked = locked,
+		.locked = locked,
+		.uid = 1000,
+		.pid = 7 };
 	strcpy(conf.name, name);
 	conf.mac_given = mac != 0;
 	conf.mac = mac_n(mac);

@@ -75,9 +75,11 @@ static struct port_stats stats_of(struct fixture *f, const char *name)
 static int declare(struct fakenet *fn, const char *name, unsigned mac, bool locked)
 {
 	struct command *cmd = fake_command(fn, CMD_PORT_ADD);
-	cmd->in.conf = (struct port_conf){
-		.kind = PORT_KIND_NATIVE, .mac_given = mac != 0, .mac = mac_n(mac), .locked = locked
-	};
+	cmd->in.conf = (struct port_conf){ .kind = PORT_KIND_NATIVE,
+		.mac_given = mac != 0,
+		.mac = mac_n(mac),
+		.has_locked = locked,
+		.locked = locked };
 	strcpy(cmd->in.conf.name, name);
 	fake_run(fn, cmd);
 	const int rc = cmd->err.code;
@@ -373,10 +375,11 @@ static void test_addresses_that_are_taken_or_no_addresses_are_refused(void **sta
 	struct err err;
 	assert_int_equal(fake_attach(&f->fn, &p, "p", 5, false, &err), 0);
 	assert_int_equal(fake_attach(&f->fn, &q, "q", 5, false, &err), -EEXIST);
-	assert_string_equal(err.text, "lab: that MAC address belongs to p; give another");
-	assert_int_equal(fake_attach(&f->fn, &q, "q", HOST_MAC, false, &err), -EEXIST);
 	assert_string_equal(
-		err.text, "lab: that MAC address belongs to the host side; give another");
+		err.text, "lab: the MAC address 02:00:00:00:00:05 belongs to p; give another");
+	assert_int_equal(fake_attach(&f->fn, &q, "q", HOST_MAC, false, &err), -EEXIST);
+	assert_string_equal(err.text,
+		"lab: the MAC address 02:00:00:00:00:ee belongs to the host side; give another");
 	assert_int_equal(fake_attach(&f->fn, &q, "q", BROADCAST, false, &err), -EINVAL);
 
 	struct port_conf zero = { .name = "q", .kind = PORT_KIND_NATIVE, .mac_given = true };

@@ -323,7 +323,6 @@ static void test_what_is_looser(void **state)
 	LOOSER(RULE_RX_RATE, "rx_rate", rx_rate = 0);
 	LOOSER(RULE_TX_RATE, "tx_rate", tx_rate = 8);
 	LOOSER(RULE_STORM, "storm", storm = 0);
-	LOOSER(RULE_MACS, "macs", n_macs = 1);
 }
 
 int main(void)

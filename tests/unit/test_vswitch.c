@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "server/core/vswitch.h"
+#include "tests/support/claims.h"
 #include "tests/support/eth.h"
 
 static int setup(void **state)
@@ -122,14 +123,126 @@ static void test_a_locked_port_has_one_source(void **state)
 {
 	struct vswitch *sw = *state;
 	sw->ports[2].locked = true;
-	sw->ports[2].lock = key_n(7);
-	fdb_add_static(&sw->fdb, key_n(7), 2);
+	assert_int_equal(fdb_add_static(&sw->fdb, key_n(7), 2), 0);
 	assert_int_equal(decide(sw, 2, BROADCAST, 7).kind, VERDICT_FLOOD);
 	dropped(decide(sw, 2, BROADCAST, 8), DROP_SPOOFED);
 	dropped(decide(sw, 2, BROADCAST, BROADCAST),
 		DROP_SPOOFED); /* a group is no source of its */
 	assert_int_equal(fdb_find(&sw->fdb, key_n(8), 0), PORT_NONE);
 	to_port(decide(sw, 1, 7, 1), 2);
+}
+
+static struct claims claims; /* long */
+
+static struct verdict decide_claims(struct vswitch *sw, uint16_t in)
+{
+	const struct frame frame = claims_frame(&claims);
+	return vswitch_decide(sw, &frame, in, 0);
+}
+
+/* Port 2 is locked to 7 and 8, port 3 is not locked. */
+static void lock_two(struct vswitch *sw)
+{
+	sw->ports[2].locked = true;
+	assert_int_equal(fdb_add_static(&sw->fdb, key_n(7), 2), 0);
+	assert_int_equal(fdb_add_static(&sw->fdb, key_n(8), 2), 0);
+}
+
+static void test_a_locked_port_may_have_several_sources(void **state)
+{
+	struct vswitch *sw = *state;
+	lock_two(sw);
+	assert_int_equal(decide(sw, 2, BROADCAST, 7).kind, VERDICT_FLOOD);
+	assert_int_equal(decide(sw, 2, BROADCAST, 8).kind, VERDICT_FLOOD);
+	dropped(decide(sw, 2, BROADCAST, 9), DROP_SPOOFED);
+	dropped(decide(sw, 3, BROADCAST, 8), DROP_SPOOFED);
+	to_port(decide(sw, 1, 8, 1), 2);
+}
+
+static void test_a_locked_port_claims_its_own_addresses_in_arp_and_nd(void **state)
+{
+	struct vswitch *sw = *state;
+	lock_two(sw);
+	for (unsigned sender = 6; sender < 10; sender++) {
+		const bool own = sender == 7 || sender == 8;
+		claims_arp(&claims, 7, sender);
+		assert_int_equal(decide_claims(sw, 2).kind, own ? VERDICT_FLOOD : VERDICT_DROP);
+		for (unsigned type = 133; type <= 137; type++) {
+			claims_nd(&claims, 8, type, sender);
+			assert_int_equal(
+				decide_claims(sw, 2).kind, own ? VERDICT_FLOOD : VERDICT_DROP);
+		}
+		claims_begin(&claims, 7);
+		claims_tag(&claims, ETH_P_STAG);
+		claims_tag(&claims, ETH_P_CTAG);
+		claims_16(&claims, ETH_P_ARP);
+		claims_arp_body(&claims, 2, sender);
+		assert_int_equal(decide_claims(sw, 2).kind, own ? VERDICT_FLOOD : VERDICT_DROP);
+	}
+	claims_arp(&claims, 7, 7);
+	claims.b[18] = 8; /* what is doubtful is not its own */
+	dropped(decide_claims(sw, 2), DROP_SPOOFED);
+	assert_int_equal(decide_claims(sw, 3).reason, DROP_SPOOFED); /* 7 is its source's owner */
+	claims_arp(&claims, 9, 9);
+	claims.b[18] = 8;
+	assert_int_equal(decide_claims(sw, 3).kind, VERDICT_FLOOD);
+}
+
+static void test_nobody_claims_the_address_of_the_host_or_of_a_locked_port(void **state)
+{
+	struct vswitch *sw = *state;
+	lock_two(sw);
+	static const unsigned guarded[] = { HOST_MAC, 7 };
+	for (unsigned i = 0; i < 2; i++) {
+		claims_arp(&claims, 9, guarded[i]);
+		dropped(decide_claims(sw, 3), DROP_SPOOFED);
+		for (unsigned type = 133; type < 137; type++) {
+			claims_nd(&claims, 9, type, guarded[i]);
+			dropped(decide_claims(sw, 3), DROP_SPOOFED);
+		}
+		claims_nd(&claims, 9, 137, guarded[i]); /* a router says where another is */
+		assert_int_equal(decide_claims(sw, 3).kind, VERDICT_FLOOD);
+	}
+	claims_arp(&claims, HOST_MAC, 7);
+	dropped(decide_claims(sw, PORT_HOST), DROP_SPOOFED);
+	claims_arp(&claims, HOST_MAC, HOST_MAC);
+	assert_int_equal(decide_claims(sw, PORT_HOST).kind, VERDICT_FLOOD);
+	claims_arp(&claims, 9, 10); /* ARP for another that nobody has locked: a proxy */
+	assert_int_equal(decide_claims(sw, 3).kind, VERDICT_FLOOD);
+}
+
+/* Of each frame of a run what it would be alone. */
+static void test_a_run_hides_no_arp(void **state)
+{
+	struct vswitch *sw = *state;
+	static struct claims each[6];
+	struct frame frames[6];
+	lock_two(sw);
+	for (unsigned kind = 0; kind < 3; kind++) {
+		for (unsigned i = 0; i < 6; i++) {
+			if (kind == 0) {
+				claims_arp(&each[i], 9, i == 3 ? HOST_MAC : 9);
+			} else if (kind == 1) {
+				claims_nd(&each[i], 9, 135, i == 3 ? HOST_MAC : 9);
+				if (i < 3)
+					each[i].b[each[i].ip + 6] = 6; /* TCP */
+			} else {
+				claims_begin(&each[i], 9);
+				claims_tag(&each[i], ETH_P_CTAG);
+				claims_16(&each[i], i < 3 ? ETH_P_IP4 : ETH_P_ARP);
+				claims_arp_body(&each[i], 1, i == 3 ? HOST_MAC : 9);
+			}
+			frames[i] = claims_frame(&each[i]);
+		}
+		unsigned seen = 0;
+		for (unsigned i = 0; i < 6; i += vswitch_run(sw, &frames[i], 6 - i, 3)) {
+			const struct verdict v = vswitch_decide(sw, &frames[i], 3, 0);
+			assert_int_equal(v.kind, i == 3 ? VERDICT_DROP : VERDICT_FLOOD);
+			seen |= 1u << i;
+		}
+		assert_true(seen & 1u << 3);
+		assert_int_equal(vswitch_run(sw, frames, 6, 3), kind ? 3 : 1);
+	}
 }
 
 static void test_group_sources_are_never_learned(void **state)
@@ -248,6 +361,10 @@ int main(void)
 		T(test_a_frame_for_its_own_port_is_filtered),
 		T(test_addresses_of_others_are_spoofed),
 		T(test_a_locked_port_has_one_source),
+		T(test_a_locked_port_may_have_several_sources),
+		T(test_a_locked_port_claims_its_own_addresses_in_arp_and_nd),
+		T(test_nobody_claims_the_address_of_the_host_or_of_a_locked_port),
+		T(test_a_run_hides_no_arp),
 		T(test_group_sources_are_never_learned),
 		T(test_moves_are_counted),
 		T(test_a_run_ends_where_another_decision_may_begin),

@@ -1,0 +1,188 @@
+"""test_mac.py - the addresses of ports: locked, guarded, changed, moved, in twice."""
+import os
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import arpframes as af  # noqa: E402
+import harness as h  # noqa: E402
+
+TAG, STAG = b"\x81\x00\x00\x07", b"\x88\xa8\x00\x08"
+T = h.mac_text
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        self.d = h.Daemon()
+        self.addCleanup(self.d.__exit__, None, None, None)
+        self.c = self.d.control()
+        self.addCleanup(self.c.close)
+        self.net = self.d.create("lab", backend=h.HOST_BACKEND)
+        self.host_mac = bytes.fromhex(self.net["mac"].replace(":", ""))
+
+    def opened(self, client):
+        self.addCleanup(client.close)
+        return client
+
+    def native(self, name, **params):
+        return self.opened(self.d.attach(name=name, **params))
+
+    def set(self, name, **rules):
+        return self.c.call("port.set", network="lab", name=name, **rules)
+
+    def refused(self, code, c, method, **params):
+        with self.assertRaises(h.RpcError, msg=f"{method} {params}") as e:
+            c.call(method, **params)
+        self.assertEqual(e.exception.code, code, e.exception)
+        return e.exception.message
+
+    def spoofed(self, name):
+        return self.d.stats(name)["drops"]["spoofed"]
+
+    def passes(self, a, b, *frames):
+        """All of them, sent by a, come to b, in order."""
+        a.send(*frames)
+        for f in frames:
+            self.assertEqual(b.recv(None), f)
+
+    def dropped(self, a, b, name, *frames):
+        """None of them does; each is counted at port `name` as spoofed. One behind them comes."""
+        before = self.spoofed(name)
+        last = h.frame(h.BROADCAST, self.own, os.urandom(8))
+        a.send(*frames, last)
+        self.assertEqual(b.recv(None), last)
+        self.assertEqual(self.spoofed(name) - before, len(frames))
+
+
+class Locked(Base):
+    def test_several_addresses_and_arp_and_nd_of_others(self):
+        own = [h.mac(n) for n in (1, 2, 3)]
+        self.own = own[0]
+        a = self.native("a", mac=T(own[0]), macs=[T(m) for m in own[1:]], locked=True)
+        b = self.native("b")
+        h.drain(b)
+        row = self.d.port("a")
+        self.assertEqual((row["mac"], row["macs"], row["locked"]), (T(own[0]), [T(m) for m in own[1:]], True))
+        self.assertEqual({e["mac"] for e in self.c.items("fdb.list", network="lab") if e["name"] == "a"
+                          and e["static"]}, {T(m) for m in own})
+        other = h.mac(9)
+        for tags in (b"", TAG, STAG + TAG):
+            for i, src in enumerate(own):
+                mine = own[(i + 1) % 3]
+                self.passes(a, b, af.arp(src, mine, tags=tags), af.arp(src, mine, op=2, tags=tags),
+                            *(af.nd(src, mine, kind=k, tags=tags) for k in range(133, 138)))
+                self.dropped(a, b, "a", af.arp(src, other, tags=tags), af.arp(src, other, op=2, tags=tags),
+                             *(af.nd(src, other, kind=k, tags=tags) for k in range(133, 138)))
+        self.dropped(a, b, "a", h.frame(h.BROADCAST, other), af.arp(other, own[0]),
+                     af.arp(own[0], own[0], hlen=8), af.arp(own[0], other, kind=0x8035),
+                     af.nd(own[0], other, extension=b"\x3a\0" + bytes(6), first=0),
+                     # fragments: even of its own, for who believes ND in pieces believes anything
+                     af.nd(own[0], own[0], extension=b"\x3a\0\0\1" + bytes(4), first=44))
+        # one batch of equal addresses hides none of them
+        self.dropped(a, b, "a", *[af.arp(own[0], other)] * 20)
+
+    def test_what_is_locked_or_the_hosts_is_guarded_everywhere(self):
+        self.native("a", mac=T(h.mac(1)), macs=[T(h.mac(2))], locked=True)
+        b, c = self.native("b"), self.native("c")
+        h.drain(b, c)
+        self.own = h.mac(9)
+        for victim in (self.host_mac, h.mac(1), h.mac(2)):
+            self.dropped(b, c, "b", h.frame(h.BROADCAST, victim), af.arp(self.own, victim, op=2),
+                         af.arp(self.own, victim, op=2, tags=STAG + TAG),
+                         *(af.nd(self.own, victim, kind=k) for k in range(133, 137)))
+            # a router may name who is a better way than itself
+            self.passes(b, c, af.nd(self.own, victim, kind=137))
+        self.passes(b, c, af.arp(self.own, h.mac(10)))  # a proxy for somebody whom nobody has locked
+
+    def test_the_host_claims_no_locked_address_but_its_own(self):
+        host = self.opened(h.host(self.d))
+        a = self.native("a", mac=T(h.mac(1)), locked=True)
+        h.drain(a)
+        host.send(af.arp(self.host_mac, h.mac(1), op=2))
+        f = af.arp(self.host_mac, self.host_mac)
+        host.send(f)
+        while True:  # the system's own stack may have said something
+            got = a.recv(0x0806)
+            self.assertNotEqual(got[22:28], h.mac(1))
+            if got == f:
+                break
+
+    def test_unlocked_ports_may_change_their_address_as_decnet_does(self):
+        a, b = self.native("a", mac=T(h.mac(1))), self.native("b")
+        decnet = bytes.fromhex("aa00040001fc")  # 63.1
+        first = h.frame(h.BROADCAST, h.mac(1), b"before", 0x6003)
+        hello = h.frame(bytes.fromhex("ab0000030000"), decnet, b"hello", 0x6003)
+        h.drain(b)
+        self.passes(a, b, first, hello)
+        answer = h.frame(decnet, h.mac(2), b"answer", 0x6003)
+        b.send(answer)
+        self.assertEqual(a.recv(0x6003), answer)
+        # who locks it to both lets it do so again
+        self.set("a", macs=[T(decnet)], locked=True)
+        self.passes(a, b, first, hello)
+        self.own = h.mac(1)
+        self.dropped(a, b, "a", h.frame(h.BROADCAST, bytes.fromhex("aa00040002fc"), b"", 0x6003))
+
+
+class Changes(Base):
+    def test_port_set_moves_what_is_guarded(self):
+        a, b = self.native("a", mac=T(h.mac(1)), locked=True), self.native("b")
+        h.drain(b)
+        row = self.set("a", mac=T(h.mac(5)), macs=[T(h.mac(6))])
+        self.assertEqual((row["mac"], row["macs"], row["locked"]), (T(h.mac(5)), [T(h.mac(6))], True))
+        self.own = h.mac(5)
+        self.dropped(a, b, "a", h.frame(h.BROADCAST, h.mac(1)))
+        self.passes(a, b, h.frame(h.BROADCAST, h.mac(6)))
+        self.passes(b, a, h.frame(h.BROADCAST, h.mac(1)))  # free for others
+        self.assertEqual(self.set("a", macs=[], locked=False).get("macs"), None)
+        self.passes(a, b, h.frame(h.BROADCAST, h.mac(7)))
+        fdb = {e["mac"]: e for e in self.c.items("fdb.list", network="lab")}
+        self.assertFalse(fdb[T(h.mac(7))]["static"])
+        self.assertNotIn(T(h.mac(6)), fdb)
+
+    def test_addresses_that_are_taken_are_refused_and_change_nothing(self):
+        self.native("a", mac=T(h.mac(1)), macs=[T(h.mac(2))], locked=True)
+        self.native("b", mac=T(h.mac(3)))
+        before = self.d.ports()
+        for taken in (T(h.mac(3)), self.net["mac"]):
+            self.assertIn(taken, self.refused("exists", self.c, "port.set", network="lab", name="a", mac=taken))
+            self.refused("exists", self.c, "port.set", network="lab", name="a", macs=[T(h.mac(8)), taken])
+        for taken in (h.mac(1), h.mac(2), h.mac(3)):
+            self.refused("exists", self.c, "network.set", network="lab", mac=T(taken))
+            self.refused("exists", self.c, "port.add", network="lab", name="new", kind="qemu", mac=T(taken))
+        self.refused("too_large", self.c, "port.set", network="lab", name="a",
+                     macs=[T(h.mac(100 + n)) for n in range(17)])
+        self.assertEqual(self.d.ports(), before)
+        row = self.set("a", macs=[T(h.mac(100 + n)) for n in range(16)])
+        self.assertEqual(len(row["macs"]), 16)
+
+    def test_a_client_changes_its_own_port_but_no_declared_lock(self):
+        with self.native("own") as own:
+            h.drain(own)
+            row = own.call("port.set", mac=T(h.mac(4)), macs=[T(h.mac(5))], locked=True)
+            self.assertEqual((row["name"], row["mac"], row["locked"]), ("own", T(h.mac(4)), True))
+            self.assertFalse(own.call("port.set", locked=False)["locked"])
+
+    def test_the_hosts_address_moves_with_its_guard(self):
+        a, b = self.native("a"), self.native("b")
+        self.c.call("network.set", network="lab", mac=T(h.mac(0x77)))
+        h.drain(a, b)
+        self.own = h.mac(9)
+        self.dropped(a, b, "a", af.arp(self.own, h.mac(0x77)), h.frame(h.BROADCAST, h.mac(0x77)))
+        self.passes(a, b, af.arp(self.own, self.host_mac))
+
+    def test_fethctl_sets_and_shows_them(self):
+        self.d.ctl("port", "add", "lab", "vm", "--kind", "qemu", "--mac", T(h.mac(1)), "--also", T(h.mac(2)),
+                   "--also", T(h.mac(3)), "--lock", check=True)
+        row = self.d.port("vm")
+        self.assertEqual((row["mac"], row["macs"], row["locked"]), (T(h.mac(1)), [T(h.mac(2)), T(h.mac(3))], True))
+        out = self.d.ctl("port", "set", "lab", "vm", "--also", T(h.mac(4)), "--locked", "off", check=True).stdout
+        self.assertIn(T(h.mac(4)), out)
+        self.assertEqual((self.d.port("vm")["macs"], self.d.port("vm")["locked"]), ([T(h.mac(4))], False))
+        self.d.ctl("port", "set", "lab", "vm", "--also", "none", "--mac", T(h.mac(9)), check=True)
+        self.assertEqual((self.d.port("vm").get("macs"), self.d.port("vm")["mac"]), (None, T(h.mac(9))))
+        self.assertIn("macs", self.d.ctl("port", "set", "lab", "vm", "--also", "x").stderr)
+
+
+if __name__ == "__main__":
+    h.main()
