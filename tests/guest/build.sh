@@ -73,7 +73,7 @@ else
 	find busybox-static/ -name busybox -type f -perm -1 -exec cp {} busybox \;
 fi
 applets=$(./busybox --list) # whole: grep -q would end the pipe early, and pipefail call that an error
-for applet in base64 ip mktemp nc ping6 setsid sha256sum stty timeout vconfig; do
+for applet in base64 ip mktemp nc nslookup ping6 setsid sha256sum stty timeout udhcpc vconfig; do
 	grep -qx "$applet" <<<"$applets" ||
 		{ echo "build.sh: this busybox has no $applet" >&2; exit 1; }
 done
