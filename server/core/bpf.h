@@ -14,8 +14,8 @@
 
 #include "server/core/frame.h"
 
-/* BPF_MAXINSNS of the BSDs, and what design of the protocol allows. `tcpdump` expressions that
- * people write are 5 to 60 steps. At 512 a frame costs 1 us. */
+/* BPF_MAXINSNS of the BSDs. `tcpdump` expressions that people write are 5 to 60 steps: `arp` takes
+ * 11 ns a frame, and 512 steps of loads and jumps 3.3 us (gcc -O2, 60 bytes). */
 #define BPF_STEPS_MAX 512u
 #define BPF_WORDS 16u /* BPF_MEMWORDS */
 

@@ -16,6 +16,7 @@ void command_free(struct command *cmd)
 	if (!cmd)
 		return;
 	free(cmd->items.any);
+	free(cmd->monitor);
 	free(cmd);
 }
 

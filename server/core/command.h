@@ -51,16 +51,19 @@ struct network_facts {
 enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU };
 const char *port_kind_name(enum port_kind kind);
 
+struct monitor_conf;
+
 /* What is wanted of a port. */
 struct port_conf {
 	char name[FETH_NAME_MAX + 1]; /* empty: choose one */
 	enum port_kind kind;
 	bool mac_given;
 	struct feth_mac mac;
-	bool has_locked, locked; /* to `mac` and rules.macs */
-	uint32_t uid, pid;       /* the client, as the kernel attested it */
-	bool take_only;          /* only the declared port of this name will do */
-	struct port_rules rules; /* those given */
+	bool has_locked, locked;            /* to `mac` and rules.macs */
+	uint32_t uid, pid;                  /* the client, as the kernel attested it */
+	bool take_only;                     /* only the declared port of this name will do */
+	const struct monitor_conf *monitor; /* borrowed; NULL: a port is wanted, not a monitor */
+	struct port_rules rules;            /* those given */
 	bool control; /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
 };
 
@@ -71,6 +74,7 @@ struct port_info {
 	enum port_kind kind;
 	bool attached;
 	bool declared;
+	bool monitor; /* no port: it only watches; of the rest name, uid and pid count */
 	struct feth_mac mac;
 	bool locked;
 	struct port_rules rules; /* in force: all are given */
@@ -256,7 +260,8 @@ struct command {
 		struct fdb_want fdb;
 		struct daemon_want daemon;
 	} in;
-	struct group_want groups; /* in: beside conf, where the kind is attach */
+	struct group_want groups;     /* in: beside conf, where the kind is attach */
+	struct monitor_conf *monitor; /* in, owned: likewise; NULL: none */
 	union {
 		struct network_facts facts;
 		struct port_info port;

@@ -210,6 +210,23 @@ static void deliver(
 	}
 }
 
+static inline void conclude(
+	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n)
+{
+	if (net->n_monitors)
+		network_watch(net, in, v, NULL, frames, n);
+	deliver(net, in, v, frames, n);
+}
+
+void network_refuse(struct network *net, uint16_t in, enum drop_reason reason,
+	const struct frame *frames, unsigned n)
+{
+	const struct verdict v = { VERDICT_DROP, (uint8_t)reason, PORT_NONE };
+	stats_of(net, in)->drops[reason] += n;
+	if (net->n_monitors)
+		network_watch(net, in, v, NULL, frames, n);
+}
+
 static inline void pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
@@ -222,13 +239,13 @@ static inline void pass_in(
 			net->events->moved(net->ctx, mac_of_key(net->sw.moved.key),
 				net->sw.moved.from, net->sw.moved.to);
 		if (i > from && !verdict_same(v, run)) {
-			deliver(net, in, run, frames + from, i - from);
+			conclude(net, in, run, frames + from, i - from);
 			from = i;
 		}
 		run = v;
 	}
 	if (n)
-		deliver(net, in, run, frames + from, n - from);
+		conclude(net, in, run, frames + from, n - from);
 }
 
 void network_pass_in(
@@ -261,6 +278,8 @@ void network_flush(struct network *net)
 			rec->client->ops->flush(rec->client);
 	}
 	net->n_touched = 0;
+	if (net->n_monitors)
+		network_watch_flush(net);
 	network_tell_groups(net);
 }
 
@@ -281,6 +300,9 @@ static void send_query(struct network *net, const struct mcast_ask *ask)
 	const struct feth_mac mac = netid_mac(&net->key, net->facts.spec.network, ".querier");
 	const uint32_t len = querier_frame(ask->family, mac, ask->response_ms, buf);
 	struct frame frame = { .head = buf, .head_len = len, .len = len };
+	if (net->n_monitors)
+		network_watch(net, PORT_NONE, (struct verdict){ VERDICT_GROUP, 0, 0 }, &ask->ports,
+			&frame, 1);
 	send_ports(net, PORT_HOST, &ask->ports, &frame, 1);
 	network_flush(net);
 }

@@ -66,13 +66,17 @@ struct block_pool *network_pool(struct network *net);
  * @now_ms:	monotonic milliseconds
  * @out:	what became of it
  *
- * Return: 0; -EBUSY name in use; -EEXIST name or address taken; -EINVAL; -EACCES rules looser than
- *those of the declared port, or of the network's defaults; -ENOSPC no number left; -ENOMEM
+ * With conf->monitor it becomes a monitor (monitor.h), of which only the name counts besides.
+ *
+ * Return: 0; -EBUSY name in use, or MONITORS_MAX are there; -ENOENT no such port to watch; -EEXIST
+ *name or address taken; -EINVAL; -EACCES rules looser than those of the declared port, or of the
+ *network's defaults; -ENOSPC no number left; -ENOMEM
  */
 int network_attach(struct network *net, const struct port_conf *conf, struct port *port,
 	uint64_t now_ms, struct port_info *out, struct err *err);
 
-/* Ends a port; its addresses are forgotten. A declared port goes back to waiting. */
+/* Ends a port; its addresses are forgotten. A declared port goes back to waiting. Also of
+ * monitors. */
 void network_detach(struct network *net, struct port *port);
 
 /**

@@ -136,7 +136,7 @@ static void sum_up(const struct network *net, struct network_sum *sum)
 	sum->stats = net->retired;
 	port_stats_add(&sum->stats, &net->host_stats);
 	for (unsigned id = 1; id < FDB_PORTS; id++)
-		if (net->recs[id])
+		if (net->recs[id] && !net->recs[id]->monitor)
 			port_stats_add(&sum->stats, &net->recs[id]->stats);
 	sum->moves = net->sw.moves;
 	sum->multicast = *network_multicast_stats(net);

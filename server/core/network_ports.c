@@ -19,10 +19,8 @@ struct port_rec *network_rec_named(const struct network *net, const char *name)
 	return NULL;
 }
 
-/* "qemu-7": the kind, and the lowest number that no port has. */
-static void choose_name(const struct network *net, enum port_kind kind, char out[FETH_NAME_MAX + 1])
+void network_choose_name(const struct network *net, const char *prefix, char out[FETH_NAME_MAX + 1])
 {
-	const char *const prefix = port_kind_name(kind);
 	const size_t len = strlen(prefix);
 	bool taken[PORTS_MAX + 2] = { false };
 	for (unsigned id = 1; id < FDB_PORTS; id++) {
@@ -74,7 +72,7 @@ static int make_rec(
 	if (conf->name[0])
 		snprintf(rec->info.name, sizeof(rec->info.name), "%s", conf->name);
 	else
-		choose_name(net, conf->kind, rec->info.name);
+		network_choose_name(net, port_kind_name(conf->kind), rec->info.name);
 	rec->since_ms = net->now_ms;
 	rec->info.mac = netid_mac(&net->key, name, rec->info.name);
 	rec->floor_addr = network_addr(rec);
@@ -90,6 +88,7 @@ static int make_rec(
 	net->sw.ports[id] = (struct vport){ 0 };
 	network_apply_rules(net, rec);
 	network_set_addr(net, rec, &addr);
+	network_watch_port(net, rec, true);
 	*out = rec;
 	return 0;
 }
@@ -99,6 +98,7 @@ static void drop_rec(struct network *net, struct port_rec *rec)
 	const uint16_t id = rec->info.id;
 	fdb_forget_port(&net->sw.fdb, id);
 	port_stats_add(&net->retired, &rec->stats);
+	network_watch_port(net, rec, false);
 	net->recs[id] = NULL;
 	free(rec);
 }
@@ -145,6 +145,8 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 {
 	struct port_rec *rec;
 	net->now_ms = now_ms;
+	if (conf->monitor)
+		return network_monitor_attach(net, conf, port, out, err);
 	const int rc = find_or_make(net, conf, &rec, err);
 	if (rc < 0)
 		return rc;
@@ -171,6 +173,10 @@ void network_detach(struct network *net, struct port *port)
 {
 	struct port_rec *rec = net->recs[port->id];
 	unsigned i = 0;
+	if (rec->monitor) {
+		network_monitor_detach(net, port);
+		return;
+	}
 	while (net->attached[i] != port->id)
 		i++;
 	net->attached[i] = net->attached[--net->n_attached];

@@ -1,9 +1,10 @@
-/* network_priv.h - the inside of a network, shared by the network*.c files only:
+/* network_priv.h - the inside of a network, shared by the network*.c files and police.c only:
  * network.c moves frames, network_ports.c comes and goes, network_rules.c restricts, network_macs.c
- * knows whose addresses are whose, network_command.c answers. */
+ * knows whose addresses are whose, network_monitor.c watches, network_command.c answers. */
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
+#include "server/core/monitor.h"
 #include "server/core/network.h"
 
 /* A port's own address, and whether it is locked. */
@@ -23,6 +24,7 @@ struct port_rec {
 	struct port *client; /* borrowed; NULL while it waits */
 	uint64_t since_ms;   /* when its counters began */
 	struct port_stats stats;
+	struct monitor *monitor; /* owned; NULL: a port */
 };
 
 struct network {
@@ -44,6 +46,10 @@ struct network {
 	unsigned n_attached;
 	uint16_t touched[FDB_PORTS];
 	unsigned n_touched;
+
+	struct port_rec *monitors[MONITORS_MAX]; /* of recs[], in no order */
+	unsigned n_monitors;
+	uint64_t seen_ns; /* when they saw the first frame of this batch; 0: none yet */
 };
 
 /* The record of a number or name, or NULL. */
@@ -85,6 +91,25 @@ void network_set_addr(struct network *net, struct port_rec *rec, const struct po
 void network_forget_addresses(struct network *net, const struct port_rec *rec);
 /* Given addresses are known before it first sends. */
 void network_learn_given(struct network *net, const struct port_rec *rec, uint64_t now_ms);
+
+/* Monitors. network_watch() has them see a run of frames with one verdict, where there are any;
+ * @in PORT_NONE: the switch made them. @to: the ports of VERDICT_GROUP; NULL: mcast_set() of it. */
+int network_monitor_attach(struct network *net, const struct port_conf *conf, struct port *port,
+	struct port_info *out, struct err *err);
+void network_monitor_detach(struct network *net, struct port *port);
+void network_watch(struct network *net, uint16_t in, struct verdict v, const struct portset *to,
+	const struct frame *frames, unsigned n);
+void network_watch_flush(struct network *net);
+/* A port of that name has come, or (@there false) goes. */
+void network_watch_port(struct network *net, const struct port_rec *rec, bool there);
+
+/* Frames that @in may not send: counted at it, and monitors see them. */
+void network_refuse(struct network *net, uint16_t in, enum drop_reason reason,
+	const struct frame *frames, unsigned n);
+
+/* "qemu-7": the prefix, and the lowest number that no port has. */
+void network_choose_name(
+	const struct network *net, const char *prefix, char out[FETH_NAME_MAX + 1]);
 
 /* Says of which groups something is new. */
 void network_tell_groups(struct network *net);

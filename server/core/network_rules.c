@@ -54,6 +54,10 @@ int network_set_port(struct network *net, uint16_t id, const struct port_conf *c
 	if (!rec)
 		return err_set(
 			err, -ENOENT, "%s: there is no port %u", net->facts.spec.network, id);
+	if (rec->monitor)
+		return err_set(err, -EINVAL,
+			"%s: %s is a monitor, which has no rules: it sends nothing, and sees all",
+			net->facts.spec.network, rec->info.name);
 	const struct port_rules before = rec->info.rules;
 	const struct port_addr old = network_addr(rec);
 	const struct port_addr addr = network_addr_with(old, conf);

@@ -4,9 +4,9 @@
 void police_input(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
-	struct port_rec *rec = net->recs[in];
+	const struct port_rec *rec = net->recs[in];
 	if (!rec->info.rules.up) {
-		rec->stats.drops[DROP_LINK_DOWN] += n;
+		network_refuse(net, in, DROP_LINK_DOWN, frames, n);
 		return;
 	}
 	network_pass_in(net, in, frames, n, now_ms);

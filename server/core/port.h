@@ -28,6 +28,8 @@ struct port_ops {
 	void (*changed)(struct port *port, const struct network_facts *facts);
 	/* Bytes of frames that wait for the client. */
 	uint32_t (*queued)(const struct port *port);
+	/* Of monitors: nanoseconds since the epoch, now. Asked once a batch. */
+	uint64_t (*now_ns)(const struct port *port);
 };
 
 struct port {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "protocol/wire.h"
@@ -26,6 +27,7 @@ struct session {
 	const struct session_host *host;
 	struct wire_scan scan;
 	bool submitted; /* a command of ours is out */
+	bool monitor;   /* attached, but no port: it only watches */
 	bool gone;      /* closed; only that command keeps the memory */
 	uint32_t msgid; /* of the call under way */
 	const struct method *method;
@@ -73,17 +75,48 @@ static const struct port_ops port_ops = {
 	.queued = stream_port_queued,
 };
 
+static void monitor_flush_port(struct port *port)
+{
+	stream_flush_aside(&stream_port_of_port(port)->s);
+}
+
+static uint64_t wall_clock_ns(const struct port *port)
+{
+	struct timespec ts;
+	(void)port;
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static const struct port_ops monitor_ops = {
+	.send = stream_port_send,
+	.flush = monitor_flush_port,
+	.close = stream_port_close,
+	.changed = port_changed,
+	.queued = stream_port_queued,
+	.now_ns = wall_clock_ns,
+};
+
 static int attach(struct session *se, const struct port_conf *conf, unsigned right,
 	struct port_info *out, struct err *err)
 {
 	if (se->sp.attached)
 		return err_set(err, -EEXIST, "this connection is a port already; detach first");
-	return stream_port_attach(&se->sp, conf, "native", right, out, err);
+	if (conf->monitor && se->only[0])
+		return err_set(err, -EINVAL,
+			"monitor: this socket is of port %s; watch by the network's feth.sock",
+			se->only);
+	se->sp.port.ops = conf->monitor ? &monitor_ops : &port_ops;
+	const int rc = stream_port_attach(
+		&se->sp, conf, conf->monitor ? "monitor" : "native", right, out, err);
+	se->monitor = rc == 0 && conf->monitor;
+	return rc;
 }
 
 static void detach(struct session *se, const char *why)
 {
 	stream_port_detach(&se->sp, why);
+	se->monitor = false;
 	free(se->own);
 	se->own = NULL;
 }
@@ -193,6 +226,12 @@ static void change_groups(struct session *se, struct command *cmd)
 		err_set(&cmd->err, -ENOENT, "this connection is no port; attach first");
 		return;
 	}
+	if (se->monitor) {
+		err_set(&cmd->err, -EINVAL,
+			"this connection only watches: it sees the frames of every group, and is "
+			"in none");
+		return;
+	}
 	if (cmd->kind == CMD_GROUP_JOIN)
 		(void)memberships_join(
 			&se->own, se->host->net, se->sp.port.id, &cmd->groups, &cmd->err);
@@ -233,6 +272,7 @@ static bool own_command(struct session *se, struct command *cmd)
 		}
 		cmd->in.conf.uid = se->sp.client.uid;
 		cmd->in.conf.pid = se->sp.pid;
+		cmd->in.conf.monitor = cmd->monitor;
 		attach_with_groups(se, cmd);
 		return true;
 	case CMD_DETACH:
@@ -434,7 +474,7 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 	const uint64_t now = ioloop_now(s->loop);
 
 	while (stream_takes_input(s)) {
-		if (se->sp.attached) { /* nearly always, and then it is nearly all */
+		if (se->sp.attached && !se->monitor) { /* nearly always, and then nearly all */
 			size_t used;
 			const unsigned n =
 				ingress_native(buf + at, len - at, frames, IOLOOP_BATCH, &used);

@@ -275,14 +275,25 @@ void stream_send(struct stream *s, struct frame *frames, unsigned n, bool floode
 		settle(s, eg);
 }
 
+static void finish_egress(struct stream *s)
+{
+	if (!s->eg)
+		return;
+	if (s->eg->n_frames)
+		settle(s, s->eg);
+	ioloop_egress_return(s->loop, s->eg);
+	s->eg = NULL;
+}
+
+void stream_flush_aside(struct stream *s)
+{
+	finish_egress(s);
+	s->dropped = false;
+}
+
 void stream_flush(struct stream *s)
 {
-	if (s->eg) {
-		if (s->eg->n_frames)
-			settle(s, s->eg);
-		ioloop_egress_return(s->loop, s->eg);
-		s->eg = NULL;
-	}
+	finish_egress(s);
 	const uint64_t now_ms = ioloop_now(s->loop);
 	if (sendq_empty(&s->q))
 		s->caught_up_ms = now_ms;

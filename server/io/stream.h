@@ -83,6 +83,8 @@ void stream_put_message(struct stream *s, const void *data, size_t len, uint64_t
 /* Port operations (port.h) for the stream's own port. */
 void stream_send(struct stream *s, struct frame *frames, unsigned n, bool flooded);
 void stream_flush(struct stream *s);
+/* The same for who does not count for pacing: a monitor, which everything goes to besides. */
+void stream_flush_aside(struct stream *s);
 /* Drops frames that wait; one that is begun is finished. */
 void stream_drop_frames(struct stream *s);
 

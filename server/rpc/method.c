@@ -30,8 +30,7 @@ const char *method_name(enum command_kind kind)
 unsigned method_needs(const struct method *m, bool control, const msgpack_object_map *params)
 {
 	const msgpack_object *o;
-	if (m->kind == CMD_ATTACH && rpc_get(params, "monitor", &o) == RPC_FIELD_OK &&
-		o->type == MSGPACK_OBJECT_MAP)
+	if (m->kind == CMD_ATTACH && wants_monitor(params))
 		return RIGHT_OBSERVE;
 	if (m->kind == CMD_PORT_SET && (control || rpc_get(params, "name", &o) != RPC_FIELD_ABSENT))
 		return RIGHT_CONTROL;

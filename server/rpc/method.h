@@ -73,6 +73,10 @@ int want_u32(const msgpack_object_map *params, const char *field, bool *has, uin
 /* `groups`: "all", or group addresses but broadcast. */
 int want_groups(
 	const msgpack_object_map *params, bool required, struct group_want *out, struct err *err);
+/* `monitor` of attach: *out is the caller's to free, and stays as it was where none is wanted. */
+int want_monitor(const msgpack_object_map *params, struct monitor_conf **out, struct err *err);
+/* Whether an attach with these params is one that only watches, so that another right is needed. */
+bool wants_monitor(const msgpack_object_map *params);
 /* The rules of rules.h that are given, in @params or another map. */
 int want_rules(const msgpack_object_map *params, struct port_rules *out, struct err *err);
 /* A network's `defaults`: the same, less what is of one port alone. */

@@ -3,13 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "server/core/monitor.h"
 #include "server/rpc/method.h"
 
 /* Fields a later version has: who asks for them must not believe to have them. */
 static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 {
-	static const char *const later[] = { "offload", "monitor", "vlan", "loop_guard", "queue",
-		"rx_rate", "tx_rate", "storm" };
+	static const char *const later[] = { "offload", "vlan", "loop_guard", "queue", "rx_rate",
+		"tx_rate", "storm" };
 	const msgpack_object *o;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
@@ -19,10 +20,13 @@ static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 	return 0;
 }
 
-/* A port that is no session yet: its client joins later. */
-static int refuse_groups(const msgpack_object_map *params, struct err *err)
+/* What is a client's own to ask, in its attach: of a port that is no session yet. */
+static int refuse_clients_own(const msgpack_object_map *params, struct err *err)
 {
 	const msgpack_object *o;
+	if (rpc_get(params, "monitor", &o) != RPC_FIELD_ABSENT)
+		return err_set(err, -EOPNOTSUPP,
+			"monitor: a client asks for it itself, by attach; this makes ports");
 	if (rpc_get(params, "groups", &o) == RPC_FIELD_ABSENT)
 		return 0;
 	return err_set(err, -EOPNOTSUPP,
@@ -74,8 +78,17 @@ static int want_kind(
 int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
 	cmd->in.conf.kind = PORT_KIND_NATIVE;
-	const int rc = want_conf(params, false, cmd, err);
-	return rc < 0 ? rc : want_groups(params, false, &cmd->groups, err);
+	int rc = want_conf(params, false, cmd, err);
+	if (!rc)
+		rc = want_groups(params, false, &cmd->groups, err);
+	if (!rc)
+		rc = want_monitor(params, &cmd->monitor, err);
+	const struct port_conf *conf = &cmd->in.conf;
+	if (!rc && cmd->monitor &&
+		(conf->mac_given || conf->locked || conf->rules.given || cmd->groups.given))
+		return bad_field(err, "monitor",
+			"who only watches has no address, groups or rules; give a name at most");
+	return rc;
 }
 
 int parse_DETACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -93,7 +106,7 @@ int parse_PORT_ADD(const msgpack_object_map *params, struct command *cmd, struct
 		rc = want_conf(params, true, cmd, err);
 	if (!rc)
 		rc = want_kind(params, true, &cmd->in.conf.kind, err);
-	return rc < 0 ? rc : refuse_groups(params, err);
+	return rc < 0 ? rc : refuse_clients_own(params, err);
 }
 
 int parse_PORT_OPEN(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -103,7 +116,7 @@ int parse_PORT_OPEN(const msgpack_object_map *params, struct command *cmd, struc
 		rc = want_conf(params, false, cmd, err);
 	if (!rc)
 		rc = want_kind(params, false, &cmd->in.conf.kind, err);
-	return rc < 0 ? rc : refuse_groups(params, err);
+	return rc < 0 ? rc : refuse_clients_own(params, err);
 }
 
 int parse_PORT_LIST(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -149,6 +162,16 @@ static void put_macs(const struct port_rules *rules, struct rpc_out *out)
 	rpc_out_close(out);
 }
 
+/* What a monitor has not. */
+static void put_station(const struct port_info *port, struct rpc_out *out)
+{
+	rpc_put_mac(out, "mac", port->mac);
+	if (port->rules.n_macs)
+		put_macs(&port->rules, out);
+	rpc_put_bool(out, "locked", port->locked);
+	rpc_put_uint(out, "cap", port->cap);
+}
+
 void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_out *out)
 {
 	rpc_put_uint(out, "port", port->id);
@@ -158,12 +181,11 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 		port->attached   ? "attached"
 		: port->declared ? "waiting"
 				 : "gone");
-	rpc_put_mac(out, "mac", port->mac);
-	if (port->rules.n_macs)
-		put_macs(&port->rules, out);
-	rpc_put_bool(out, "locked", port->locked);
-	rpc_put_uint(out, "cap", port->cap);
-	if (port->kind != PORT_KIND_HOST)
+	if (port->monitor)
+		rpc_put_bool(out, "monitor", true);
+	else
+		put_station(port, out);
+	if (port->kind != PORT_KIND_HOST && !port->monitor)
 		pack_rules(&port->rules, out);
 	if (port->attached && port->kind != PORT_KIND_HOST) {
 		rpc_put_uint(out, "uid", port->uid);
@@ -184,8 +206,13 @@ void pack_ATTACH(const struct command *cmd, struct rpc_out *out)
 	rpc_put_text(out, "name", port->name);
 	rpc_put_text(out, "network", cmd->network);
 	rpc_put_uint(out, "mtu", port->mtu);
-	rpc_put_mac(out, "mac", port->mac);
-	rpc_put_uint(out, "cap", port->cap);
+	if (port->monitor) {
+		rpc_put_bool(out, "monitor", true);
+		rpc_put_uint(out, "snaplen", cmd->monitor->snaplen);
+	} else {
+		rpc_put_mac(out, "mac", port->mac);
+		rpc_put_uint(out, "cap", port->cap);
+	}
 	rpc_put_array(out, "features");
 	rpc_out_close(out);
 	rpc_out_close(out);

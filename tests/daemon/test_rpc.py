@@ -423,7 +423,7 @@ class Params(Rpc):
             for field, values in attach.items():
                 for value in values:
                     self.refused("invalid", field, "attach", via=c, **{field: value})
-            for field in ("offload", "monitor", "vlan", "loop_guard", "queue", "rx_rate", "tx_rate",
+            for field in ("offload", "vlan", "loop_guard", "queue", "rx_rate", "tx_rate",
                           "storm"):
                 for value in (True, False, [], {}, 0, "x"):
                     self.refused("unsupported", field, "attach", via=c, **{field: value})

@@ -4,6 +4,7 @@
 
 #include "protocol/rpc.h"
 #include "protocol/wire.h"
+#include "server/core/monitor.h"
 #include "server/rpc/event.h"
 #include "server/rpc/method.h"
 #include "tests/support/bytes.h"
@@ -47,7 +48,13 @@ static void every_field(const msgpack_object_map *map, struct rpc_out *out)
 
 static void check(const struct command *cmd, enum command_kind kind)
 {
+	unsigned at;
 	must(cmd->groups.n <= PORT_GROUPS_MAX);
+	const struct monitor_conf *m = cmd->monitor;
+	must(!m || (kind == CMD_ATTACH && m->snaplen && m->snaplen <= MONITOR_SNAPLEN_MAX));
+	must(!m || !m->n_steps || !bpf_check(m->steps, m->n_steps, &at));
+	must(!m || !m->one || m->port < FDB_PORTS || name_valid(m->name));
+	must(!m || (!cmd->groups.given && !cmd->in.conf.mac_given && !cmd->in.conf.locked));
 	for (uint32_t i = 0; i < cmd->groups.n; i++)
 		must(mac_is_group(cmd->groups.mac[i]));
 	if (kind == CMD_NETWORK_CREATE || kind == CMD_NETWORK_SET) {
@@ -85,6 +92,7 @@ static void every_parser(const msgpack_object_map *map)
 		must(rc == cmd.err.code && rc <= 0 && !rc == !cmd.err.text[0]);
 		if (!rc)
 			check(&cmd, m->kind);
+		free(cmd.monitor);
 	}
 }
 

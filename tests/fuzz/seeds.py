@@ -77,6 +77,10 @@ write("params",
                         + text("port.*") + text("host.groups")),
       multicast=request("network.set", b"\x83" + text("network") + text("lab") + text("multicast")
                         + text("strict") + text("querier") + b"\xc3"),
+      monitor=request("attach", b"\x81" + text("monitor") + b"\x83" + text("snaplen") + b"\xcd\x05\xdc" + text("port")
+                      + text("a") + text("filter") + b"\x94\x94\x28\x00\x00\x0c\x94\x15\x00\x01\xcd\x08\x06"
+                      + b"\x94\x06\x00\x00\xce\x00\x04\x00\x00\x94\x06\x00\x00\x00"),
+      watch=request("attach", b"\x81" + text("monitor") + b"\xc3"),
       twice=request("x", b"\x82" + text("mtu") + b"\x01" + text("mtu") + b"\x02"),
       keys=request("x", b"\x83\x01\x02\xc0\xc0" + text("") + b"\x91\xa1\xff"))
 write("sendq",

@@ -33,20 +33,26 @@ def source(path):
 
 
 def literal(text):
-    """The value that a comment stands for: `bin HEX`, or JSON with msgpack's nil."""
+    """The value that a comment stands for: `bin HEX`, `ext TYPE HEX`, or JSON with msgpack's nil."""
     if text.startswith("bin "):
         return bytes.fromhex(text[4:])
+    if text.startswith("ext "):
+        _, kind, data = text.split()
+        return msgpack.ExtType(int(kind), bytes.fromhex(data))
     parts = re.split(r'("(?:[^"\\]|\\.)*")', text)
     return json.loads("".join(p if p.startswith('"') else p.replace("nil", "null") for p in parts))
 
 
 def same(a, b):
     """Equal in type too: true is not 1."""
-    return a == b if isinstance(a, bytes) or isinstance(b, bytes) else json.dumps(a) == json.dumps(b)
+    binary = (bytes, msgpack.ExtType)
+    return a == b if isinstance(a, binary) or isinstance(b, binary) else json.dumps(a) == json.dumps(b)
 
 
 def ours(value):
     """What wiredump says of a value."""
+    if isinstance(value, msgpack.ExtType):
+        return f"ext {value.data.hex()}"
     if isinstance(value, bytes):
         return f"frame {value.hex()}"
     if value[0] == 0:
@@ -142,7 +148,9 @@ def check_limits():
                        ("server/core/command.h", "LIST_LIMIT"), ("server/core/command.h", "LIST_DEFAULT"),
                        ("server/core/command.h", "PORT_GROUPS_MAX"), ("server/core/groups.h", "GROUPS_MAX"),
                        ("server/core/access.h", "ALLOW_MAX"), ("server/core/audit.h", "AUDIT_LINES"),
-                       ("server/core/news.h", "NEWS_MOVED_MAX"), ("server/rpc/event.h", "EVENTS_MAX")):
+                       ("server/core/news.h", "NEWS_MOVED_MAX"), ("server/rpc/event.h", "EVENTS_MAX"),
+                       ("server/core/monitor.h", "MONITORS_MAX"), ("server/core/monitor.h", "MONITOR_SNAPLEN_MAX"),
+                       ("server/core/bpf.h", "BPF_STEPS_MAX")):
         found = re.search(rf"#define {name} (\d+)u", source(path))
         check(found and re.search(rf"\b{found[1]}\b", DOC), f"{name} of {path} is not in the text")
 

@@ -133,6 +133,18 @@ def taken(client, seconds=10.0):
     return client
 
 
+class Record:
+    """What a monitor gets of a frame: ext 2 of docs/protocol.md."""
+
+    def __init__(self, data):
+        self.ns, self.port, self.verdict, self.reason, self.length = struct.unpack_from("!QHBBI", data)
+        self.frame = data[16:]
+
+    def __repr__(self):
+        return (f"<{self.ns} port {self.port} verdict {self.verdict} reason {self.reason} "
+                f"{self.length} {self.frame[:60].hex()}>")
+
+
 class RpcError(Exception):
     def __init__(self, error):
         super().__init__(f"{error[0]}: {error[1]}")
@@ -172,7 +184,7 @@ class Native:
 
     def _setup(self):
         self.unpacker = msgpack.Unpacker(raw=False, max_buffer_size=64 << 20)
-        self.frames, self.notes, self.replies, self.fds = [], [], {}, []
+        self.frames, self.notes, self.replies, self.fds, self.records = [], [], {}, [], []
         self.msgid = 0
         self.order = None  # a list: everything goes there as well, as it came
 
@@ -212,6 +224,8 @@ class Native:
                 self.replies[item[1]] = item[2:]
             elif isinstance(item, list) and item[0] == 2:
                 self.notes.append((item[1], item[2][0] if item[2] else {}))
+            elif isinstance(item, msgpack.ExtType) and item.code == 2:
+                self.records.append(Record(item.data))
             else:
                 raise AssertionError(f"neither frame nor RPC from the daemon: {item!r}")
 
@@ -258,6 +272,19 @@ class Native:
             left = end - time.monotonic()
             if left <= 0:
                 raise TimeoutError("no frame came")
+            self._timed(left)
+
+    def record(self, ethertype=ETHERTYPE, seconds=10.0):
+        """The next record of a frame of this type (None: any); others are skipped."""
+        end = time.monotonic() + seconds
+        while True:
+            while self.records:
+                r = self.records.pop(0)
+                if ethertype is None or r.frame[12:14] == struct.pack("!H", ethertype):
+                    return r
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("no record came")
             self._timed(left)
 
     def _timed(self, seconds):
