@@ -144,11 +144,20 @@ int cmd_stats(struct ctl *ctl, const struct args *args)
 {
 	struct rows lines = { 0 }, docs = { 0 };
 	const char *name = NULL;
+	uint32_t seconds = 1, times = 0;
+	const bool watch = args_flag(args, "watch");
+	const int counted = args_uint(args, "count", &times);
+	if (counted < 0 || (args_value(args, "watch") && args_uint(args, "watch", &seconds) < 0))
+		return CTL_FAILED;
+	if (counted && !(watch && times))
+		return ctl_usage(args->cmd, "--count: it is 1 or more, and goes with --watch");
 	if (args->n_operands && !(name = args_operand_name(args, 0, "network")))
 		return CTL_FAILED;
 	if (name ? ctl_connect_observer(ctl, name) : ctl_connect(ctl, NULL))
 		return CTL_FAILED;
 
+	if (watch)
+		return ctl_watch(ctl, name, seconds, times);
 	const int status =
 		name ? read_network(ctl, name, &lines, &docs) : read_all(ctl, &lines, &docs);
 	if (!status && ctl->json) /* one network is no list */

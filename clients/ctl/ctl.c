@@ -55,6 +55,15 @@ int ctl_try_connect(struct ctl *ctl)
 	return rc < 0 ? rc : feth_open(&ctl->conn, ctl->socket, NULL);
 }
 
+int ctl_try_observer(struct ctl *ctl, const char *network)
+{
+	int rc = ctl_try_connect(ctl);
+	if (!network || (rc != -EACCES && rc != -EPERM))
+		return rc;
+	rc = socket_path(ctl, network);
+	return rc < 0 ? rc : feth_open(&ctl->conn, ctl->socket, NULL);
+}
+
 #ifdef __linux__
 #define START_AS_USER "`fethd --rootless` (or `sudo fethd`)"
 #else

@@ -66,6 +66,8 @@ int ctl_connect_observer(struct ctl *ctl, const char *network);
 
 /* The same as ctl_connect(ctl, NULL), but without a sentence: 0 or a negative errno. */
 int ctl_try_connect(struct ctl *ctl);
+/* Likewise as ctl_connect_observer(); NULL: control.sock alone. */
+int ctl_try_observer(struct ctl *ctl, const char *network);
 
 /* Begins the params of a call; `network` is its first field unless NULL. Fields may follow. */
 void ctl_params(struct rpc_out *params, const char *network);
@@ -103,6 +105,9 @@ int ctl_list(struct ctl *ctl, const char *method, const char *network, const cha
 int ctl_show_list(struct ctl *ctl, const struct args *args, const char *method, const char *verb,
 	const struct out_field *fields, size_t n_fields);
 
+/* stats --watch: prints rates every so many seconds, @count times (0: for ever). */
+int ctl_watch(struct ctl *ctl, const char *network, uint32_t seconds, uint32_t count);
+
 /* The commands, by file. */
 int cmd_create(struct ctl *ctl, const struct args *args);
 int cmd_delete(struct ctl *ctl, const struct args *args);
@@ -118,6 +123,7 @@ int cmd_fdb_flush(struct ctl *ctl, const struct args *args);
 int cmd_groups(struct ctl *ctl, const struct args *args);
 int cmd_events(struct ctl *ctl, const struct args *args);
 int cmd_stats(struct ctl *ctl, const struct args *args);
+int cmd_top(struct ctl *ctl, const struct args *args);
 int cmd_run(struct ctl *ctl, const struct args *args);
 int cmd_enter(struct ctl *ctl, const struct args *args);
 int cmd_daemon_show(struct ctl *ctl, const struct args *args);

@@ -68,6 +68,28 @@ static const struct option daemon_set_options[] = {
 	{ 0 },
 };
 
+static const struct option stats_options[] = {
+	{ "watch", "[SECONDS]", false, "print rates, every so often (default 1)" },
+	{ "count", "N", false, "with --watch: end after so many" },
+	{ 0 },
+};
+
+static const char stats_text[] =
+	"With --watch and --json each look is one line. A rate that is not known, as of a port\n"
+	"that was not there before, is '-', or null.\n";
+
+static const struct option top_options[] = {
+	{ "interval", "SECONDS", false, "between looks (default 1)" },
+	{ 0 },
+};
+
+static const char top_text[] =
+	"RX is what comes from a port's client, TX what goes to it, REASON why most of the frames\n"
+	"were dropped, QUEUE how full the queue to the client is. Keys: q quits; s sorts by rate\n"
+	"(both ways), rx, tx, drops, queue, name; b shows bits; n shows the next network alone;\n"
+	"arrows and pages scroll; + and - change the interval. Goes on when fethd is started "
+	"anew.\n";
+
 static const struct option events_options[] = {
 	{ "event", "NAME", true, "only these; may be repeated" },
 	{ "count", "N", false, "end after so many" },
@@ -116,7 +138,10 @@ const struct command commands[] = {
 	{ "fdb flush", "NET [options]", "forget addresses that were learned",
 		"Static ones stay. What still sends is learned again with its next frame.\n",
 		fdb_flush_options, 1, 1, false, cmd_fdb_flush },
-	{ "stats", "[NET]", "show the counters of ports", NULL, NULL, 0, 1, false, cmd_stats },
+	{ "stats", "[NET] [options]", "show the counters of ports", stats_text, stats_options, 0, 1,
+		false, cmd_stats },
+	{ "top", "[NET] [options]", "show rates of ports on a screen, live", top_text, top_options,
+		0, 1, false, cmd_top },
 	{ "events", "[NET] [options]", "print changes as they happen, until interrupted",
 		events_text, events_options, 0, 1, false, cmd_events },
 	{ "run", "NET [options] -- CMD [ARG…]", "run a program with a port at descriptor 3",

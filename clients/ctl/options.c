@@ -55,8 +55,10 @@ static int take_global(struct ctl *ctl, struct args *args, const char *name, con
 }
 
 /* Whether what follows an option that may stand alone is its value. */
-static bool is_value(const char *word)
+static bool is_value(const char *what, const char *word)
 {
+	if (word && *word && !strcmp(what, "[SECONDS]"))
+		return strspn(word, "0123456789") == strlen(word);
 	return word && (!strcmp(word, "on") || !strcmp(word, "off") || strchr(word, '.')) &&
 	       word[0] != '-';
 }
@@ -77,7 +79,7 @@ static int take_option(char **argv, struct ctl *ctl, struct args *args, unsigned
 			args->cmd ? "" : " before a command");
 	if (!o->value && value)
 		return ctl_usage(args->cmd, "--%s takes no value", o->name);
-	const bool alone = o->value && o->value[0] == '[' && !is_value(argv[1]);
+	const bool alone = o->value && o->value[0] == '[' && !is_value(o->value, argv[1]);
 	if (o->value && !value && !alone) {
 		if (!argv[1])
 			return ctl_usage(args->cmd, "--%s: %s is missing", o->name, o->value);

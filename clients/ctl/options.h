@@ -17,8 +17,8 @@ struct ctl;
 struct option {
 	const char *name; /* without "--" */
 	/* What to call its value in the help; NULL: it has none. In brackets: it may be left out;
-	 * then a word behind it is one only if no network could be called so, as it is "on" or
-	 * "off" or has a dot. */
+	 * then a word behind it is one only if no network could be called so, as it is "on", "off"
+	 * or has a dot; or a number, where SECONDS are meant. */
 	const char *value;
 	bool many; /* may be given more than once */
 	const char *help;

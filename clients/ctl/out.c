@@ -141,6 +141,14 @@ void out_age(FILE *f, const msgpack_object *v)
 		out_any(f, v);
 }
 
+void out_rate(FILE *f, const msgpack_object *v)
+{
+	if (v && v->type == MSGPACK_OBJECT_FLOAT64)
+		fprintf(f, v->via.f64 > 0 && v->via.f64 < 9.95 ? "%.1f" : "%.0f", v->via.f64);
+	else
+		out_any(f, v);
+}
+
 void out_left(FILE *f, const msgpack_object *v)
 {
 	if (v)

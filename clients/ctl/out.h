@@ -42,9 +42,14 @@ struct out {
 	/* One of many that come as time passes: a line of its own, written at once. */
 	void (*event)(
 		struct out *out, uint64_t time_ms, const char *name, const msgpack_object *params);
+	/* One table of many that come as time passes; @doc on a line of its own. Written at once.
+	 */
+	void (*stream)(struct out *out, const struct out_field *fields, size_t n_fields,
+		const struct rows *rows, const msgpack_object *doc);
 	/* It worked, and there is nothing to say: silence, or {}. */
 	void (*nothing)(struct out *out);
-	bool failed; /* out of memory; a failing standard output is found at its end */
+	bool streamed; /* a table was printed before */
+	bool failed;   /* out of memory; a failing standard output is found at its end */
 };
 
 struct out *out_text_new(void); /* NULL: out of memory; free() it */
@@ -63,6 +68,7 @@ out_format out_up;      /* up, down */
 out_format out_carrier; /* yes, lost */
 out_format out_age;     /* milliseconds, as 12.3 s */
 out_format out_fixed;   /* of fdb.list: static, learned */
+out_format out_rate;    /* so many a second */
 out_format out_left;    /* milliseconds until it ends; missing: stays */
 
 #define OUT_FIELDS(array) (array), sizeof(array) / sizeof((array)[0])

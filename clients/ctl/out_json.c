@@ -142,6 +142,21 @@ static void event(struct out *out, uint64_t time_ms, const char *name, const msg
 	fflush(stdout);
 }
 
+static void stream(struct out *out, const struct out_field *fields, size_t n_fields,
+	const struct rows *rows, const msgpack_object *doc)
+{
+	json_t *line = to_json(doc);
+	(void)fields;
+	(void)n_fields;
+	(void)rows;
+	if (!line || json_dumpf(line, stdout, JSON_COMPACT) < 0)
+		out->failed = true;
+	else
+		putchar('\n');
+	json_decref(line);
+	fflush(stdout);
+}
+
 static void nothing(struct out *out)
 {
 	print(out, json_object());
@@ -151,8 +166,10 @@ struct out *out_json_new(void)
 {
 	struct out *out = malloc(sizeof(*out));
 	if (out)
-		*out = (struct out){
-			.table = table, .record = record, .event = event, .nothing = nothing
-		};
+		*out = (struct out){ .table = table,
+			.record = record,
+			.event = event,
+			.stream = stream,
+			.nothing = nothing };
 	return out;
 }

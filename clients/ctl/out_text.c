@@ -138,6 +138,16 @@ static void event(struct out *out, uint64_t time_ms, const char *name, const msg
 	fflush(stdout);
 }
 
+static void stream(struct out *out, const struct out_field *fields, size_t n_fields,
+	const struct rows *rows, const msgpack_object *doc)
+{
+	if (out->streamed)
+		putchar('\n');
+	out->streamed = true;
+	table(out, fields, n_fields, rows, doc);
+	fflush(stdout);
+}
+
 static void nothing(struct out *out)
 {
 	(void)out;
@@ -147,8 +157,10 @@ struct out *out_text_new(void)
 {
 	struct out *out = malloc(sizeof(*out));
 	if (out)
-		*out = (struct out){
-			.table = table, .record = record, .event = event, .nothing = nothing
-		};
+		*out = (struct out){ .table = table,
+			.record = record,
+			.event = event,
+			.stream = stream,
+			.nothing = nothing };
 	return out;
 }
