@@ -487,6 +487,19 @@ class Hostile(Rights):
             rule("4294967294", unknown=5), {"group": "1", "rights": [A], "user": None}])["allow"]
         self.assertEqual(allow, [rule("4294967294"), {"group": "1", "rights": [A]}])
 
+    def test_what_the_kernel_refuses_leaves_the_files_as_they_were(self):
+        self.d.create("host", backend=h.HOST_BACKEND, group=str(USERS))
+        path = self.d.path("host/feth.sock")
+        before = self.d.call("network.show", network="host"), os.lstat(path)[:6]
+        self.d.system.refuse("change-mtu", "host")
+        with self.assertRaises(h.RpcError):
+            self.d.call("network.set", network="host", mtu=1400, mode="0666", owner=str(OWNER), group="7")
+        self.assertEqual((self.d.call("network.show", network="host"), os.lstat(path)[:6]), before)
+        self.d.system.allow("host")
+        r = self.d.call("network.set", network="host", mtu=1400, mode="0666", owner=str(OWNER))
+        self.assertEqual((r["mtu"], r["mode"], stat.S_IMODE(os.lstat(path).st_mode)), (1400, "0666", 0o666))
+        self.be("stranger", self.d.native, "host").call("network.show")
+
     def test_as_many_rules_as_there_can_be(self):
         rules = [{"group": str(1000 + i).zfill(32), "rights": [A, O, C]} for i in range(64)]
         self.assertEqual(self.d.call("network.set", network="lab", allow=rules)["allow"], rules)

@@ -167,6 +167,25 @@ class Rootless(unittest.TestCase):
         self.assertEqual(names, (self.net["host"],
                                  sorted(["lo", self.net["host"], self.net["service"]]), UID))
 
+    @unittest.skipIf(os.geteuid(), "only root can be somebody else")
+    def test_no_rule_fits_who_is_not_mapped(self):
+        """All others look like one user to it, 65534: to allow that one would allow everybody."""
+        def tries(uid, gid):
+            def attempt():
+                with self.d.native("lab") as c:
+                    try:
+                        return c.call("network.show")["mode"]
+                    except h.RpcError as e:
+                        return e.code
+            return h.run_as((uid, gid, []), attempt)
+        every = ((65534, 65534), (5005, 5005), (5005, UID), (0, 0))
+        self.call("network.set", network="lab", owner="65534", group=str(UID), mode="0660", allow=[
+            {"user": "65534", "rights": ["control"]}, {"user": "5005", "rights": ["observe"]},
+            {"group": "65534", "rights": ["observe"]}, {"group": "5005", "rights": ["observe"]}])
+        self.assertEqual({tries(*who) for who in every}, {"denied"})
+        self.call("network.set", network="lab", mode="0664")
+        self.assertEqual({tries(*who) for who in every}, {"0664"})
+
     def test_the_host_side_talks(self):
         def talk():
             with self.d.attach() as c:
