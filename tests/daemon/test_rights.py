@@ -351,6 +351,32 @@ class Ways(Rights):
         keeps.send(h.frame(h.BROADCAST, h.mac(1)))
         self.assertEqual(self.attached(), ["keeps"])
 
+    def test_to_watch_is_to_observe(self):
+        for caller, ids in CALLERS.items():
+            c = self.be(ids, self.d.native)
+            if O in NETWORKS["lab"][1].get(caller, ()):
+                self.assertTrue(c.call("attach", monitor={})["monitor"])
+                c.call("detach")
+            else:
+                self.denied(c, "attach", monitor={})
+            c.close()
+        member = CALLERS["member"]
+        port, monitor = self.be(member, self.d.attach, "lab"), self.be(member, self.d.attach, "lab", monitor={})
+        other = self.be("allowed to observe", self.d.attach, "lab", monitor={})
+        self.d.call("network.set", network="lab", mode="0640")
+        self.assertEqual(port.note("protocol.error")["code"], "denied")
+        self.assertTrue(port.closed())
+        self.assertEqual(len(self.attached()), 2)
+        self.d.call("network.set", network="lab", mode="0620")
+        self.assertEqual(monitor.note("protocol.error")["code"], "denied")
+        self.assertTrue(monitor.closed())
+        other.call("detach")
+        other.call("attach", monitor={})
+        self.d.call("network.set", network="lab", allow=[{"user": str(SEER), "rights": [A]}])
+        self.assertEqual(other.note("protocol.error")["code"], "denied")
+        self.assertTrue(other.closed())
+        self.assertEqual(self.attached(), [])
+
     def test_who_lost_nothing_that_he_uses_stays(self):
         a = self.be("member", self.d.attach, "lab")
         self.d.call("network.set", network="lab", mode="0620")  # observe has gone
