@@ -235,9 +235,8 @@ static inline void pass_in(
 	for (unsigned i = 0; i < n; i += vswitch_run(&net->sw, &frames[i], n - i, in)) {
 		const uint64_t moves = net->sw.moves;
 		const struct verdict v = vswitch_decide(&net->sw, &frames[i], in, now_ms);
-		if (net->sw.moves != moves && net->events->moved)
-			net->events->moved(net->ctx, mac_of_key(net->sw.moved.key),
-				net->sw.moved.from, net->sw.moved.to);
+		if (net->sw.moves != moves)
+			network_note_move(net, now_ms);
 		if (i > from && !verdict_same(v, run)) {
 			conclude(net, in, run, frames + from, i - from);
 			from = i;
@@ -315,5 +314,6 @@ void network_tick(struct network *net, uint64_t now_ms)
 	mcast_tick(&net->sw.mcast, now_ms);
 	while (mcast_asks(&net->sw.mcast, &ask))
 		send_query(net, &ask);
+	network_tell_twins(net, now_ms);
 	network_tell_groups(net);
 }

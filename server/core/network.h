@@ -36,6 +36,11 @@ struct network_events {
 	/* An address turned up on another port, in the middle of a batch: nothing may be called
 	 * that sends. NULL is fine. */
 	void (*moved)(void *ctx, struct feth_mac mac, uint16_t from, uint16_t to);
+	/* Several stations have one address: it moves to and fro between ports, of which @from and
+	 * @to are the last two. @own: an address that the one at @to could have instead. Seldom,
+	 * and never in the middle of a batch; NULL is fine. */
+	void (*duplicate)(
+		void *ctx, struct feth_mac mac, uint16_t from, uint16_t to, struct feth_mac own);
 	/* What network.show says is not what it was; NULL is fine. */
 	void (*changed)(void *ctx, const struct network_facts *facts);
 };

@@ -148,3 +148,26 @@ void network_set_addr(struct network *net, struct port_rec *rec, const struct po
 	network_forget_addresses(net, rec);
 	network_learn_given(net, rec, net->now_ms);
 }
+
+void network_note_move(struct network *net, uint64_t now_ms)
+{
+	const mac_key key = net->sw.moved.key;
+	const uint16_t from = net->sw.moved.from, to = net->sw.moved.to;
+	twins_moved(&net->twins, key, from, to, now_ms);
+	if (net->events->moved)
+		net->events->moved(net->ctx, mac_of_key(key), from, to);
+}
+
+/* The host's own stays; a guest behind it is the other one. */
+void network_tell_twins(struct network *net, uint64_t now_ms)
+{
+	struct twin w;
+	while (twins_next(&net->twins, now_ms, &w)) {
+		const uint16_t from = w.to == PORT_HOST ? w.to : w.from;
+		const uint16_t to = w.to == PORT_HOST ? w.from : w.to;
+		const struct feth_mac own =
+			netid_mac(&net->key, net->facts.spec.network, network_port_name(net, to));
+		if (net->events->duplicate)
+			net->events->duplicate(net->ctx, mac_of_key(w.key), from, to, own);
+	}
+}

@@ -192,6 +192,7 @@ void network_detach(struct network *net, struct port *port)
 	const struct port_info info = rec->info;
 	port->stats = NULL;
 	mcast_detach(&net->sw.mcast, info.id);
+	twins_forget(&net->twins, info.id);
 	if (!info.declared)
 		drop_rec(net, rec);
 	net->events->ports(net->ctx, net->n_attached);

@@ -6,6 +6,7 @@
 
 #include "server/core/monitor.h"
 #include "server/core/network.h"
+#include "server/core/twins.h"
 
 /* A port's own address, and whether it is locked. */
 struct port_addr {
@@ -34,6 +35,7 @@ struct network {
 	void *ctx;
 	uint64_t now_ms; /* of the batch, or the command, under way */
 	struct vswitch sw;
+	struct twins twins;
 	struct block_pool pool;
 
 	const struct hostif_ops *host_ops; /* borrowed, with host; NULL while there is none */
@@ -110,6 +112,11 @@ void network_refuse(struct network *net, uint16_t in, enum drop_reason reason,
 /* "qemu-7": the prefix, and the lowest number that no port has. */
 void network_choose_name(
 	const struct network *net, const char *prefix, char out[FETH_NAME_MAX + 1]);
+
+/* An address has moved, as the switch noted it. */
+void network_note_move(struct network *net, uint64_t now_ms);
+/* Says of which addresses there are several. */
+void network_tell_twins(struct network *net, uint64_t now_ms);
 
 /* Says of which groups something is new. */
 void network_tell_groups(struct network *net);

@@ -11,6 +11,7 @@ uint64_t news_object(const struct news_item *item)
 	case NEWS_GROUP:
 		return mac_key_at(item->group.mac.b);
 	case NEWS_MOVED:
+	case NEWS_DUPLICATE:
 		return mac_key_at(item->moved.mac.b);
 	}
 	return 0;

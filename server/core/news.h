@@ -23,6 +23,7 @@ enum news_kind {
 	NEWS_PORT_DETACHED,
 	NEWS_GROUP,
 	NEWS_MOVED,
+	NEWS_DUPLICATE,
 };
 
 struct news_item {
@@ -38,6 +39,7 @@ struct news_item {
 			struct feth_mac mac;
 			uint16_t from, to;
 			char from_name[FETH_NAME_MAX + 1], to_name[FETH_NAME_MAX + 1];
+			struct feth_mac own; /* duplicate: what the station at `to` could have */
 		} moved;
 	};
 };

@@ -392,6 +392,22 @@ static void on_moved(void *ctx, struct feth_mac mac, uint16_t from, uint16_t to)
 	newsdesk_moved(&nl->desk, mac, from, to);
 }
 
+/* Seldom: twins.h. */
+static void on_duplicate(
+	void *ctx, struct feth_mac mac, uint16_t from, uint16_t to, struct feth_mac own)
+{
+	struct netloop *nl = ctx;
+	char mac_text[MAC_TEXT], own_text[MAC_TEXT];
+	mac_format(mac_text, mac);
+	mac_format(own_text, own);
+	log_warn("switch",
+		"net=%s: two machines have the address %s, at port %s and at port %s, and neither "
+		"is reached for long; start each QEMU with its own mac=, such as mac=%s at port %s",
+		network_facts(nl->net)->spec.network, mac_text, network_port_name(nl->net, from),
+		network_port_name(nl->net, to), own_text, network_port_name(nl->net, to));
+	newsdesk_duplicate(&nl->desk, mac, from, to, own);
+}
+
 static void on_changed(void *ctx, const struct network_facts *facts)
 {
 	struct netloop *nl = ctx;
@@ -404,6 +420,7 @@ static const struct network_events network_events = {
 	.group = on_group,
 	.port = on_port,
 	.moved = on_moved,
+	.duplicate = on_duplicate,
 	.changed = on_changed,
 };
 

@@ -176,20 +176,31 @@ void newsdesk_group(struct newsdesk *desk, struct feth_mac group, bool joined, u
 	put(desk, &item);
 }
 
+static void put_moved(struct newsdesk *desk, struct news_item *item)
+{
+	snprintf(item->moved.from_name, sizeof(item->moved.from_name), "%s",
+		network_port_name(desk->net, item->moved.from));
+	snprintf(item->moved.to_name, sizeof(item->moved.to_name), "%s",
+		network_port_name(desk->net, item->moved.to));
+	put(desk, item);
+}
+
 void newsdesk_moved(struct newsdesk *desk, struct feth_mac mac, uint16_t from, uint16_t to)
 {
 	if (!wanted(desk, EVENT_FDB_MOVED) ||
 		!news_moved_due(&desk->news, mac, ioloop_now(desk->loop)))
 		return;
-	struct news_item item = {
-		.kind = NEWS_MOVED,
-		.moved = { .mac = mac, .from = from, .to = to },
-	};
-	snprintf(item.moved.from_name, sizeof(item.moved.from_name), "%s",
-		network_port_name(desk->net, from));
-	snprintf(item.moved.to_name, sizeof(item.moved.to_name), "%s",
-		network_port_name(desk->net, to));
-	put(desk, &item);
+	struct news_item item = { .kind = NEWS_MOVED,
+		.moved = { .mac = mac, .from = from, .to = to } };
+	put_moved(desk, &item);
+}
+
+void newsdesk_duplicate(
+	struct newsdesk *desk, struct feth_mac mac, uint16_t from, uint16_t to, struct feth_mac own)
+{
+	struct news_item item = { .kind = NEWS_DUPLICATE,
+		.moved = { .mac = mac, .from = from, .to = to, .own = own } };
+	put_moved(desk, &item);
 }
 
 void newsdesk_host_groups(struct newsdesk *desk, const struct groups *was, const struct groups *is)

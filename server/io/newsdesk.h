@@ -55,6 +55,8 @@ void newsdesk_changed(struct newsdesk *desk);
 void newsdesk_port(struct newsdesk *desk, const struct port_info *info, bool changed);
 void newsdesk_group(struct newsdesk *desk, struct feth_mac group, bool joined, uint16_t only);
 void newsdesk_moved(struct newsdesk *desk, struct feth_mac mac, uint16_t from, uint16_t to);
+void newsdesk_duplicate(struct newsdesk *desk, struct feth_mac mac, uint16_t from, uint16_t to,
+	struct feth_mac own);
 /* The host's groups, told at once and to native subscribers only: main knew first. */
 void newsdesk_host_groups(struct newsdesk *desk, const struct groups *was, const struct groups *is);
 

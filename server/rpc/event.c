@@ -125,9 +125,22 @@ enum event_kind event_of_news(const struct news_item *item)
 	case NEWS_GROUP:
 		return EVENT_GROUP_CHANGED;
 	case NEWS_MOVED:
+		return EVENT_FDB_MOVED;
+	case NEWS_DUPLICATE:
 		break;
 	}
-	return EVENT_FDB_MOVED;
+	return EVENT_FDB_DUPLICATE;
+}
+
+static void put_advice(const struct feth_mac *own, const char *at, struct rpc_out *out)
+{
+	char mac[MAC_TEXT], text[256];
+	mac_format(mac, *own);
+	snprintf(text, sizeof(text),
+		"start each QEMU with its own mac=, such as mac=%s at port %s; where they are one "
+		"machine, take away one of its two ways here",
+		mac, at);
+	rpc_put_text(out, "advice", text);
 }
 
 void event_pack_news(
@@ -147,11 +160,14 @@ void event_pack_news(
 			rpc_put_uint(out, "only", item->group.only);
 		break;
 	case NEWS_MOVED:
+	case NEWS_DUPLICATE:
 		rpc_put_mac(out, "mac", item->moved.mac);
 		rpc_put_uint(out, "from", item->moved.from);
 		rpc_put_text(out, "from_name", item->moved.from_name);
 		rpc_put_uint(out, "to", item->moved.to);
 		rpc_put_text(out, "to_name", item->moved.to_name);
+		if (item->kind == NEWS_DUPLICATE)
+			put_advice(&item->moved.own, item->moved.to_name, out);
 		break;
 	}
 	rpc_out_end(out);

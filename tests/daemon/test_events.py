@@ -12,7 +12,7 @@ import groupframes as g  # noqa: E402
 import harness as h  # noqa: E402
 
 NAMES = ["network.changed", "network.removed", "port.attached", "port.changed", "port.detached",
-         "group.changed", "host.groups", "fdb.moved"]
+         "group.changed", "host.groups", "fdb.moved", "fdb.duplicate"]
 GROUP = "01:00:5e:01:02:03"
 
 

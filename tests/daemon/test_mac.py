@@ -1,5 +1,6 @@
 """test_mac.py - the addresses of ports: locked, guarded, changed, moved, in twice."""
 import os
+import subprocess
 import sys
 import unittest
 
@@ -182,6 +183,79 @@ class Changes(Base):
         self.d.ctl("port", "set", "lab", "vm", "--also", "none", "--mac", T(h.mac(9)), check=True)
         self.assertEqual((self.d.port("vm").get("macs"), self.d.port("vm")["mac"]), (None, T(h.mac(9))))
         self.assertIn("macs", self.d.ctl("port", "set", "lab", "vm", "--also", "x").stderr)
+
+
+QEMU_MAC = bytes.fromhex("525400123456")  # of every QEMU without mac=
+
+
+class Twice(Base):
+    def twins(self, *clients):
+        """All of them send from one address, in turn, twice."""
+        for _ in range(3):
+            for c in clients:
+                c.send(h.frame(h.BROADCAST, QEMU_MAC, os.urandom(20)))
+                h.taken(c)
+
+    def two_qemus(self):
+        have = len(self.d.clients())
+        clients = [self.opened(self.d.qemu()) for _ in range(2)]
+        h.poll_until("they are ports", lambda: len(self.d.clients()) == have + 2)
+        return clients
+
+    def test_two_qemus_with_one_address_are_told_of_once_and_what_to_do(self):
+        self.c.call("event.subscribe", events=["fdb.duplicate"])
+        clients = self.two_qemus()
+        self.twins(*clients)
+        e = self.c.note("fdb.duplicate")
+        self.assertEqual((e["network"], e["mac"]), ("lab", T(QEMU_MAC)))
+        self.assertEqual({(e["from"], e["from_name"]), (e["to"], e["to_name"])},
+                         {(p["port"], p["name"]) for p in self.d.clients()})
+        own = self.d.port(e["to_name"])["mac"]
+        self.assertIn(f"mac={own} at port {e['to_name']}", e["advice"])
+        line = h.poll_until("it is logged", lambda: [x for x in self.d.log.splitlines() if T(QEMU_MAC) in x])
+        self.assertEqual(len(line), 1)
+        for text in ("qemu-1", "qemu-2", "net=lab", "start each QEMU with its own mac="):
+            self.assertIn(text, line[0])
+        # again, and no word more of it for a minute
+        before = self.d.stats()["moves"]
+        self.twins(*clients)
+        self.assertEqual(self.d.stats()["moves"], before + 6)
+        with self.d.control() as c:  # two ticks of the network later at the latest it would be told
+            c.call("event.subscribe", events=["fdb.duplicate"])
+            with self.assertRaises((TimeoutError, OSError)):
+                c.note("fdb.duplicate", 2.2)
+        self.assertEqual(self.d.log.count(T(QEMU_MAC)), 1)
+
+    def test_three_are_told_of_too(self):
+        self.c.call("event.subscribe", events=["fdb.*"])
+        self.twins(*self.two_qemus(), self.native("third"))
+        self.assertEqual(self.c.note("fdb.duplicate")["mac"], T(QEMU_MAC))
+
+    def test_an_address_that_moves_there_and_back_is_none(self):
+        self.c.call("event.subscribe", events=["fdb.*"])
+        a, b = self.native("a"), self.native("b")
+        for c in (a, b, a, b):  # three moves
+            c.send(h.frame(h.BROADCAST, h.mac(7)))
+            h.taken(c)
+        self.assertEqual(self.c.note("fdb.moved")["mac"], T(h.mac(7)))
+        # somebody else's twins are told of, and not this one
+        self.twins(a, b)
+        self.assertEqual(self.c.note("fdb.duplicate")["mac"], T(QEMU_MAC))
+        self.assertFalse([n for n in self.c.notes if n[0] == "fdb.duplicate"])
+
+    def test_fethctl_events_prints_it(self):
+        p = subprocess.Popen([h.FETHCTL, "--run-dir", self.d.run_dir, "events", "lab", "--event", "fdb.duplicate",
+                              "--count", "1"], stdout=subprocess.PIPE, text=True)
+        clients = self.two_qemus()
+        try:  # it may subscribe when all is over, so on it goes
+            with h.Flood(clients[0], h.frame(h.BROADCAST, QEMU_MAC, b"a"), pause=0.01), \
+                    h.Flood(clients[1], h.frame(h.BROADCAST, QEMU_MAC, b"b"), pause=0.01):
+                out = p.communicate(timeout=30)[0]
+        finally:
+            p.kill()
+            p.wait()
+        self.assertRegex(out, r"^\S+ \S+ lab fdb\.duplicate mac=52:54:00:12:34:56 from=\d .*from_name=qemu-\d .*"
+                              r"advice=start each QEMU with its own mac=")
 
 
 if __name__ == "__main__":
