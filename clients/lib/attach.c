@@ -1,4 +1,5 @@
-/* attach.c - the two methods of the protocol that libfeth spells out: attach and detach. */
+/* attach.c - the two methods of the protocol that libfeth spells out: attach, as a port or as a
+ * monitor, and detach. */
 #include "clients/lib/transport.h"
 
 #include <errno.h>
@@ -33,7 +34,7 @@ static bool get_u32(const msgpack_object_map *map, const char *key, uint32_t max
 	return true;
 }
 
-static bool decode_fields(const msgpack_object *o, struct feth_port *port)
+static bool decode_fields(const msgpack_object *o, bool monitor, struct feth_port *port)
 {
 	uint32_t number;
 	char mac[MAC_TEXT];
@@ -42,17 +43,19 @@ static bool decode_fields(const msgpack_object *o, struct feth_port *port)
 	const msgpack_object_map *map = &o->via.map;
 	if (!get_u32(map, "port", UINT16_MAX, &number) ||
 		!get_u32(map, "mtu", UINT32_MAX, &port->mtu) ||
-		!get_u32(map, "cap", UINT32_MAX, &port->cap) ||
 		rpc_get_text(map, "name", port->name, sizeof(port->name)) != RPC_FIELD_OK ||
-		rpc_get_text(map, "network", port->network, sizeof(port->network)) !=
-			RPC_FIELD_OK ||
-		rpc_get_text(map, "mac", mac, sizeof(mac)) != RPC_FIELD_OK)
+		rpc_get_text(map, "network", port->network, sizeof(port->network)) != RPC_FIELD_OK)
 		return false;
 	port->port = (uint16_t)number;
-	return mac_parse(&port->mac, mac);
+	if (monitor)
+		return true;
+	return get_u32(map, "cap", UINT32_MAX, &port->cap) &&
+	       rpc_get_text(map, "mac", mac, sizeof(mac)) == RPC_FIELD_OK &&
+	       mac_parse(&port->mac, mac);
 }
 
-static int decode_port(struct conn *c, const struct feth_reply *reply, struct feth_port *out)
+static int decode_port(
+	struct conn *c, const struct feth_reply *reply, bool monitor, struct feth_port *out)
 {
 	msgpack_zone zone;
 	msgpack_object o;
@@ -63,7 +66,7 @@ static int decode_port(struct conn *c, const struct feth_reply *reply, struct fe
 	memset(&port, 0, sizeof(port));
 	const msgpack_unpack_return got =
 		msgpack_unpack((const char *)reply->result, reply->result_len, &used, &zone, &o);
-	const bool good = got == MSGPACK_UNPACK_SUCCESS && decode_fields(&o, &port);
+	const bool good = got == MSGPACK_UNPACK_SUCCESS && decode_fields(&o, monitor, &port);
 	msgpack_zone_destroy(&zone);
 	if (got == MSGPACK_UNPACK_NOMEM_ERROR)
 		return conn_error(c, -ENOMEM, "out of memory");
@@ -73,22 +76,92 @@ static int decode_port(struct conn *c, const struct feth_reply *reply, struct fe
 	return 0;
 }
 
+static void encode_filter(struct rpc_out *params, const struct feth_insn *filter, size_t n)
+{
+	rpc_put_array(params, "filter");
+	for (size_t i = 0; i < n; i++) {
+		rpc_out_array(params);
+		rpc_out_uint(params, filter[i].code);
+		rpc_out_uint(params, filter[i].jt);
+		rpc_out_uint(params, filter[i].jf);
+		rpc_out_uint(params, filter[i].k);
+		rpc_out_close(params);
+	}
+	rpc_out_close(params);
+}
+
+static int encode_monitor(
+	struct conn *c, struct rpc_out *params, const struct feth_monitor_opts *opts)
+{
+	static const struct feth_monitor_opts all = { 0 };
+	if (!opts)
+		opts = &all;
+	if (opts->filter && opts->n_filter > FETH_FILTER_MAX)
+		return conn_error(c, -EMSGSIZE, "the filter has %zu instructions, over %u",
+			opts->n_filter, FETH_FILTER_MAX);
+	rpc_out_map(params);
+	if (opts->name)
+		rpc_put_text(params, "name", opts->name);
+	rpc_put_map(params, "monitor");
+	if (opts->snaplen)
+		rpc_put_uint(params, "snaplen", opts->snaplen);
+	if (opts->port_name)
+		rpc_put_text(params, "port", opts->port_name);
+	else if (opts->port)
+		rpc_put_uint(params, "port", *opts->port);
+	if (opts->filter)
+		encode_filter(params, opts->filter, opts->n_filter);
+	rpc_out_close(params);
+	rpc_out_close(params);
+	return rpc_out_ok(params) ? 0 : conn_error(c, -ENOMEM, "out of memory");
+}
+
+static int attach(struct feth_conn *conn, struct rpc_out *params, bool monitor,
+	struct feth_port *out, int timeout_ms)
+{
+	struct feth_reply reply;
+	const uint8_t *data = params->buf.size ? (const uint8_t *)params->buf.data : NULL;
+	int rc = feth_call(conn, "attach", data, params->buf.size, &reply, timeout_ms);
+	if (!rc)
+		conn->core.records = monitor;
+	if (!rc && out)
+		rc = decode_port(&conn->core, &reply, monitor, out);
+	return rc;
+}
+
 int feth_attach(struct feth_conn *conn, const struct feth_attach_opts *opts, struct feth_port *out,
 	int timeout_ms)
 {
 	struct rpc_out params;
-	struct feth_reply reply;
-	int rc = 0;
-	rpc_out_init(&params);
-	if (opts)
-		rc = encode_opts(&conn->core, &params, opts);
+	rpc_out_init(&params); /* without any: none are sent */
+	int rc = opts ? encode_opts(&conn->core, &params, opts) : 0;
 	if (!rc)
-		rc = feth_call(conn, "attach", opts ? (const uint8_t *)params.buf.data : NULL,
-			params.buf.size, &reply, timeout_ms);
+		rc = attach(conn, &params, false, out, timeout_ms);
 	rpc_out_fini(&params);
-	if (!rc && out)
-		rc = decode_port(&conn->core, &reply, out);
 	return rc;
+}
+
+int feth_monitor(struct feth_conn *conn, const struct feth_monitor_opts *opts,
+	struct feth_port *out, int timeout_ms)
+{
+	struct rpc_out params;
+	rpc_out_init(&params);
+	int rc = encode_monitor(&conn->core, &params, opts);
+	if (!rc)
+		rc = attach(conn, &params, true, out, timeout_ms);
+	rpc_out_fini(&params);
+	return rc;
+}
+
+const char *feth_drop_name(uint8_t reason)
+{
+	static const char *const names[] = {
+		"",
+#define DROP(symbol, name) name,
+#include "protocol/drops.def"
+#undef DROP
+	};
+	return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
 }
 
 int feth_detach(struct feth_conn *conn, int timeout_ms)

@@ -344,23 +344,62 @@ static void consume(struct conn *c, bool kept, const struct wire_item *w)
 	}
 }
 
+/* Whether an object is of what comes here beside messages: frames, or a monitor's records. */
+static bool comes(const struct conn *c, enum wire_kind kind, const struct wire_item *w)
+{
+	return c->records ? kind == WIRE_EXT && w->ext == WIRE_EXT_MONITOR &&
+				    w->len >= WIRE_MONITOR_LEN
+			  : kind == WIRE_FRAME;
+}
+
+/* The next frame or record, if no message stands before it. */
+static bool next_frame(struct conn *c, struct wire_item *w)
+{
+	for (;;) {
+		const bool kept = has_kept(c);
+		if (c->status && !kept)
+			return false;
+		const enum wire_kind kind = next_object(c, kept, w);
+		if (kind != WIRE_FRAME && kind != WIRE_EXT)
+			return false;
+		consume(c, kept, w);
+		if (comes(c, kind, w))
+			return true;
+		c->counters.ignored++;
+	}
+}
+
 size_t conn_frames(struct conn *c, struct feth_frame *frames, size_t max)
 {
 	size_t n = 0;
-	while (n < max) {
-		struct wire_item w;
-		const bool kept = has_kept(c);
-		if (c->status && !kept)
-			break;
-		const enum wire_kind kind = next_object(c, kept, &w);
-		if (kind != WIRE_FRAME && kind != WIRE_EXT)
-			break;
-		consume(c, kept, &w);
-		if (kind == WIRE_FRAME)
-			frames[n++] = (struct feth_frame){ .data = w.data, .len = w.len };
-		else
-			c->counters.ignored++;
-	}
+	struct wire_item w;
+	while (n < max && next_frame(c, &w))
+		frames[n++] = (struct feth_frame){ .data = w.data, .len = w.len };
+	return n;
+}
+
+static uint64_t big_endian(const uint8_t *p, unsigned n)
+{
+	uint64_t v = 0;
+	while (n--)
+		v = v << 8 | *p++;
+	return v;
+}
+
+size_t conn_records(struct conn *c, struct feth_record *records, size_t max)
+{
+	size_t n = 0;
+	struct wire_item w;
+	while (n < max && next_frame(c, &w))
+		records[n++] = (struct feth_record){
+			.time_ns = big_endian(w.data, 8),
+			.port = (uint16_t)big_endian(w.data + 8, 2),
+			.verdict = w.data[10],
+			.reason = w.data[11],
+			.frame_len = (uint32_t)big_endian(w.data + 12, 4),
+			.data = w.data + WIRE_MONITOR_LEN,
+			.len = w.len - WIRE_MONITOR_LEN,
+		};
 	return n;
 }
 
@@ -403,9 +442,9 @@ enum conn_kind conn_next(struct conn *c, struct conn_item *item)
 		const enum wire_kind kind = next_object(c, kept, &w);
 		if (kind == WIRE_MORE)
 			return CONN_NONE;
-		if (kind == WIRE_FRAME)
+		if (comes(c, kind, &w))
 			return CONN_FRAME;
-		if (kind == WIRE_EXT) {
+		if (kind == WIRE_FRAME || kind == WIRE_EXT) {
 			c->counters.ignored++;
 			consume(c, kept, &w);
 		} else if (kind == WIRE_RPC) {
@@ -445,9 +484,12 @@ static int keep(struct conn *c, const uint8_t *data, size_t len, size_t limit)
 	return 0;
 }
 
-static void keep_frame(struct conn *c, const struct wire_item *w)
+/* A frame or ext while a reply is awaited. */
+static void take_frame(struct conn *c, enum wire_kind kind, const struct wire_item *w)
 {
-	if (keep(c, w->data - w->hdr_len, w->total, FETH_KEEP_MAX) < 0)
+	if (!comes(c, kind, w))
+		c->counters.ignored++;
+	else if (keep(c, w->data - w->hdr_len, w->total, FETH_KEEP_MAX) < 0)
 		c->counters.frames_dropped++;
 	consume(c, false, w);
 }
@@ -488,17 +530,15 @@ enum conn_kind conn_await(struct conn *c, uint32_t msgid, struct conn_item *item
 {
 	while (!c->status) {
 		struct wire_item w;
-		switch (next_object(c, false, &w)) {
+		const enum wire_kind kind = next_object(c, false, &w);
+		switch (kind) {
 		case WIRE_MORE:
 			return CONN_NONE;
 		case WIRE_BAD:
 			return CONN_FAILED;
 		case WIRE_FRAME:
-			keep_frame(c, &w);
-			break;
 		case WIRE_EXT:
-			c->counters.ignored++;
-			consume(c, false, &w);
+			take_frame(c, kind, &w);
 			break;
 		case WIRE_RPC: {
 			const enum conn_kind found = await_rpc(c, &w, msgid, item);

@@ -61,7 +61,7 @@ struct conn_arrived {
 
 enum conn_kind {
 	CONN_NONE,   /* nothing whole is there: read more */
-	CONN_FRAME,  /* a frame is next: conn_frames() has it */
+	CONN_FRAME,  /* a frame is next, or a record: conn_frames(), conn_records() have it */
 	CONN_REPLY,  /* item.reply, for item.fn */
 	CONN_NOTICE, /* item.notice */
 	CONN_FAILED, /* conn.status says why */
@@ -77,6 +77,7 @@ struct conn_item {
 struct conn {
 	struct conn_bytes rx, kept, tx;
 	struct wire_scan scan;
+	bool records;    /* a monitor: records are what comes, and frames are not */
 	uint64_t rx_pos; /* position in the stream of rx.start */
 
 	struct conn_call calls[FETH_CALLS_MAX];
@@ -128,6 +129,8 @@ void conn_recycle(struct conn *c);
 
 /* The next frames, up to the first item of another kind. Skips what is unknown. Return: how many */
 size_t conn_frames(struct conn *c, struct feth_frame *frames, size_t max);
+/* The same for records. */
+size_t conn_records(struct conn *c, struct feth_record *records, size_t max);
 
 /* The next item where it is no frame; see enum conn_kind. */
 enum conn_kind conn_next(struct conn *c, struct conn_item *item);

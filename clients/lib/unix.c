@@ -358,7 +358,9 @@ static int wait_readable(struct feth_conn *conn, uint64_t deadline)
 	}
 }
 
-int feth_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max, int timeout_ms)
+/* Either frames or records is NULL. */
+static int receive(struct feth_conn *conn, struct feth_frame *frames, struct feth_record *records,
+	size_t max, int timeout_ms)
 {
 	const uint64_t deadline = deadline_of(timeout_ms);
 	bool told = false;
@@ -374,7 +376,8 @@ int feth_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max, int
 		if (rc < 0)
 			return rc;
 		told |= rc > 0;
-		const size_t n = conn_frames(&conn->core, frames, max);
+		const size_t n = frames ? conn_frames(&conn->core, frames, max)
+					: conn_records(&conn->core, records, max);
 		if (n)
 			return (int)n;
 		if (fills >= FILLS_MAX && (told || now_ms() >= deadline))
@@ -395,6 +398,21 @@ int feth_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max, int
 		if (!rc)
 			return 0;
 	}
+}
+
+int feth_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max, int timeout_ms)
+{
+	if (conn->core.records)
+		return conn_error(&conn->core, -EINVAL, "a monitor receives records, not frames");
+	return receive(conn, frames, NULL, max, timeout_ms);
+}
+
+int feth_recv_records(
+	struct feth_conn *conn, struct feth_record *records, size_t max, int timeout_ms)
+{
+	if (!conn->core.records)
+		return conn_error(&conn->core, -EINVAL, "this connection is no monitor");
+	return receive(conn, NULL, records, max, timeout_ms);
 }
 
 /* -- calling -- */

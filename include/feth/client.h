@@ -28,6 +28,7 @@ extern "C" {
 #define FETH_CALLS_MAX 64u     /* calls unanswered at once; the server stops reading there */
 #define FETH_FDS_MAX 4u        /* descriptors one reply may bring */
 #define FETH_KEEP_MAX 1048576u /* bytes of frames kept while feth_call() waits */
+#define FETH_FILTER_MAX 512u   /* instructions of a monitor's filter */
 #define FETH_FOREVER (-1)      /* a timeout */
 
 struct feth_conn;
@@ -71,7 +72,45 @@ struct feth_attach_opts {
 	bool locked;                /* frames from any other source address are dropped */
 };
 
-/* The port that a connection became. */
+/* An instruction of the classic BSD Packet Filter, laid out as libpcap's struct bpf_insn. */
+struct feth_insn {
+	uint16_t code;
+	uint8_t jt, jf;
+	uint32_t k;
+};
+
+/* What to ask for in feth_monitor(). All zero: every frame, whole. */
+struct feth_monitor_opts {
+	const char *name;               /* of the monitor; NULL: the server numbers it */
+	const char *port_name;          /* only frames from or for this port; NULL: see port */
+	const uint16_t *port;           /* the same, by its number; NULL: of all ports */
+	uint32_t snaplen;               /* bytes of each frame, up to 65549; 0: all */
+	const struct feth_insn *filter; /* which frames; borrowed; NULL: every one */
+	size_t n_filter;                /* instructions, up to FETH_FILTER_MAX */
+};
+
+/* What the switch did with a frame. */
+enum feth_verdict {
+	FETH_DROPPED,  /* `reason` says why */
+	FETH_TO_PORT,  /* sent to one port */
+	FETH_TO_ALL,   /* to all others */
+	FETH_TO_GROUP, /* to the members of its multicast group */
+};
+
+#define FETH_PORT_NONE 65535u /* in feth_record.port: the switch itself made the frame */
+
+/* A frame as a monitor sees it. */
+struct feth_record {
+	uint64_t time_ns;    /* since 1970, when the frame was taken up */
+	uint16_t port;       /* the port it came from; 0: the host side */
+	uint8_t verdict;     /* enum feth_verdict; later servers may know more */
+	uint8_t reason;      /* for feth_drop_name(); 0: not dropped */
+	uint32_t frame_len;  /* bytes of the frame */
+	const uint8_t *data; /* borrowed: the first `len` bytes of it */
+	uint32_t len;
+};
+
+/* The port that a connection became; of a monitor mac and cap are zero. */
 struct feth_port {
 	uint16_t port; /* its number within the network */
 	char name[FETH_NAME_MAX + 1];
@@ -142,6 +181,26 @@ FETH_API void feth_close(struct feth_conn *conn);
 FETH_API int feth_attach(struct feth_conn *conn, const struct feth_attach_opts *opts,
 	struct feth_port *out, int timeout_ms);
 
+/**
+ * feth_monitor() - watch a network instead of being a port of it
+ * @opts:	may be NULL
+ * @out:	may be NULL
+ *
+ * From here on feth_recv_records() is what receives, and nothing can be sent.
+ *
+ * Return: as feth_attach(); also -ENOENT: no such port to watch, -EMSGSIZE: the filter is too long
+ */
+FETH_API int feth_monitor(struct feth_conn *conn, const struct feth_monitor_opts *opts,
+	struct feth_port *out, int timeout_ms);
+
+/* What feth_recv() is for frames. -EINVAL where the connection has not become a monitor. */
+FETH_API int feth_recv_records(
+	struct feth_conn *conn, struct feth_record *records, size_t max, int timeout_ms);
+
+/* Why a frame was dropped: "spoofed"; "unknown" where the server knows more reasons than this
+ * library; "" for 0. */
+FETH_API const char *feth_drop_name(uint8_t reason);
+
 /* Stops being a port; frames that came before may still be received. As feth_call(). */
 FETH_API int feth_detach(struct feth_conn *conn, int timeout_ms);
 
@@ -173,10 +232,10 @@ FETH_API int feth_send(struct feth_conn *conn, const struct feth_frame *frames, 
  * Callbacks of replies and notices run in here, in the order of the stream: one that stands between
  * two frames is told before the second is returned.
  *
- * Return: how many frames; 0: time is up, or a callback has run and no frame was ready; at a
- * timeout of 0 that means: wait for feth_fd() (level-triggered). -EINTR: a signal. -ECONNRESET: the
- * server closed the connection; -ENODEV: the same, because the network was removed; -EPROTO: one
- * side broke the protocol. These last, and feth_error() has the sentence
+ * Return: how many frames; -EINVAL: this is a monitor; 0: time is up, or a callback has run and no
+ * frame was ready; at a timeout of 0 that means: wait for feth_fd() (level-triggered). -EINTR: a
+ * signal. -ECONNRESET: the server closed the connection; -ENODEV: the same, because the network was
+ * removed; -EPROTO: one side broke the protocol. These last, and feth_error() has the sentence
  */
 FETH_API int feth_recv(
 	struct feth_conn *conn, struct feth_frame *frames, size_t max, int timeout_ms);

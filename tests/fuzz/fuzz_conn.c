@@ -1,7 +1,8 @@
 /* fuzz_conn.c - libfeth's core against a server that says anything, in any pieces.
  *
- * The input: one byte n, n bytes of choices (what is done next; all zero when they are used up),
- * and the stream as the server sends it. Whatever it is: every frame of the stream up to its first
+ * The input: one byte n, n bytes of choices (what is done next; all zero when they are used up; the
+ * first is 128 or more for a monitor, which gets records instead of frames), and the stream as the
+ * server sends it. Whatever it is: every frame of the stream up to its first
  * fault is delivered once and in order, every descriptor ends in exactly one place, and what was
  * written is calls and frames, whole and in the order they were taken. */
 #include <string.h>
@@ -83,7 +84,8 @@ static bool next_frame(struct peer *p, struct wire_item *item)
 				return false; /* and it is found again the next time */
 		}
 		p->at += item->total;
-		if (kind == WIRE_FRAME)
+		if (p->c.records ? kind == WIRE_EXT && item->ext == 2 && item->len >= 16
+				 : kind == WIRE_FRAME)
 			return true;
 	}
 }
@@ -100,20 +102,45 @@ static void take_reply(const struct conn_item *item)
 	read_all(r->result, r->result_len);
 }
 
+static size_t take_frames(struct peer *p)
+{
+	struct feth_frame frames[8];
+	const size_t n = conn_frames(&p->c, frames, rng_between(&p->rng, 1, 8));
+	for (size_t i = 0; i < n; i++) {
+		struct wire_item want;
+		must(next_frame(p, &want));
+		must(frames[i].len == want.len);
+		must(!memcmp(frames[i].data, want.data, want.len));
+	}
+	return n;
+}
+
+static size_t take_records(struct peer *p)
+{
+	struct feth_record records[8];
+	const size_t n = conn_records(&p->c, records, rng_between(&p->rng, 1, 8));
+	for (size_t i = 0; i < n; i++) {
+		const struct feth_record *r = &records[i];
+		struct wire_item want;
+		must(next_frame(p, &want));
+		must((uint8_t)r->time_ns == want.data[7] && r->time_ns >> 56 == want.data[0]);
+		must(r->port == (want.data[8] << 8 | want.data[9]));
+		must(r->verdict == want.data[10] && r->reason == want.data[11]);
+		must(feth_drop_name(r->reason));
+		must(r->frame_len >> 24 == want.data[12] && (uint8_t)r->frame_len == want.data[15]);
+		must(r->len == want.len - 16);
+		must(!memcmp(r->data, want.data + 16, r->len));
+	}
+	return n;
+}
+
 /* Takes all that can be delivered. Return: whether the connection is over */
 static bool deliver(struct peer *p)
 {
 	conn_recycle(&p->c);
 	for (;;) {
-		struct feth_frame frames[8];
 		struct conn_item item;
-		const size_t n = conn_frames(&p->c, frames, rng_between(&p->rng, 1, 8));
-		for (size_t i = 0; i < n; i++) {
-			struct wire_item want;
-			must(next_frame(p, &want));
-			must(frames[i].len == want.len);
-			must(!memcmp(frames[i].data, want.data, want.len));
-		}
+		const size_t n = p->c.records ? take_records(p) : take_frames(p);
 		if (n)
 			continue;
 		switch (conn_next(&p->c, &item)) {
@@ -333,6 +360,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		.len = len - 1 - n,
 	};
 	must(!conn_init(&p.c, close_fd));
+	p.c.records = n && data[1] & 0x80;
 	while (!p.over && p.fed < p.len)
 		step(&p);
 	end(&p);

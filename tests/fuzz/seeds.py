@@ -46,6 +46,7 @@ def session(choices, stream):
 # as fuzz_conn.c reads choices: 0 feed all, 1-3 feed some, 4 call, 5 call and wait, 6 send frames, 7 deliver
 REPLY = b"\x94\x01%c\xc0\x81" + text("fds") + b"\x01"
 BIN = b"\xc4" + bytes([len(FRAME)]) + FRAME
+RECORD = b"\xc7" + bytes([16 + len(FRAME)]) + b"\x02" + bytes(range(16)) + FRAME
 REMOVED = b"\x93\x02" + text("network.removed") + b"\x91\x81" + text("network") + text("lab")
 write("conn",
       frames=session([0], BIN * 5 + b"\xc7\x02\x09ab"),
@@ -53,6 +54,7 @@ write("conn",
       wait=session([4, 0, 5, 1, 1, 0, 1, 60, 1, 1, 80, 7], BIN + NOTIFY + REPLY % 1 + BIN + REPLY % 2 + BIN + REMOVED),
       cut=session([1, 3] * 12 + [7, 4, 1, 2, 0, 9, 2, 5] * 8, BIN * 3 + ERROR + b"\xc6\0\0\0" + BIN[1:]),
       send=session([6, 4, 0, 1, 2, 3, 0, 40, 4, 0, 6, 8, 8, 7, 6, 5, 4, 3, 1, 6, 0], BIN),
+      records=session([0x80, 7, 0, 5, 1, 2], RECORD * 3 + REPLY % 1 + BIN + b"\xc7\x05\x02short" + RECORD + NOTIFY + RECORD),
       errors=session([4, 0, 7, 4, 0], b"\x94\x01\x01\x92" + text("denied") + text("n\xc3") + b"\xc0" + BIN + b"\xc1"),
       envelope=session([1, 20, 1, 7], BIN + b"\x93\x05\xc0\xc0" + BIN))
 write("qemu",

@@ -323,6 +323,48 @@ static void test_what_precedes_an_awaited_reply_is_kept_in_order(void **state)
 	}
 }
 
+/* Of 14 bytes from port 7, for all, 60 long; at 0x0102030405060708. */
+static const uint8_t RECORD[] = { 0xc7, 16 + 14, 2, 1, 2, 3, 4, 5, 6, 7, 8, 0, 7, 2, 0, 0, 0, 0, 60,
+	0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x88, 0xb5 };
+static const uint8_t SHORT_RECORD[] = { 0xc7, 15, 2, 1, 2, 3, 4, 5, 6, 7, 8, 0, 7, 2, 0, 0, 0, 0 };
+
+static void test_a_monitor_gets_records_in_order_and_no_frames(void **state)
+{
+	struct bytes b = { .len = 0 };
+	PUT(&b, RECORD);
+	PUT(&b, SHORT_RECORD);
+	PUT(&b, FRAME);
+	PUT(&b, RECORD);
+	PUT(&b, REPLY_1);
+	PUT(&b, RECORD);
+	for (size_t cut = 0; cut <= b.len; cut++) {
+		struct conn *c = *state;
+		struct conn_item item;
+		struct feth_record records[4];
+		c->records = true;
+		const uint32_t msgid = sync_call(c);
+		feed(c, b.data, cut);
+		const bool whole = cut >= b.len - sizeof(RECORD);
+		assert_int_equal(conn_await(c, msgid, &item), whole ? CONN_REPLY : CONN_NONE);
+		feed(c, b.data + cut, b.len - cut);
+		if (!whole)
+			assert_int_equal(conn_await(c, msgid, &item), CONN_REPLY);
+		assert_int_equal(conn_records(c, records, 4), 3);
+		for (unsigned i = 0; i < 3; i++) {
+			assert_int_equal(records[i].time_ns, 0x0102030405060708);
+			assert_int_equal(records[i].port, 7);
+			assert_int_equal(records[i].verdict, FETH_TO_ALL);
+			assert_int_equal(records[i].reason, 0);
+			assert_int_equal(records[i].frame_len, 60);
+			assert_int_equal(records[i].len, 14);
+			assert_memory_equal(records[i].data, FRAME + 2, 14);
+		}
+		assert_int_equal(conn_next(c, &item), CONN_NONE);
+		assert_int_equal(c->counters.ignored, 2); /* the frame and what is too short */
+		restart(state);
+	}
+}
+
 static void test_frames_over_the_limit_are_dropped_and_counted_while_waiting(void **state)
 {
 	struct conn *c = *state;
@@ -989,6 +1031,57 @@ static void test_attach_reads_its_result(void **state)
 	assert_int_equal(feth_attach(p->conn, &bad, &port, 1000), -EINVAL);
 }
 
+static void test_a_monitor_asks_for_what_it_wants_and_receives_records(void **state)
+{
+	struct pair *p = *state;
+	/* [1, 1, nil, {"port": 9, "name": "m", "network": "lab", "mtu": 1500}] */
+	static const uint8_t good[] = { 0x94, 1, 1, 0xc0, 0x84, 0xa4, 'p', 'o', 'r', 't', 9, 0xa4,
+		'n', 'a', 'm', 'e', 0xa1, 'm', 0xa7, 'n', 'e', 't', 'w', 'o', 'r', 'k', 0xa3, 'l',
+		'a', 'b', 0xa3, 'm', 't', 'u', 0xcd, 5, 0xdc };
+	/* [0, 1, "attach", [{"name": "m", "monitor": {"snaplen": 64, "port": 3,
+	 * "filter": [[6, 0, 0, 7]]}}]] */
+	static const uint8_t asked[] = { 0xdc, 0, 4, 0, 1, 0xa6, 'a', 't', 't', 'a', 'c', 'h', 0xdc,
+		0, 1, 0xde, 0, 2, 0xa4, 'n', 'a', 'm', 'e', 0xa1, 'm', 0xa7, 'm', 'o', 'n', 'i',
+		't', 'o', 'r', 0xde, 0, 3, 0xa7, 's', 'n', 'a', 'p', 'l', 'e', 'n', 64, 0xa4, 'p',
+		'o', 'r', 't', 3, 0xa6, 'f', 'i', 'l', 't', 'e', 'r', 0xdc, 0, 1, 0xdc, 0, 4, 6, 0,
+		0, 7 };
+	const struct feth_insn insn = { 6, 0, 0, 7 };
+	const uint16_t three = 3;
+	const struct feth_monitor_opts opts = {
+		.name = "m", .port = &three, .snaplen = 64, .filter = &insn, .n_filter = 1
+	};
+	uint8_t got[256];
+	struct feth_port port;
+	struct feth_record records[4];
+	struct feth_frame frame;
+	assert_int_equal(feth_recv_records(p->conn, records, 4, 0), -EINVAL);
+	SAY(p, good);
+	SAY(p, RECORD);
+	assert_int_equal(feth_monitor(p->conn, &opts, &port, 1000), 0);
+	assert_int_equal(port.port, 9);
+	assert_string_equal(port.name, "m");
+	assert_int_equal(port.mtu, 1500);
+	assert_int_equal(port.cap, 0);
+	assert_int_equal(read(p->peer, got, sizeof(got)), sizeof(asked));
+	assert_memory_equal(got, asked, sizeof(asked));
+	assert_int_equal(feth_recv(p->conn, &frame, 1, 0), -EINVAL);
+	assert_int_equal(feth_recv_records(p->conn, records, 4, 1000), 1);
+	assert_int_equal(records[0].port, 7);
+	assert_int_equal(feth_recv_records(p->conn, records, 4, 0), 0);
+
+	const struct feth_monitor_opts longer = { .filter = &insn, .n_filter = 513 };
+	assert_int_equal(feth_monitor(p->conn, &longer, NULL, 0), -EMSGSIZE);
+}
+
+static void test_a_drop_has_a_name_by_its_number(void **state)
+{
+	(void)state;
+	assert_string_equal(feth_drop_name(0), "");
+	assert_string_equal(feth_drop_name(1), "runt");
+	assert_string_equal(feth_drop_name(3), "spoofed");
+	assert_string_equal(feth_drop_name(255), "unknown");
+}
+
 static void test_received_descriptors_are_the_callers_and_closed_on_exec(void **state)
 {
 	struct pair *p = *state;
@@ -1291,6 +1384,7 @@ int main(void)
 		CORE(test_notice_brings_params_and_mtu),
 		CORE(test_pipelined_calls_may_be_answered_in_any_order),
 		CORE(test_what_precedes_an_awaited_reply_is_kept_in_order),
+		CORE(test_a_monitor_gets_records_in_order_and_no_frames),
 		CORE(test_frames_over_the_limit_are_dropped_and_counted_while_waiting),
 		CORE(test_too_many_messages_while_waiting_end_the_connection),
 		CORE(test_protocol_error_tells_why_the_stream_ends),
@@ -1321,6 +1415,8 @@ int main(void)
 		PAIR(test_call_times_out_and_ignores_the_late_answer),
 		PAIR(test_failed_call_has_the_sentence_of_the_server),
 		PAIR(test_attach_reads_its_result),
+		PAIR(test_a_monitor_asks_for_what_it_wants_and_receives_records),
+		cmocka_unit_test(test_a_drop_has_a_name_by_its_number),
 		PAIR(test_received_descriptors_are_the_callers_and_closed_on_exec),
 		PAIR(test_lost_descriptors_end_the_connection),
 		PAIR(test_notice_is_told_between_the_frames_it_stands_between),
