@@ -28,6 +28,8 @@ static const struct out_field lines[] = {
 	{ "Locked", "locked", out_any, false },
 	{ "Cap", "cap", out_any, false },
 	{ "Rules", NULL, rules_text, false },
+	{ "Queue", "queue", out_any, false },
+	{ "Storm limit", "storm", out_any, false },
 	{ "Socket", "path", out_any, false },
 };
 

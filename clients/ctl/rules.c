@@ -1,6 +1,7 @@
 /* rules.c - see rules.h. */
 #include "clients/ctl/rules.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 /* How a rule is written and sent. @where: "--cap" or the like, for the sentence. */
@@ -40,10 +41,62 @@ static int put_number(
 	return 0;
 }
 
+/* What a rate may be written in, and how much it is. */
+static const struct unit {
+	const char *name;
+	uint64_t bits; /* a second */
+} units[] = {
+	{ "Gbit", 1000000000 },
+	{ "Mbit", 1000000 },
+	{ "kbit", 1000 },
+	{ "GB", 8000000000 },
+	{ "MB", 8000000 },
+	{ "kB", 8000 },
+	{ "B", 8 },
+};
+
+#define N_UNITS (sizeof(units) / sizeof(units[0]))
+
+/* "10Mbit", "2MB", "off". A bare number might be meant as either, so there is none. */
+static int put_rate(struct rpc_out *params, const char *field, const char *where, const char *value)
+{
+	uint64_t v = 0;
+	size_t u = 0;
+	const char *p = value;
+	if (!strcmp(value, "off")) {
+		rpc_put_uint(params, field, 0);
+		return 0;
+	}
+	for (; *p >= '0' && *p <= '9' && v <= UINT32_MAX; p++)
+		v = v * 10 + (uint64_t)(*p - '0');
+	while (u < N_UNITS && strcmp(p, units[u].name) != 0)
+		u++;
+	if (p == value || u == N_UNITS)
+		return ctl_fail(
+			"%s %s: it must be off, or a number and what of a second: kbit, Mbit, "
+			"Gbit, B, kB, MB or GB, as in 10Mbit",
+			where, value);
+	v = v * units[u].bits / 8;
+	if (!v || v > UINT32_MAX)
+		return ctl_fail("%s %s: it must be 1B to 34Gbit, or off", where, value);
+	rpc_put_uint(params, field, v);
+	return 0;
+}
+
+static int put_limit(
+	struct rpc_out *params, const char *field, const char *where, const char *value)
+{
+	return put_number(params, field, where, !strcmp(value, "off") ? "0" : value);
+}
+
 static const struct rule rules[] = {
 	{ "isolated", "isolated", put_switch },
 	{ "link", "up", put_link },
 	{ "cap", "cap", put_number },
+	{ "queue", "queue", put_number },
+	{ "rx-rate", "rx_rate", put_rate },
+	{ "tx-rate", "tx_rate", put_rate },
+	{ "storm", "storm", put_limit },
 };
 
 #define N_RULES (sizeof(rules) / sizeof(rules[0]))
@@ -103,8 +156,28 @@ static bool is(const msgpack_object *port, const char *field, bool value)
 	return v && v->type == MSGPACK_OBJECT_BOOLEAN && v->via.boolean == value;
 }
 
+static uint64_t number(const msgpack_object *port, const char *field)
+{
+	const msgpack_object *v = out_get(port, field);
+	return v && v->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? v->via.u64 : 0;
+}
+
+/* In the largest of bits, or else in bytes. */
+static void print_rate(FILE *f, const char *sep, const char *name, uint64_t rate)
+{
+	size_t u = 0;
+	while (u < 3 && rate * 8 % units[u].bits)
+		u++;
+	if (u < 3)
+		fprintf(f, "%s%s %" PRIu64 " %s/s", sep, name, rate * 8 / units[u].bits,
+			units[u].name);
+	else
+		fprintf(f, "%s%s %" PRIu64 " B/s", sep, name, rate);
+}
+
 void rules_text(FILE *f, const msgpack_object *port)
 {
+	const uint64_t rx = number(port, "rx_rate"), tx = number(port, "tx_rate");
 	const char *sep = "";
 	if (is(port, "isolated", true)) {
 		fputs("isolated", f);
@@ -112,6 +185,14 @@ void rules_text(FILE *f, const msgpack_object *port)
 	}
 	if (is(port, "up", false)) {
 		fprintf(f, "%slink down", sep);
+		sep = ", ";
+	}
+	if (rx) {
+		print_rate(f, sep, "rx", rx);
+		sep = ", ";
+	}
+	if (tx) {
+		print_rate(f, sep, "tx", tx);
 		sep = ", ";
 	}
 	if (!*sep)

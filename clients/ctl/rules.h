@@ -8,8 +8,12 @@
 #define RULE_OPTIONS                                                                               \
 	{ "isolated", "on|off", false, "reach the host and ports that are not isolated only" },    \
 		{ "link", "up|down", false, "down: no frame in or out" },                          \
+		{ "cap", "BYTES", false, "longest frame, with its header and one tag" },           \
+		{ "queue", "BYTES", false, "frames that may wait for its client" },                \
+		{ "rx-rate", "RATE", false, "from the client, as 10Mbit or 2MB (a second); off" }, \
+		{ "tx-rate", "RATE", false, "to the client" },                                     \
 	{                                                                                          \
-		"cap", "BYTES", false, "longest frame, with its header and one tag"                \
+		"storm", "N|off", false, "flooded frames a second from the client"                 \
 	}
 
 /* Puts what was given into open params. Return: 0, or CTL_FAILED after a sentence */

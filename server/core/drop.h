@@ -14,8 +14,8 @@ enum drop_reason {
 const char *drop_name(enum drop_reason reason);
 
 /* Counted at the port a frame came from, but for queue_full, too_big_for_port, host_refused,
- * no_memory, and detached and link_down of a frame for a port whose client has gone or whose link
- * is down, which are of the port it was for. */
+ * no_memory, and detached, link_down and rate of a frame for a port without a client, a link or
+ * enough of its tx_rate, which are of the port it was for. */
 struct port_stats {
 	uint64_t rx_frames, rx_bytes; /* from the client, dropped ones too */
 	uint64_t tx_frames, tx_bytes; /* to the client: written or queued */

@@ -88,4 +88,13 @@ static inline uint32_t frame_room(uint32_t mtu, bool tagged)
 	return mtu + 14 + (tagged ? 4 : 0);
 }
 
+/* Whether a frame of 14 bytes at least has that room. */
+static inline bool frame_fits(const struct frame *f, uint32_t mtu)
+{
+	if (f->len <= frame_room(mtu, false))
+		return true;
+	return f->len <= frame_room(mtu, true) &&
+	       (frame_type(f) == ETH_P_CTAG || frame_type(f) == ETH_P_STAG);
+}
+
 #endif

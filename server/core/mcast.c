@@ -3,10 +3,6 @@
 
 #include <errno.h>
 
-/* Numbers of mcast_route() that are no group's; the family is added. */
-#define TO_UNKNOWN (GROUPTABLE_NONE - 8u)
-#define TO_ROUTERS (GROUPTABLE_NONE - 4u)
-
 int mcast_init(struct mcast *mc, uint64_t seed)
 {
 	memset(mc, 0, sizeof(*mc));
@@ -242,7 +238,7 @@ static uint16_t heard_report(struct mcast *mc, struct snoop *report, uint16_t in
 	}
 	if (portset_empty(&side->routers) && !side->querier.asking)
 		return MCAST_TO_ALL;
-	return (uint16_t)(TO_ROUTERS + report->family);
+	return (uint16_t)(MCAST_TO_ROUTERS + report->family);
 }
 
 static void heard_router(struct mcast_side *side, uint16_t in, uint64_t now_ms, uint32_t hold_ms)
@@ -315,17 +311,17 @@ uint16_t mcast_route(struct mcast *mc, const struct frame *frame, uint16_t in, u
 	to = grouptable_find(&mc->table, mac_key_at(frame->head));
 	if (to != GROUPTABLE_NONE && mc->table.groups[to].n)
 		return to;
-	return (uint16_t)(TO_UNKNOWN + family_of(frame->head));
+	return (uint16_t)(MCAST_TO_UNKNOWN + family_of(frame->head));
 }
 
 void mcast_set(const struct mcast *mc, uint16_t to, struct portset *out)
 {
 	const struct mcast_side *side;
 	*out = (struct portset){ 0 };
-	if (to >= TO_ROUTERS) {
-		side = &mc->sides[to - TO_ROUTERS];
-	} else if (to >= TO_UNKNOWN) {
-		side = &mc->sides[to - TO_UNKNOWN];
+	if (to >= MCAST_TO_ROUTERS) {
+		side = &mc->sides[to - MCAST_TO_ROUTERS];
+	} else if (to >= MCAST_TO_UNKNOWN) {
+		side = &mc->sides[to - MCAST_TO_UNKNOWN];
 		if (mc->conf.policy == MCAST_SNOOP) {
 			*out = mc->ports;
 			portset_without(out, &mc->choosing);

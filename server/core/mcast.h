@@ -100,6 +100,8 @@ struct mcast {
 
 /* Where a frame goes: a number that mcast_set() understands until the next mcast_news(). */
 #define MCAST_TO_ALL UINT16_MAX
+#define MCAST_TO_UNKNOWN (GROUPTABLE_NONE - 8u) /* and the family: a group without members */
+#define MCAST_TO_ROUTERS (GROUPTABLE_NONE - 4u) /* and the family: a report */
 
 /* @seed as of fdb_init(). Return: 0, or -ENOMEM; mcast_fini() is safe either way. */
 int mcast_init(struct mcast *mc, uint64_t seed);
@@ -122,6 +124,11 @@ static inline bool mcast_is_ip(const uint8_t *mac)
 
 /* Decides where a frame for any group goes, and learns from it if it is IGMP, MLD or PIM. */
 uint16_t mcast_route(struct mcast *mc, const struct frame *frame, uint16_t in, uint64_t now_ms);
+/* Whether @to, not MCAST_TO_ALL, is a flood: of a group that nobody is known to want. */
+static inline bool mcast_floods(uint16_t to)
+{
+	return to >= MCAST_TO_UNKNOWN && to < MCAST_TO_ROUTERS;
+}
 /* The ports that @to, not MCAST_TO_ALL, means; the one the frame came from may be among them. */
 void mcast_set(const struct mcast *mc, uint16_t to, struct portset *out);
 

@@ -16,11 +16,13 @@ int network_new(struct network **out, const struct network_facts *facts,
 	net->key = *key;
 	net->events = events;
 	net->ctx = ctx;
+	net->recs[PORT_HOST] = &net->host_side;
 	block_pool_init(&net->pool, BLOCK_POOL_LIMIT);
 	int rc = vswitch_init(&net->sw, seed);
 	if (rc < 0)
 		goto fail;
-	net->sw.ports[PORT_HOST].mtu = facts->spec.mtu;
+	net->host_side.info.rules = rules_host;
+	network_apply_rules(net, &net->host_side);
 	mcast_configure(&net->sw.mcast, &facts->multicast);
 	if (facts->has_host) {
 		rc = fdb_add_static(&net->sw.fdb, mac_key_at(facts->spec.mac.b), PORT_HOST);
@@ -40,7 +42,7 @@ void network_free(struct network *net)
 {
 	if (!net)
 		return;
-	for (unsigned id = 0; id < FDB_PORTS; id++)
+	for (unsigned id = 1; id < FDB_PORTS; id++)
 		free(net->recs[id]);
 	vswitch_fini(&net->sw);
 	block_pool_fini(&net->pool);
@@ -63,11 +65,6 @@ struct block_pool *network_pool(struct network *net)
 	return &net->pool;
 }
 
-static struct port_stats *stats_of(struct network *net, uint16_t id)
-{
-	return id == PORT_HOST ? &net->host_stats : &net->recs[id]->stats;
-}
-
 static uint64_t bytes_of(const struct frame *frames, unsigned n)
 {
 	uint64_t sum = 0;
@@ -76,9 +73,9 @@ static uint64_t bytes_of(const struct frame *frames, unsigned n)
 	return sum;
 }
 
-static void send_host(struct network *net, struct frame *frames, unsigned n)
+static void pass_host(struct network *net, struct frame *frames, unsigned n)
 {
-	struct port_stats *stats = &net->host_stats;
+	struct port_stats *stats = &net->host_side.stats;
 	unsigned taken = 0;
 	if (net->host_ops)
 		taken = net->host_ops->send(net->host, frames, n);
@@ -93,18 +90,22 @@ static void send_host(struct network *net, struct frame *frames, unsigned n)
 	stats->tx_bytes += bytes_of(frames, n) * taken / n;
 }
 
-/* Those of a run that fit a port with a smaller MTU than the one they came from, in runs. */
+static void send_host(
+	struct network *net, uint16_t in, struct frame *frames, unsigned n, bool flooded)
+{
+	if (net->sw.ports[PORT_HOST].special)
+		police_output(net, in, &net->host_side, frames, n, flooded);
+	else
+		pass_host(net, frames, n);
+}
+
+/* Those of a run that fit a port, in runs. */
 static void send_fitting(
 	struct port_rec *rec, uint32_t mtu, struct frame *frames, unsigned n, bool flooded)
 {
 	unsigned from = 0;
 	for (unsigned i = 0; i <= n; i++) {
-		const bool fits =
-			i < n && (frames[i].len <= frame_room(mtu, false) ||
-					 (frames[i].len <= frame_room(mtu, true) &&
-						 (frame_type(&frames[i]) == ETH_P_CTAG ||
-							 frame_type(&frames[i]) == ETH_P_STAG)));
-		if (fits)
+		if (i < n && frame_fits(&frames[i], mtu))
 			continue;
 		if (i > from)
 			rec->client->ops->send(rec->client, frames + from, i - from, flooded);
@@ -114,37 +115,43 @@ static void send_fitting(
 	}
 }
 
-static inline void pass_out(struct network *net, uint16_t in, struct port_rec *rec,
-	struct frame *frames, unsigned n, bool flooded)
+static void touch(struct network *net, struct port_rec *rec)
 {
-	const uint16_t out = rec->info.id;
-	if (!rec->touched) {
-		rec->touched = true;
-		net->touched[net->n_touched++] = out;
-	}
-	const uint32_t mtu = net->sw.ports[out].mtu;
-	if (mtu < net->sw.ports[in].mtu)
-		send_fitting(rec, mtu, frames, n, flooded);
-	else
-		rec->client->ops->send(rec->client, frames, n, flooded);
+	if (rec->touched)
+		return;
+	rec->touched = true;
+	net->touched[net->n_touched++] = rec->info.id;
 }
 
-void network_pass_out(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
-	unsigned n, bool flooded)
+void network_pass_out(
+	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded)
 {
-	pass_out(net, in, rec, frames, n, flooded);
+	if (rec == &net->host_side) {
+		pass_host(net, frames, n);
+		return;
+	}
+	touch(net, rec);
+	send_fitting(rec, net->sw.ports[rec->info.id].mtu, frames, n, flooded);
 }
 
 static void send_port(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
 	unsigned n, bool flooded)
 {
 	struct port_rec *rec = net->recs[out];
-	if (!rec->client) /* declared, locked, and nobody there */
+	const struct vport *vport = &net->sw.ports[out];
+	if (!rec->client) { /* declared, locked, and nobody there */
 		rec->stats.drops[DROP_DETACHED] += n;
-	else if (net->sw.ports[out].special)
+		return;
+	}
+	if (vport->special) {
 		police_output(net, in, rec, frames, n, flooded);
+		return;
+	}
+	touch(net, rec);
+	if (vport->mtu < net->sw.ports[in].mtu)
+		send_fitting(rec, vport->mtu, frames, n, flooded);
 	else
-		pass_out(net, in, rec, frames, n, flooded);
+		rec->client->ops->send(rec->client, frames, n, flooded);
 }
 
 static void drop_copies(struct frame *frames, unsigned n)
@@ -158,7 +165,7 @@ static void drop_copies(struct frame *frames, unsigned n)
 static void flood(struct network *net, uint16_t in, struct frame *frames, unsigned n)
 {
 	if (in != PORT_HOST && net->facts.has_host)
-		send_host(net, frames, n);
+		send_host(net, in, frames, n, true);
 	for (unsigned i = 0; i < net->n_attached; i++)
 		if (net->attached[i] != in)
 			send_port(net, in, net->attached[i], frames, n, true);
@@ -169,7 +176,7 @@ static void send_ports(struct network *net, uint16_t in, const struct portset *p
 	struct frame *frames, unsigned n)
 {
 	if (portset_has(ports, PORT_HOST))
-		send_host(net, frames, n);
+		send_host(net, in, frames, n, true);
 	for (uint16_t p = 0; (p = portset_next(ports, p + 1u)) != PORT_NONE;)
 		send_port(net, in, p, frames, n, true);
 	drop_copies(frames, n);
@@ -196,10 +203,10 @@ static void deliver(
 	}
 	switch ((enum verdict_kind)v.kind) {
 	case VERDICT_DROP:
-		stats_of(net, in)->drops[v.reason] += n;
+		net->recs[in]->stats.drops[v.reason] += n;
 		break;
 	case VERDICT_PORT:
-		send_host(net, frames, n);
+		send_host(net, in, frames, n, false);
 		break;
 	case VERDICT_FLOOD:
 		flood(net, in, frames, n);
@@ -210,21 +217,30 @@ static void deliver(
 	}
 }
 
-static inline void conclude(
-	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n)
-{
-	if (net->n_monitors)
-		network_watch(net, in, v, NULL, frames, n);
-	deliver(net, in, v, frames, n);
-}
-
 void network_refuse(struct network *net, uint16_t in, enum drop_reason reason,
 	const struct frame *frames, unsigned n)
 {
 	const struct verdict v = { VERDICT_DROP, (uint8_t)reason, PORT_NONE };
-	stats_of(net, in)->drops[reason] += n;
+	net->recs[in]->stats.drops[reason] += n;
 	if (net->n_monitors)
 		network_watch(net, in, v, NULL, frames, n);
+}
+
+static bool floods(struct verdict v)
+{
+	return v.kind == VERDICT_FLOOD || (v.kind == VERDICT_GROUP && mcast_floods(v.port));
+}
+
+static inline void conclude(
+	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n)
+{
+	const unsigned pass = floods(v) ? police_storm(net, in, n) : n;
+	if (net->n_monitors && pass)
+		network_watch(net, in, v, NULL, frames, pass);
+	if (pass)
+		deliver(net, in, v, frames, pass);
+	if (pass < n)
+		network_refuse(net, in, DROP_STORM, frames + pass, n - pass);
 }
 
 static inline void pass_in(
@@ -256,12 +272,12 @@ void network_pass_in(
 void network_input(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
-	struct port_stats *stats = stats_of(net, in);
+	struct port_stats *stats = &net->recs[in]->stats;
 	stats->rx_frames += n;
 	stats->rx_bytes += bytes_of(frames, n);
 	net->now_ms = now_ms;
 	if (net->sw.ports[in].special)
-		police_input(net, in, frames, n, now_ms);
+		police_input(net, in, frames, n);
 	else
 		pass_in(net, in, frames, n, now_ms);
 }
@@ -285,7 +301,7 @@ void network_flush(struct network *net)
 void network_count(
 	struct network *net, uint16_t in, enum drop_reason reason, uint64_t n, uint64_t bytes)
 {
-	struct port_stats *stats = in == PORT_NONE ? &net->retired : stats_of(net, in);
+	struct port_stats *stats = in == PORT_NONE ? &net->retired : &net->recs[in]->stats;
 	stats->rx_frames += n;
 	stats->rx_bytes += bytes;
 	stats->drops[reason] += n;

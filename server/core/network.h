@@ -86,12 +86,12 @@ void network_detach(struct network *net, struct port *port);
 
 /**
  * network_set_port() - change rules of a port, whether or not it has a client
- * @id:		its number
+ * @id:		its number; PORT_HOST: of its rules the rates and storm
  * @conf:	`rules`: those given change; `control`: they may loosen what others said of the
  *		port, and stay when its client goes
  * @out:	the port as it is then
  *
- * Return: 0; -ENOENT no such port; -EACCES
+ * Return: 0; -ENOENT no such port; -EACCES; -EINVAL a rule that the host side has not
  */
 int network_set_port(struct network *net, uint16_t id, const struct port_conf *conf,
 	uint64_t now_ms, struct port_info *out, struct err *err);

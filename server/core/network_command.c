@@ -5,8 +5,7 @@
 
 #include "server/core/network_priv.h"
 
-/* The host side as a port of the list. */
-static struct port_info host_info(const struct network *net)
+struct port_info network_host_info(const struct network *net)
 {
 	struct port_info info = {
 		.id = PORT_HOST,
@@ -18,7 +17,7 @@ static struct port_info host_info(const struct network *net)
 		.locked = true,
 		.mtu = net->facts.spec.mtu,
 		.cap = frame_room(net->facts.spec.mtu, true),
-		.rules = rules_builtin,
+		.rules = net->host_side.info.rules,
 	};
 	return info;
 }
@@ -44,7 +43,7 @@ static void for_each_port(struct network *net, struct command *cmd,
 
 static void put_info(struct network *net, struct command *cmd, uint16_t id)
 {
-	cmd->items.ports[cmd->n_items] = id ? net->recs[id]->info : host_info(net);
+	cmd->items.ports[cmd->n_items] = id ? net->recs[id]->info : network_host_info(net);
 }
 
 static void put_counters(struct network *net, struct command *cmd, uint16_t id)
@@ -53,7 +52,7 @@ static void put_counters(struct network *net, struct command *cmd, uint16_t id)
 	struct port_counters *c = &cmd->items.counters[cmd->n_items];
 	c->id = id;
 	memcpy(c->name, id ? rec->info.name : "host", id ? sizeof(c->name) : sizeof("host"));
-	c->stats = id ? rec->stats : net->host_stats;
+	c->stats = rec->stats;
 	c->age_ms = id && net->now_ms > rec->since_ms ? net->now_ms - rec->since_ms : 0;
 	c->queued_bytes = id && rec->client ? rec->client->ops->queued(rec->client) : 0;
 }
@@ -134,8 +133,7 @@ static void flush_fdb(struct network *net, struct command *cmd)
 static void sum_up(const struct network *net, struct network_sum *sum)
 {
 	sum->stats = net->retired;
-	port_stats_add(&sum->stats, &net->host_stats);
-	for (unsigned id = 1; id < FDB_PORTS; id++)
+	for (unsigned id = 0; id < FDB_PORTS; id++)
 		if (net->recs[id] && !net->recs[id]->monitor)
 			port_stats_add(&sum->stats, &net->recs[id]->stats);
 	sum->moves = net->sw.moves;
@@ -167,7 +165,7 @@ static void tell_ports(struct network *net, uint32_t old_mtu)
 {
 	const uint32_t mtu = net->facts.spec.mtu;
 	const bool lower = mtu < old_mtu;
-	net->sw.ports[PORT_HOST].mtu = mtu;
+	network_apply_rules(net, &net->host_side);
 	for (unsigned id = 1; id < FDB_PORTS; id++) {
 		struct port_rec *rec = net->recs[id];
 		if (!rec)
@@ -236,6 +234,8 @@ static void set_port(struct network *net, struct command *cmd, uint64_t now_ms)
 {
 	const struct port_conf *conf = &cmd->in.conf;
 	const struct port_rec *rec = network_rec_named(net, conf->name);
+	if (!rec && net->facts.has_host && name_same(conf->name, "host"))
+		rec = &net->host_side;
 	if (rec)
 		(void)network_set_port(net, rec->info.id, conf, now_ms, &cmd->out.port, &cmd->err);
 	else

@@ -135,7 +135,6 @@ static int find_or_make(
 	rec->info.rules = rules;
 	if (conf->rules.given & RULE_MACS)
 		network_set_addr(net, rec, &addr);
-	network_apply_rules(net, rec);
 	*out = rec;
 	return 0;
 }
@@ -159,6 +158,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	rec->info.pid = conf->pid;
 	port->id = id;
 	port->stats = &rec->stats;
+	network_apply_rules(net, rec);
 	net->attached[net->n_attached++] = id;
 	net->facts.ports = net->n_attached;
 	mcast_attach(&net->sw.mcast, id);

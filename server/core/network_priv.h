@@ -4,6 +4,7 @@
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
+#include "server/core/bucket.h"
 #include "server/core/monitor.h"
 #include "server/core/network.h"
 #include "server/core/twins.h"
@@ -12,6 +13,12 @@
 struct port_addr {
 	bool given, locked;
 	struct feth_mac mac;
+};
+
+/* What is left of the limits of a port. */
+struct police {
+	struct bucket rx, tx; /* bytes */
+	struct bucket storm;  /* frames */
 };
 
 /* A port's number, settings and counters. Lives as long as its client, or until removed if
@@ -26,6 +33,7 @@ struct port_rec {
 	uint64_t since_ms;   /* when its counters began */
 	struct port_stats stats;
 	struct monitor *monitor; /* owned; NULL: a port */
+	struct police police;
 };
 
 struct network {
@@ -40,10 +48,10 @@ struct network {
 
 	const struct hostif_ops *host_ops; /* borrowed, with host; NULL while there is none */
 	struct hostif *host;
-	struct port_stats host_stats;
+	struct port_rec host_side; /* its rules and counters; has no client */
 	struct port_stats retired; /* of ports that are gone */
 
-	struct port_rec *recs[FDB_PORTS]; /* owned, by number; [0] unused, the host side is above */
+	struct port_rec *recs[FDB_PORTS]; /* owned, by number; [PORT_HOST]: host_side above */
 	uint16_t attached[FDB_PORTS];     /* numbers of those with a client, for flooding */
 	unsigned n_attached;
 	uint16_t touched[FDB_PORTS];
@@ -58,6 +66,9 @@ struct network {
 struct port_rec *network_rec(const struct network *net, uint16_t id);
 struct port_rec *network_rec_named(const struct network *net, const char *name);
 
+/* The host side as a port of the list. */
+struct port_info network_host_info(const struct network *net);
+
 /* Declares a port that waits for clients. As network_attach() for the checks. */
 int network_declare(
 	struct network *net, const struct port_conf *conf, struct port_info *out, struct err *err);
@@ -65,11 +76,11 @@ int network_declare(
 int network_remove_port(struct network *net, const char *name, struct err *err);
 
 /* The rest of the way of frames that police.h let pass: into the switch from @in, or to the client
- * of @rec, which has one. */
+ * of @rec, which has one, or to the host side. */
 void network_pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms);
-void network_pass_out(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
-	unsigned n, bool flooded);
+void network_pass_out(
+	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded);
 
 /* Brings what follows from a port's rules and the network's MTU up to date. */
 void network_apply_rules(struct network *net, struct port_rec *rec);

@@ -18,6 +18,8 @@ void network_apply_rules(struct network *net, struct port_rec *rec)
 	vport->special = rules_special(&rec->info.rules);
 	rec->info.mtu = net->facts.spec.mtu;
 	rec->info.cap = frame_room(vport->mtu, true);
+	if (rec->client && rec->client->ops->limit)
+		rec->client->ops->limit(rec->client, rec->info.rules.queue);
 }
 
 /* What was learned of a port whose link goes down is true no longer; one that comes up is as good
@@ -47,17 +49,42 @@ int network_check_rules(const struct network *net, const struct port_rules *floo
 		field, net->facts.spec.network);
 }
 
+/* What else it has is the network's: network.set. */
+static int set_host(
+	struct network *net, const struct port_conf *conf, struct port_info *out, struct err *err)
+{
+	struct port_rec *rec = &net->host_side;
+	const struct port_rules before = rec->info.rules;
+	const uint32_t foreign = conf->rules.given & ~rules_host.given;
+	const char *field = conf->mac_given    ? "mac"
+			    : conf->has_locked ? "locked"
+					       : rules_name(foreign);
+	if (field)
+		return err_set(err, -EINVAL,
+			"%s: the host side has rx_rate, tx_rate and storm of its own; all else is "
+			"the network's, see network.set",
+			field);
+	rules_take(&rec->info.rules, &conf->rules);
+	network_apply_rules(net, rec);
+	*out = network_host_info(net);
+	if (!rules_same(&before, &rec->info.rules) && net->events->port)
+		net->events->port(net->ctx, out, true);
+	return 0;
+}
+
 int network_set_port(struct network *net, uint16_t id, const struct port_conf *conf,
 	uint64_t now_ms, struct port_info *out, struct err *err)
 {
-	struct port_rec *rec = network_rec(net, id);
-	if (!rec)
+	struct port_rec *rec = id < FDB_PORTS ? net->recs[id] : NULL;
+	if (!rec || (id == PORT_HOST && !net->facts.has_host))
 		return err_set(
 			err, -ENOENT, "%s: there is no port %u", net->facts.spec.network, id);
 	if (rec->monitor)
 		return err_set(err, -EINVAL,
 			"%s: %s is a monitor, which has no rules: it sends nothing, and sees all",
 			net->facts.spec.network, rec->info.name);
+	if (id == PORT_HOST)
+		return set_host(net, conf, out, err);
 	const struct port_rules before = rec->info.rules;
 	const struct port_addr old = network_addr(rec);
 	const struct port_addr addr = network_addr_with(old, conf);

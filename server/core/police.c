@@ -1,35 +1,99 @@
 /* police.c - see police.h. */
 #include "server/core/police.h"
 
-void police_input(
-	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
+uint32_t police_burst(uint32_t rate)
 {
-	const struct port_rec *rec = net->recs[in];
-	if (!rec->info.rules.up) {
-		network_refuse(net, in, DROP_LINK_DOWN, frames, n);
-		return;
-	}
-	network_pass_in(net, in, frames, n, now_ms);
+	const uint64_t burst = rate * (uint64_t)POLICE_BURST_MS / 1000;
+	return burst < POLICE_BURST_MIN ? POLICE_BURST_MIN : (uint32_t)burst;
 }
 
-static bool isolated(const struct network *net, uint16_t port)
+/* What is done with a run of frames from or for a port. */
+typedef void run_fn(
+	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded);
+
+static void pass_in(
+	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded)
 {
-	return port != PORT_HOST && net->recs[port]->info.rules.isolated;
+	(void)flooded;
+	network_pass_in(net, rec->info.id, frames, n, net->now_ms);
+}
+
+static void drop_in(
+	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded)
+{
+	(void)flooded;
+	network_refuse(net, rec->info.id, DROP_RATE, frames, n);
+}
+
+static void drop_out(
+	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded)
+{
+	(void)net;
+	(void)frames;
+	(void)flooded;
+	rec->stats.drops[DROP_RATE] += n;
+}
+
+/* Those of some frames that @rate, not 0, lets through are passed, the others dropped. One over the
+ * cap is not looked at: it goes no further, and is counted as that. */
+static void limit(struct network *net, struct port_rec *rec, struct bucket *bucket, uint32_t rate,
+	struct frame *frames, unsigned n, bool flooded, run_fn *pass, run_fn *drop)
+{
+	const uint32_t mtu = net->sw.ports[rec->info.id].mtu;
+	unsigned from = 0;
+	bool good = true;
+	bucket_fill(bucket, rate, police_burst(rate), net->now_ms);
+	for (unsigned i = 0; i <= n; i++) {
+		const bool ok = i < n && (!frame_fits(&frames[i], mtu) ||
+						 bucket_take(bucket, frames[i].len));
+		if (i < n && ok == good)
+			continue;
+		if (i > from)
+			(good ? pass : drop)(net, rec, frames + from, i - from, flooded);
+		from = i;
+		good = ok;
+	}
+}
+
+void police_input(struct network *net, uint16_t in, struct frame *frames, unsigned n)
+{
+	struct port_rec *rec = net->recs[in];
+	const struct port_rules *rules = &rec->info.rules;
+	if (!rules->up)
+		network_refuse(net, in, DROP_LINK_DOWN, frames, n);
+	else if (rules->rx_rate)
+		limit(net, rec, &rec->police.rx, rules->rx_rate, frames, n, false, pass_in,
+			drop_in);
+	else
+		pass_in(net, rec, frames, n, false);
 }
 
 void police_output(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
 	unsigned n, bool flooded)
 {
 	const struct port_rules *rules = &rec->info.rules;
-	if (!rules->up) {
-		if (!flooded)
-			rec->stats.drops[DROP_LINK_DOWN] += n;
-		return;
-	}
-	if (rules->isolated && isolated(net, in)) {
-		if (!flooded)
-			net->recs[in]->stats.drops[DROP_ISOLATED] += n;
-		return;
-	}
-	network_pass_out(net, in, rec, frames, n, flooded);
+	struct port_rec *from = net->recs[in];
+	if (!rules->up)
+		rec->stats.drops[DROP_LINK_DOWN] += flooded ? 0 : n;
+	else if (rules->isolated && from->info.rules.isolated)
+		from->stats.drops[DROP_ISOLATED] += flooded ? 0 : n;
+	else if (rules->tx_rate)
+		limit(net, rec, &rec->police.tx, rules->tx_rate, frames, n, flooded,
+			network_pass_out, drop_out);
+	else
+		network_pass_out(net, rec, frames, n, flooded);
+}
+
+unsigned police_storm(struct network *net, uint16_t in, unsigned n)
+{
+	struct port_rec *rec = net->recs[in];
+	struct bucket *bucket = &rec->police.storm;
+	const uint32_t storm = rec->info.rules.storm;
+	unsigned taken = 0;
+	if (!storm)
+		return n;
+	bucket_fill(bucket, storm, storm, net->now_ms);
+	while (taken < n && bucket_take(bucket, 1))
+		taken++;
+	return taken;
 }

@@ -26,6 +26,9 @@ struct port_ops {
 	void (*close)(struct port *port, bool gone);
 	/* The network's MTU, address or link changed; NULL where the client cannot hear. */
 	void (*changed)(struct port *port, const struct network_facts *facts);
+	/* How many bytes of frames may wait for the client from now on; what waits already stays.
+	 * NULL where none ever wait. */
+	void (*limit)(struct port *port, uint32_t bytes);
 	/* Bytes of frames that wait for the client. */
 	uint32_t (*queued)(const struct port *port);
 	/* Of monitors: nanoseconds since the epoch, now. Asked once a batch. */

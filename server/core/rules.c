@@ -12,7 +12,24 @@ const struct port_rules rules_builtin = {
 	.up = true,
 	.loop_guard = true,
 	.queue = SENDQ_FRAMES_MAX,
+	.storm = RULES_STORM,
 };
+
+/* It is not limited: what the host sends is its administrator's doing. */
+const struct port_rules rules_host = {
+	.given = RULE_RX_RATE | RULE_TX_RATE | RULE_STORM,
+	.up = true,
+};
+
+const char *rules_name(uint32_t bits)
+{
+#define RULE(symbol, name, field)                                                                  \
+	if (bits & RULE_##symbol)                                                                  \
+		return name;
+	RULES(RULE)
+#undef RULE
+	return bits & RULE_MACS ? "macs" : NULL;
+}
 
 void rules_take(struct port_rules *rules, const struct port_rules *more)
 {
@@ -58,13 +75,7 @@ const char *rules_loosened(const struct port_rules *rules, const struct port_rul
 		loose |= RULE_TX_RATE;
 	if (raised(rules->storm, more->storm))
 		loose |= RULE_STORM;
-	loose &= more->given;
-#define RULE(symbol, name, field)                                                                  \
-	if (loose & RULE_##symbol)                                                                 \
-		return name;
-	RULES(RULE)
-#undef RULE
-	return loose & RULE_MACS ? "macs" : NULL;
+	return rules_name(loose & more->given);
 }
 
 bool rules_same(const struct port_rules *a, const struct port_rules *b)
@@ -79,5 +90,5 @@ bool rules_same(const struct port_rules *a, const struct port_rules *b)
 
 bool rules_special(const struct port_rules *rules)
 {
-	return rules->isolated || !rules->up;
+	return rules->isolated || !rules->up || rules->rx_rate || rules->tx_rate;
 }

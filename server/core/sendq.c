@@ -36,6 +36,7 @@ void sendq_init(
 	q->frame_pool = frames;
 	q->rpc_pool = rpc;
 	q->framing = framing;
+	q->limit = SENDQ_FRAMES_MAX;
 }
 
 static void item_free(struct sendq_item *item, void (*drop_fd)(int fd))
@@ -190,7 +191,7 @@ int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint64_t 
 
 uint32_t sendq_room(const struct sendq *q)
 {
-	return q->frames.bytes < SENDQ_FRAMES_MAX ? SENDQ_FRAMES_MAX - q->frames.bytes : 0;
+	return q->frames.bytes < q->limit ? q->limit - q->frames.bytes : 0;
 }
 
 static void copy_frame(uint8_t *out, const struct frame *frame)

@@ -19,8 +19,8 @@
 #include "server/core/block.h"
 #include "server/core/frame.h"
 
-/* Queued frame bytes of one port: as fast as 1 to 3 MiB (limits.md, 4: out-queue limit), and at
- * 1 Gbit/s 2 ms of old frames. */
+/* Queued frame bytes of one port, if nobody says: as fast as 1 to 3 MiB (limits.md, 4: out-queue
+ * limit), and at 1 Gbit/s 2 ms of old frames. */
 #define SENDQ_FRAMES_MAX (256u * 1024u)
 /* Queued RPC bytes of one peer before one last reply. */
 #define SENDQ_RPC_MAX 65536u
@@ -51,6 +51,7 @@ struct sendq {
 	struct block_pool *frame_pool; /* borrowed; the network's */
 	struct block_pool *rpc_pool;   /* borrowed; the loop's: frames can never starve messages */
 	enum framing framing;          /* of queued frames */
+	uint32_t limit; /* bytes of frames that may be queued; SENDQ_FRAMES_MAX at first */
 	struct sendq_lane rpc, frames;
 	uint32_t n_messages;
 	bool rpc_begun; /* the first message is partly written */

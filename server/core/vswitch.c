@@ -21,14 +21,6 @@ static struct verdict drop(enum drop_reason reason)
 	return (struct verdict){ VERDICT_DROP, (uint8_t)reason, PORT_NONE };
 }
 
-static bool too_long(const struct frame *frame, uint32_t mtu)
-{
-	if (frame->len <= frame_room(mtu, false))
-		return false;
-	const uint16_t type = frame_type(frame);
-	return frame->len > frame_room(mtu, type == ETH_P_CTAG || type == ETH_P_STAG);
-}
-
 /* Learns a source that is new, has moved or was silent. False: it belongs to another port. */
 static bool learn(struct vswitch *sw, mac_key src, uint16_t in, uint64_t now_ms)
 {
@@ -81,7 +73,7 @@ struct verdict vswitch_decide(
 	const struct vport *from = &sw->ports[in];
 	if (frame->len < FETH_FRAME_MIN)
 		return drop(DROP_RUNT);
-	if (too_long(frame, from->mtu))
+	if (!frame_fits(frame, from->mtu))
 		return drop(DROP_OVERSIZE);
 
 	const mac_key src = mac_key_at(frame->head + 6);

@@ -16,6 +16,7 @@ static const struct port_ops port_ops = {
 	.flush = stream_port_flush,
 	.close = stream_port_close,
 	.changed = NULL, /* nothing in this framing could say so */
+	.limit = stream_port_limit,
 	.queued = stream_port_queued,
 };
 

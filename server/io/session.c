@@ -72,6 +72,7 @@ static const struct port_ops port_ops = {
 	.flush = stream_port_flush,
 	.close = stream_port_close,
 	.changed = port_changed,
+	.limit = stream_port_limit,
 	.queued = stream_port_queued,
 };
 

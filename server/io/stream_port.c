@@ -83,6 +83,11 @@ void stream_port_flush(struct port *port)
 	stream_flush(&stream_port_of_port(port)->s);
 }
 
+void stream_port_limit(struct port *port, uint32_t bytes)
+{
+	stream_port_of_port(port)->s.q.limit = bytes;
+}
+
 uint32_t stream_port_queued(const struct port *port)
 {
 	const struct stream_port *sp =

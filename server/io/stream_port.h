@@ -62,6 +62,7 @@ void stream_port_revoke(struct stream_port *sp, const char *what, const char *ne
 /* Port operations, port.h. */
 void stream_port_send(struct port *port, struct frame *frames, unsigned n, bool flooded);
 void stream_port_flush(struct port *port);
+void stream_port_limit(struct port *port, uint32_t bytes);
 uint32_t stream_port_queued(const struct port *port);
 void stream_port_close(struct port *port, bool gone); /* by client.close */
 

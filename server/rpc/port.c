@@ -9,8 +9,7 @@
 /* Fields a later version has: who asks for them must not believe to have them. */
 static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 {
-	static const char *const later[] = { "offload", "vlan", "loop_guard", "queue", "rx_rate",
-		"tx_rate", "storm" };
+	static const char *const later[] = { "offload", "vlan", "loop_guard" };
 	const msgpack_object *o;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
@@ -48,7 +47,7 @@ static int want_conf(
 		rc = want_bool(params, "locked", &conf->has_locked, &conf->locked, err);
 	if (!rc)
 		rc = want_rules(params, &conf->rules, err);
-	if (!rc && name_same(conf->name, "host"))
+	if (!rc && cmd->kind != CMD_PORT_SET && name_same(conf->name, "host"))
 		return bad_field(err, "name", "host is the host side's own name; give another");
 	return rc;
 }
@@ -136,13 +135,17 @@ int parse_PORT_SET(const msgpack_object_map *params, struct command *cmd, struct
 {
 	const msgpack_object *o;
 	const bool native = cmd->network[0]; /* where without a name it is the caller's own */
-	const int rc = want_network(params, cmd, err);
+	int rc = want_network(params, cmd, err);
 	if (rc < 0)
 		return rc;
 	if (rpc_get(params, "kind", &o) != RPC_FIELD_ABSENT)
 		return err_set(err, -EOPNOTSUPP,
 			"kind: it cannot be changed; remove the port and add it anew");
-	return want_conf(params, !native, cmd, err);
+	rc = want_conf(params, !native, cmd, err);
+	if (!rc && name_same(cmd->in.conf.name, "host") && !(cmd->rights & RIGHT_ADMIN))
+		return err_set(err, -EACCES,
+			"name: only root and the admin group may limit the host side");
+	return rc;
 }
 
 int parse_PORT_REMOVE(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -170,6 +173,7 @@ static void put_station(const struct port_info *port, struct rpc_out *out)
 		put_macs(&port->rules, out);
 	rpc_put_bool(out, "locked", port->locked);
 	rpc_put_uint(out, "cap", port->cap);
+	pack_rules(&port->rules, out);
 }
 
 void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_out *out)
@@ -185,8 +189,6 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 		rpc_put_bool(out, "monitor", true);
 	else
 		put_station(port, out);
-	if (port->kind != PORT_KIND_HOST && !port->monitor)
-		pack_rules(&port->rules, out);
 	if (port->attached && port->kind != PORT_KIND_HOST) {
 		rpc_put_uint(out, "uid", port->uid);
 		rpc_put_uint(out, "pid", port->pid);

@@ -92,8 +92,7 @@ int want_defaults(
 	const msgpack_object_map *params, bool *has, struct port_rules *out, struct err *err)
 {
 	static const char *const own[] = { "mac", "macs", "locked" };
-	static const char *const later[] = { "vlan", "loop_guard", "queue", "rx_rate", "tx_rate",
-		"storm" };
+	static const char *const later[] = { "vlan", "loop_guard" };
 	struct err why = { 0 };
 	const msgpack_object *o;
 	const enum rpc_field f = rpc_get(params, "defaults", &o);

@@ -214,7 +214,10 @@ static void fill(struct lab *lab, const struct path *path)
 static int lab_open(struct lab *lab, const struct path *path)
 {
 	struct network_facts facts = {
-		.has_host = path->target == TO_HOST || !path->in, .mtu_min = 68, .mtu_max = 65521
+		.has_host = path->target == TO_HOST || !path->in,
+		.mtu_min = 68,
+		.mtu_max = 65521,
+		.defaults = { .given = RULE_STORM }, /* no limit: what a flood costs is asked */
 	};
 	const struct netid_key key = { 0 };
 	facts.spec.mtu = 1500;

@@ -183,7 +183,7 @@ class Fields(Rpc):
         self.assertEqual((r["fds"], r["kind"], r["network"]), (1, "qemu", "lab"))
         self.assertEqual(self.c.call("port.remove", network="lab", name="d-qemu"), {})
         self.refused("not_found", "d-qemu", "port.remove", network="lab", name="d-qemu")
-        host = self.shape(self.d.ports("fk")[0], self.PORT)
+        host = self.shape(self.d.ports("fk")[0], dict(self.PORT, rx_rate=int, tx_rate=int, storm=int))
         self.assertEqual((host["port"], host["name"], host["kind"], host["state"]),
                          (0, "host", "host", "attached"))
 
@@ -294,6 +294,7 @@ class Params(Rpc):
               ["port.attached "], ["Port.*"], ["nosuch.*"], [".*"], ["p*"], ["port.a*"], ["**"],
               ["x" * 5000], ["*", "x"], ["port.attached", "port.nosuch"]]
     CAPS = [0, 85, 65554, 1 << 20, *NUMBERS]
+    QUEUES = [0, 4095, (4 << 20) + 1, *NUMBERS]
     DEFAULTS = [True, 5, "x", [], b"x", {"isolated": 1}, {"up": "x"}, {"cap": 85}, {"mac": "02:00:00:00:00:09"},
                 {"macs": []}, {"locked": True}]
     FURTHER = [True, 5, "x", {}, b"x", [5], ["x"], [b"\2\0\0\0\0\1"], ["ff:ff:ff:ff:ff:ff"], ["00:00:00:00:00:00"],
@@ -318,7 +319,8 @@ class Params(Rpc):
                     "querier": self.BOOLS, "owner": self.UNIX, "group": self.UNIX, "mode": self.MODES,
                     "allow": self.ALLOW}
         settings["defaults"] = self.DEFAULTS
-        rules = {"isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS}
+        rules = {"isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS, "queue": self.QUEUES,
+                 "rx_rate": self.NUMBERS, "tx_rate": self.NUMBERS, "storm": self.NUMBERS}
         port_names = [*self.NAMES, "host", "HOST", "Host"]
         kinds = ["", "tap", "native ", "QEMU", "x" * 300, 5, True, [], b"qemu"]
         page = {"after": [-1, 1.5, "x", 1025, 1 << 64 - 1, [], True], "limit": self.LIMITS}
@@ -389,7 +391,7 @@ class Params(Rpc):
                           "after": 1, "backend": h.HOST_BACKEND, "group": "0", "owner": "0",
                           "mode": "0600", "allow": [],
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"],
-                          "isolated": True, "cap": 1000, "defaults": {}, "macs": [],
+                          "isolated": True, "cap": 1000, "queue": 8192, "rx_rate": 1, "tx_rate": 1, "storm": 1, "defaults": {}, "macs": [],
                           "port": 1, "log_level": "info"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
@@ -418,13 +420,13 @@ class Params(Rpc):
 
     def test_wrong_values_on_the_native_socket(self):
         attach = {"name": [*self.NAMES, "host"], "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS,
-                  "isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS}
+                  "isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS, "queue": self.QUEUES,
+                 "rx_rate": self.NUMBERS, "tx_rate": self.NUMBERS, "storm": self.NUMBERS}
         with self.d.native() as c:
             for field, values in attach.items():
                 for value in values:
                     self.refused("invalid", field, "attach", via=c, **{field: value})
-            for field in ("offload", "vlan", "loop_guard", "queue", "rx_rate", "tx_rate",
-                          "storm"):
+            for field in ("offload", "vlan", "loop_guard"):
                 for value in (True, False, [], {}, 0, "x"):
                     self.refused("unsupported", field, "attach", via=c, **{field: value})
                 c.call("attach", **{field: None})

@@ -1,6 +1,7 @@
 """test_rules.py - the rules of ports: what they let pass, who may set them, and what is told of them."""
 import os
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -111,6 +112,73 @@ class Rules(Base):
         self.assertEqual(self.drops("b"), {"too_big_for_port": 1, "oversize": 1})
         self.assertEqual(self.set("b", cap=65553)["cap"], 1518)  # never over the network's
 
+    def test_rates_of_both_kinds_and_directions(self):
+        """A rate of a byte a second leaves the burst: 128 KiB are 86 frames of 1514 bytes."""
+        a, q = self.native("a", rx_rate=1), self.qemu()
+        for me, name, src, dst in ((a, "a", 1, 2), (q, "qemu-1", 2, 1)):
+            me.send(h.frame(h.BROADCAST, h.mac(src)))  # 60 bytes, or less
+        q.recv()
+        full = [h.frame(h.mac(2), h.mac(1), size=1514)] * 200
+        a.send(*full)
+        h.poll_until("all are counted", lambda: self.d.stats("a")["rx_frames"] == 201)
+        self.assertEqual(self.drops("a"), {"rate": 114})
+        for _ in range(86):
+            q.recv()
+        q.silent()
+        r = self.set("qemu-1", tx_rate=1, rx_rate=4000000000)
+        self.assertEqual((r["tx_rate"], r["rx_rate"]), (1, 4000000000))
+        self.set("a", rx_rate=0)
+        a.send(*full)
+        h.poll_until("all are counted", lambda: self.d.stats("a")["rx_frames"] == 401)
+        self.assertEqual(self.drops("a"), {"rate": 114})
+        self.assertEqual(self.drops("qemu-1"), {"rate": 114})
+
+    def test_a_storm(self):
+        a, b = self.native("a", storm=1), self.native("b")
+        start = time.monotonic()
+        a.send(*[h.frame(h.BROADCAST, h.mac(1))] * 500)
+        h.taken(a)
+        dropped = self.drops("a")["storm"]
+        passed = self.d.stats("b")["tx_frames"]
+        self.assertEqual(dropped + passed, 500)
+        self.assertLessEqual(passed, 2 + (time.monotonic() - start))
+        self.assertGreaterEqual(passed, 1)
+        f = h.frame(h.BROADCAST, h.mac(2), b"other")
+        b.send(f, h.frame(h.mac(1), h.mac(2), b"x"))
+        self.assertEqual(a.recv(), f)
+        self.assertEqual(self.d.port("b")["storm"], 10000)
+
+    def test_the_queue(self):
+        """A client that does not read: what waits in the daemon is what its port's queue may hold."""
+        a, slow = self.native("a"), self.native("slow", queue=20000)
+        f = h.frame(h.BROADCAST, h.mac(1), size=1514)
+
+        def fill():
+            before = self.drops("slow")["queue_full"]
+            while self.drops("slow")["queue_full"] < before + 50:
+                a.send(*[f] * 50)
+                h.taken(a)
+            return self.d.stats("slow")["queued_bytes"]
+        self.set("a", storm=0)
+        self.assertTrue(15000 <= fill() <= 20000 + 1517)
+        self.set("slow", queue=100000)
+        self.assertTrue(95000 <= fill() <= 100000 + 1517)
+        self.set("slow", queue=4096)  # what waits stays
+        self.assertGreater(fill(), 95000)
+        self.assertEqual(self.d.port("slow")["queue"], 4096)
+
+    def test_the_host_side(self):
+        self.d.create("fk", backend=h.HOST_BACKEND)
+        set_host = dict(network="fk", name="host")
+        r = self.c.call("port.set", **set_host, rx_rate=1000, tx_rate=2000, storm=3)
+        self.assertEqual((r["port"], r["rx_rate"], r["tx_rate"], r["storm"]), (0, 1000, 2000, 3))
+        self.assertEqual(self.d.port("host", "fk"), r)
+        for rule in ({"up": False}, {"isolated": True}, {"cap": 900}, {"queue": 9000}, {"locked": False},
+                     {"mac": "02:00:00:00:00:09"}, {"macs": []}):
+            self.assertIn(next(iter(rule)), self.refused("invalid", self.c, "port.set", **set_host, **rule))
+        self.assertEqual(self.d.port("host", "fk"), r)
+        self.refused("not_found", self.c, "port.set", network="lab", name="host", storm=1)
+
     def test_a_declared_port_keeps_its_rules(self):
         self.c.call("port.add", network="lab", name="vm", kind="native", isolated=True)
         self.assertTrue(self.d.port("vm")["isolated"])
@@ -152,6 +220,19 @@ class Rules(Base):
         self.assertRegex(r.stdout, r"(?m)^Rules: +isolated, link down$")
         self.assertEqual((lambda p: (p["isolated"], p["up"]))(self.d.port("a")), (True, False))
         self.assertRegex(ctl("port", "list", "lab", check=True).stdout, r" isolated, link down ")
+        ctl("port", "set", "lab", "a", "--rx-rate", "10Mbit", "--tx-rate", "3MB", "--storm", "off",
+            "--queue", "9000", "--isolated", "off", "--link", "up", check=True)
+        p = self.d.port("a")
+        self.assertEqual((p["rx_rate"], p["tx_rate"], p["storm"], p["queue"]), (1250000, 3000000, 0, 9000))
+        self.assertRegex(ctl("port", "list", "lab").stdout, r" rx 10 Mbit/s, tx 24 Mbit/s ")
+        for text, rate in (("off", 0), ("1kbit", 125), ("34Gbit", 4250000000), ("1B", 1), ("3kB", 3000),
+                           ("4GB", 4000000000)):
+            ctl("port", "set", "lab", "a", "--rx-rate", text, check=True)
+            self.assertEqual(self.d.port("a")["rx_rate"], rate)
+        for text in ("10", "10M", "1mbit", "Mbit", "-1Mbit", "1.5Mbit", "0B", "35Gbit", "5GB", "1Mbit "):
+            r = ctl("port", "set", "lab", "a", "--rx-rate", text)
+            self.assertEqual(r.returncode, 1, text)
+            self.assertIn("Gbit", r.stderr)
         ctl("port", "add", "lab", "vm", "--isolated", "on", "--cap", "900", check=True)
         self.assertEqual((lambda p: (p["isolated"], p["cap"]))(self.d.port("vm")), (True, 900))
         for args, words in (((), "what is to be changed"), (("--isolated", "yes"), "on or off"),

@@ -70,6 +70,11 @@ static void on_changed(struct port *port, const struct network_facts *facts)
 	maybe_detach(fake_of(port), "changed");
 }
 
+static void on_limit(struct port *port, uint32_t bytes)
+{
+	fake_of(port)->limit = bytes;
+}
+
 static uint32_t on_queued(const struct port *port)
 {
 	return fake_of(port)->q.frames.bytes;
@@ -80,6 +85,7 @@ static const struct port_ops port_ops = {
 	.flush = on_flush,
 	.close = on_close,
 	.changed = on_changed,
+	.limit = on_limit,
 	.queued = on_queued,
 };
 

@@ -21,6 +21,7 @@ struct fake_port {
 	struct sendq q;
 	const char *detach_on;  /* the event to leave at: "flush", "changed", "close" */
 	struct fake_port *also; /* who leaves with it */
+	uint32_t limit;         /* what port_ops.limit said last */
 	unsigned n_flooded;     /* frames that came with `flooded` */
 };
 

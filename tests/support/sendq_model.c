@@ -47,6 +47,11 @@ static uint32_t queued(const struct run *r)
 	return r->spans - (r->frame_begun ? (uint32_t)r->sink.len : 0);
 }
 
+static uint32_t room_of(const struct run *r)
+{
+	return r->q.limit > queued(r) ? r->q.limit - queued(r) : 0;
+}
+
 static void accept(struct run *r, struct accepted a)
 {
 	assert_true(r->end < ACCEPTED_MAX);
@@ -129,7 +134,7 @@ static void settle(struct run *r, const struct accepted *batch)
 		written = rng_one_in(&r->rng, 3) ? bytes : rng_below(&r->rng, bytes + 1);
 
 	/* the model: what is written or begun is taken, and then as much as there is room for */
-	uint32_t room = SENDQ_FRAMES_MAX - queued(r), at = 0;
+	uint32_t room = room_of(r), at = 0;
 	unsigned want = 0;
 	uint64_t payload = 0;
 	for (; want < n; want++) {
@@ -139,7 +144,7 @@ static void settle(struct run *r, const struct accepted *batch)
 			begun ? (at + span > written ? at + span - (uint32_t)written : 0) : span;
 		if (!begun && rest > room)
 			break;
-		room -= rest;
+		room -= rest < room ? rest : room; /* what is begun is taken in any case */
 		at += span;
 	}
 
@@ -256,7 +261,7 @@ static void op_flooded(struct run *r)
 	a.span = a.len + framing_header(r->framing, hdr, a.len);
 	put_frame(&b, FRAMING_NONE, a.id, a.len, false);
 	struct frame f = { .head = b.data, .head_len = a.len, .len = a.len };
-	const bool fits = a.len + WIRE_HDR_MAX <= SENDQ_FRAMES_MAX - queued(r);
+	const bool fits = a.len + WIRE_HDR_MAX <= room_of(r);
 	switch (sendq_put_shared(&r->q, &f)) {
 	case SENDQ_TAKEN:
 		assert_true(fits);
@@ -332,6 +337,9 @@ static void step(struct run *r)
 	else if (op < 99) /* memory runs out, or comes back */
 		r->frames_pool.limit =
 			rng_one_in(&r->rng, 4) ? r->frames_pool.used + 40000 : BLOCK_POOL_LIMIT;
+	else /* the client, or who controls its port, says how much may wait */
+		r->q.limit = rng_one_in(&r->rng, 2) ? SENDQ_FRAMES_MAX
+						    : rng_below(&r->rng, SENDQ_FRAMES_MAX);
 	if (r->broken)
 		return;
 
@@ -342,7 +350,7 @@ static void step(struct run *r)
 	assert_int_equal(r->q.rpc.bytes, rpc);
 	assert_int_equal(r->q.n_messages, r->n_pending + (r->current.len ? 1 : 0));
 	assert_int_equal(r->q.frames.bytes, queued(r));
-	assert_int_equal(sendq_room(&r->q), SENDQ_FRAMES_MAX - queued(r));
+	assert_int_equal(sendq_room(&r->q), room_of(r));
 	/* two queued bytes are never worth more than four of memory, but for an object or two */
 	assert_true(r->frames_pool.used <= 2 * queued(r) + 4 * (FETH_FRAME_MAX + WIRE_HDR_MAX));
 	if (r->first == r->end)

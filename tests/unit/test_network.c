@@ -137,7 +137,8 @@ static void test_a_private_switch_has_no_host(void **state)
 	assert_string_equal(fn.host_log, "");
 	assert_string_equal(a.log, "y|");
 	assert_string_equal(b.log, "x|");
-	assert_int_equal(fn.net->host_stats.drops[DROP_HOST_REFUSED], 0); /* nothing to refuse */
+	assert_int_equal(
+		fn.net->host_side.stats.drops[DROP_HOST_REFUSED], 0); /* nothing to refuse */
 	fake_detach(&a);
 	fake_detach(&b);
 	fakenet_close(&fn);

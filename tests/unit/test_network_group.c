@@ -350,7 +350,7 @@ static void test_a_private_switch_has_no_host_among_its_members(void **state)
 	fake_batch(&fn, &b, &frame, 1);
 	assert_string_equal(a.log, "");
 	assert_int_equal(network_multicast_stats(fn.net)->unwanted, 1);
-	assert_int_equal(fn.net->host_stats.drops[DROP_HOST_REFUSED], 0);
+	assert_int_equal(fn.net->host_side.stats.drops[DROP_HOST_REFUSED], 0);
 	fake_detach(&a);
 	fake_detach(&b);
 	fakenet_close(&fn);

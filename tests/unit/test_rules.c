@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "server/core/network_priv.h"
+#include "server/core/police.h"
 #include "tests/support/eth.h"
 #include "tests/support/fakenet.h"
 
@@ -203,6 +203,146 @@ static void test_the_cap_is_the_smaller_of_both(void **state)
 	assert_string_equal(f->b.log, "|");
 }
 
+static struct frame *full_frames(
+	struct frame frames[100], uint8_t bufs[100][1514], unsigned dst, unsigned src)
+{
+	for (unsigned i = 0; i < 100; i++)
+		frames[i] = eth_frame(bufs[i], dst, src, 0x88b5, 1514, 'r');
+	return frames;
+}
+
+static void test_a_rate_is_a_burst_and_so_much_a_second(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t bufs[100][1514];
+	struct frame frames[100];
+	f->fn.now_ms = 1000000;
+	hello(f);
+	set(f, &f->a, (struct port_rules){ .given = RULE_RX_RATE, .rx_rate = 15140 });
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, 2, 1), 100);
+	assert_int_equal(strlen(f->b.log), POLICE_BURST_MIN / 1514 + 1); /* and the flush */
+	assert_int_equal(drops(&f->a, DROP_RATE), 100 - POLICE_BURST_MIN / 1514);
+	f->b.log[0] = '\0';
+	f->fn.now_ms += 1000; /* ten more, and what was left */
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, 2, 1), 100);
+	assert_int_equal(strlen(f->b.log), 11);
+
+	f->b.log[0] = '\0';
+	set(f, &f->a, (struct port_rules){ .given = RULE_RX_RATE });
+	set(f, &f->b, (struct port_rules){ .given = RULE_TX_RATE, .tx_rate = 1 });
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, 2, 1), 100);
+	assert_int_equal(strlen(f->b.log), POLICE_BURST_MIN / 1514 + 1);
+	assert_int_equal(drops(&f->b, DROP_RATE), 100 - POLICE_BURST_MIN / 1514);
+	fake_batch(&f->fn, &f->b, full_frames(frames, bufs, 1, 2), 100); /* the other way: none */
+	assert_int_equal(strlen(f->a.log), 101);
+	f->fn.now_ms -= 100000; /* a clock that is set back starves nobody for long */
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, 2, 1), 1);
+	f->fn.now_ms += 1514000;
+	f->b.log[0] = '\0';
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, 2, 1), 2);
+	assert_string_equal(f->b.log, "r|");
+}
+
+static void test_a_storm_is_of_flooded_frames_alone(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t bufs[100][1514];
+	struct frame frames[100];
+	hello(f);
+	f->fn.now_ms += 1000;
+	set(f, &f->a, (struct port_rules){ .given = RULE_STORM, .storm = 10 });
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, BROADCAST, 1), 7);
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, 9, 1), 7); /* nobody knows 9 */
+	logs(f, "rrrrrrrrrr", "", "rrrrrrr|rrr|", "rrrrrrr|rrr|", "rrrrrrr|rrr|");
+	assert_int_equal(drops(&f->a, DROP_STORM), 4);
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, BROADCAST, 1), 1);
+	logs(f, "", "", "", "", "");
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, 2, 1), 20); /* is for one */
+	logs(f, "", "", "rrrrrrrrrrrrrrrrrrrr|", "", "");
+	fake_batch(
+		&f->fn, &f->c, full_frames(frames, bufs, BROADCAST, 3), 1); /* nor is another's */
+	logs(f, "r", "r|", "r|", "", "r|");
+	f->fn.now_ms += 200;
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, BROADCAST, 1), 5);
+	logs(f, "rr", "", "rr|", "rr|", "rr|");
+	assert_int_equal(network_rec_named(f->fn.net, "d")->info.rules.storm, RULES_STORM);
+}
+
+/* A group that somebody joined is no flood; one that nobody is known to want is. */
+static void test_a_joined_group_is_no_storm(void **state)
+{
+	struct fixture *f = *state;
+	struct err err = { 0 };
+	uint8_t buf[60];
+	const struct mcast_conf snoop = { .policy = MCAST_SNOOP };
+	const struct feth_mac group = { { 0x01, 0x00, 0x5e, 0x01, 0x02, 0x03 } };
+	hello(f);
+	assert_int_equal(network_set_multicast(f->fn.net, &snoop), 0);
+	set(f, &f->a, (struct port_rules){ .given = RULE_STORM, .storm = 1 });
+	assert_int_equal(network_group_join(f->fn.net, f->b.port.id, group, &err), 0);
+	struct frame frame = eth_frame(buf, 0, 1, 0x0800, 60, 'g');
+	memcpy(buf, group.b, 6);
+	for (unsigned i = 0; i < 5; i++)
+		fake_batch(&f->fn, &f->a, &frame, 1);
+	assert_string_equal(f->b.log, "g|g|g|g|g|");
+	assert_int_equal(drops(&f->a, DROP_STORM), 0);
+	buf[5] = 4;
+	for (unsigned i = 0; i < 5; i++)
+		fake_batch(&f->fn, &f->a, &frame, 1);
+	assert_int_equal(drops(&f->a, DROP_STORM), 4);
+	assert_string_equal(f->c.log, "g|");
+}
+
+static void test_the_host_side_has_rates_and_a_storm(void **state)
+{
+	struct fixture *f = *state;
+	struct command *cmd = fake_command(&f->fn, CMD_PORT_SET);
+	hello(f);
+	cmd->in.conf = (struct port_conf){ .name = "host",
+		.control = true,
+		.rules = { .given = RULE_STORM | RULE_TX_RATE, .storm = 1, .tx_rate = 1 } };
+	fake_run(&f->fn, cmd);
+	assert_int_equal(cmd->err.code, 0);
+	assert_int_equal(cmd->out.port.id, PORT_HOST);
+	assert_string_equal(cmd->out.port.name, "host");
+	assert_int_equal(cmd->out.port.rules.storm, 1);
+	fake_send(&f->fn, NULL, BROADCAST, HOST_MAC, 'x');
+	fake_send(&f->fn, NULL, BROADCAST, HOST_MAC, 'y');
+	logs(f, "", "x|", "x|", "x|", "x|");
+	assert_int_equal(f->fn.net->host_side.stats.drops[DROP_STORM], 1);
+	static uint8_t bufs[100][1514];
+	struct frame frames[100];
+	fake_batch(&f->fn, &f->a, full_frames(frames, bufs, HOST_MAC, 1), 100);
+	assert_int_equal(strlen(f->fn.host_log), POLICE_BURST_MIN / 1514);
+	assert_int_equal(
+		f->fn.net->host_side.stats.drops[DROP_RATE], 100 - POLICE_BURST_MIN / 1514);
+
+	cmd->in.conf.rules = isolated;
+	fake_run(&f->fn, cmd);
+	assert_int_equal(cmd->err.code, -EINVAL);
+	assert_non_null(strstr(cmd->err.text, "isolated"));
+	command_free(cmd);
+}
+
+static void test_a_private_switch_has_no_host_side_to_set(void **state)
+{
+	(void)state;
+	struct fakenet fn;
+	struct port_info out;
+	const struct port_conf conf = { .control = true };
+	assert_int_equal(fakenet_open(&fn, false, 1500), 0);
+	assert_int_equal(network_set_port(fn.net, PORT_HOST, &conf, 0, &out, NULL), -ENOENT);
+	fakenet_close(&fn);
+}
+
+static void test_the_queue_is_the_clients_limit(void **state)
+{
+	struct fixture *f = *state;
+	set(f, &f->a, (struct port_rules){ .given = RULE_QUEUE, .queue = 5000 });
+	assert_int_equal(f->a.limit, 5000);
+	assert_int_equal(f->b.limit, SENDQ_FRAMES_MAX);
+}
+
 static void test_defaults_are_for_ports_that_do_not_say(void **state)
 {
 	struct fixture *f = *state;
@@ -334,6 +474,12 @@ int main(void)
 		T(test_a_locked_address_stays_with_a_link_that_is_down),
 		T(test_a_given_address_is_known_again_when_the_link_comes_up),
 		T(test_the_cap_is_the_smaller_of_both),
+		T(test_a_rate_is_a_burst_and_so_much_a_second),
+		T(test_a_storm_is_of_flooded_frames_alone),
+		T(test_a_joined_group_is_no_storm),
+		T(test_the_host_side_has_rates_and_a_storm),
+		cmocka_unit_test(test_a_private_switch_has_no_host_side_to_set),
+		T(test_the_queue_is_the_clients_limit),
 		T(test_defaults_are_for_ports_that_do_not_say),
 		T(test_a_client_loosens_no_declared_port),
 		T(test_a_port_is_set_by_name_and_told_of),
