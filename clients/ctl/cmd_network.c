@@ -144,7 +144,7 @@ static int put_access(const struct args *args, struct rpc_out *params)
 /* `--dhcp`, `--dhcp FROM-TO`, `--dhcp off`; `--nat`, `--nat off`. */
 static int put_services(const struct args *args, struct rpc_out *params)
 {
-	bool on;
+	bool on = true;
 	const char *dhcp = args_value(args, "dhcp");
 	if (dhcp && strchr(dhcp, '-')) {
 		rpc_put_text(params, "dhcp", dhcp);

@@ -130,6 +130,7 @@ int cmd_daemon_show(struct ctl *ctl, const struct args *args);
 int cmd_daemon_set(struct ctl *ctl, const struct args *args);
 int cmd_daemon_stop(struct ctl *ctl, const struct args *args);
 int cmd_version(struct ctl *ctl, const struct args *args);
+int cmd_doctor(struct ctl *ctl, const struct args *args);
 int cmd_help(struct ctl *ctl, const struct args *args);
 /* `fethctl help rpc [METHOD]`; all where @method is NULL. */
 int help_rpc(struct ctl *ctl, const char *method);

@@ -110,6 +110,11 @@ static const struct option run_options[] = {
 	{ 0 },
 };
 
+static const struct option doctor_options[] = {
+	{ "report", "FILE", false, "write it all to a file, to be shown to others" },
+	{ 0 },
+};
+
 const struct command commands[] = {
 	{ "create", "NET [options]", "make a network", NULL, create_options, 1, 1, false,
 		cmd_create },
@@ -159,6 +164,11 @@ const struct command commands[] = {
 		false, cmd_daemon_set },
 	{ "daemon stop", "", "remove all networks and end the daemon", NULL, NULL, 0, 0, false,
 		cmd_daemon_stop },
+	{ "doctor", "[--report FILE]", "look for what stands in the way on this machine",
+		"Each line is ok, warn or fail, with what to do. Nothing is changed. Some can only "
+		"be\n"
+		"seen by root. The exit status is 1 where something failed.\n",
+		doctor_options, 0, 0, false, cmd_doctor },
 	{ "version", "", "show the versions of client and daemon", NULL, NULL, 0, 0, false,
 		cmd_version },
 	{ "help", "[COMMAND | rpc [METHOD]]", "explain a command, or the daemon's methods", NULL,

@@ -70,7 +70,7 @@ int kept_start(struct kept *out, const char *const argv[], struct err *err)
 	char *args[ARGS_MAX + 3] = { (char *)(uintptr_t) "fethd", (char *)(uintptr_t)KEEPER_WORD };
 	for (unsigned i = 0; argv[i] && i < ARGS_MAX; i++)
 		args[i + 2] = (char *)(uintptr_t)argv[i];
-	int fds[2];
+	int fds[2] = { -1, -1 };
 	int rc = keeper_program(program, sizeof(program));
 	if (!rc)
 		rc = sock_pair(fds);

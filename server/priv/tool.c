@@ -159,8 +159,8 @@ static int start(pid_t *pid, const char *const argv[], const char *input, int *s
 
 int tool_run(const char *const argv[], const char *input, char *said, size_t size, struct err *err)
 {
-	pid_t pid;
-	int fd, status = 0;
+	pid_t pid = 0;
+	int fd = -1, status = 0;
 	const int rc = start(&pid, argv, input, &fd);
 	if (rc < 0)
 		return err_set(err, rc, "cannot run %s: %s", argv[0], strerror(-rc));

@@ -49,7 +49,7 @@ only 'protocol/rpc\.[ch]|server/rpc/.*|clients/(lib|ctl)/.*' '<msgpack'
 only 'protocol/rpc\.[ch]|server/(rpc|io)/.*|clients/(lib|ctl)/.*' '"protocol/rpc\.h"'
 only 'server/hostif/.*_linux\.c' '<libmnl'
 only 'server/(hostif|priv|io)/.*_linux\.[ch]|clients/ctl/.*' '<linux/'
-only 'server/(hostif|priv|io)/.*_darwin\.[ch]' '<sys/(sysctl|ucred)\.h>'
+only 'server/(hostif|priv|io)/.*_darwin\.[ch]|clients/ctl/.*_darwin\.c' '<sys/(sysctl|ucred)\.h>'
 only 'clients/ctl/.*' '<jansson\.h>'
 
 [ $faults = 0 ] || echo "these includes go against the direction of the layers: docs/architecture.md, tests/lint/layers.sh"

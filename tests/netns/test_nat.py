@@ -1,6 +1,7 @@
 """test_nat.py - `--nat`: a client behind the host reaches another namespace, nobody there reaches the client;
 rules and switches are as they were afterwards, also after kill -9. Needs root; namespaces of its own.
 """
+import json
 import os
 import pathlib
 import subprocess
@@ -10,7 +11,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
 from dhcpclient import Host
-from harness import Daemon, RpcError, main, poll_until, skip_all
+from harness import FETHCTL, Daemon, RpcError, main, poll_until, skip_all
 from netlab import Namespace, Tap, require
 
 ADDRESS = "10.77.0.1/24"
@@ -102,11 +103,28 @@ class Translates(Base):
         self.assertNotIn("10.77", self.rules())
         self.assertTrue(self.client(address="10.99.3.3").ping(OUTSIDE))
 
+    def doctor(self):
+        p = self.ns.run(FETHCTL, "--run-dir", self.d.run_dir, "doctor", "--json", check=False)
+        return {c["check"]: c["verdict"] for c in json.loads(p.stdout)["checks"]}
+
     def test_what_somebody_flushed_is_there_again_after_a_set(self):
         self.create()
+        doctor = self.doctor()
+        self.assertEqual((doctor["nat-rules"], doctor["forwarding"], doctor["firewall"]), ("ok",) * 3)
         self.ns.run("nft", "flush", "ruleset")
+        self.switch("ip_forward", 0)
+        doctor = self.doctor()
+        self.assertEqual((doctor["nat-rules"], doctor["forwarding"]), ("fail", "fail"))
         self.d.call("network.set", network="lab", nat=True)
         self.assertTrue(self.client().ping(OUTSIDE))
+        doctor = self.doctor()
+        self.assertEqual((doctor["nat-rules"], doctor["forwarding"]), ("ok", "ok"))
+
+    def test_doctor_sees_a_firewall(self):
+        self.create()
+        self.ns.run("nft", "table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; }; }")
+        self.assertFalse(self.client().ping(OUTSIDE, 1))
+        self.assertEqual(self.doctor()["firewall"], "warn")
 
     def test_the_pair_is_made_anew(self):
         net = self.create()
