@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clients/ctl/rules.h"
 #include "protocol/text.h"
 
 #define PORT_FD 3
@@ -68,9 +69,6 @@ static int open_port(struct ctl *ctl, const struct args *args, struct ctl_result
 	const int has_mac = args_mac(args, "mac", &mac);
 	if (has_mac < 0)
 		return CTL_FAILED;
-	if (ctl_connect(ctl, network))
-		return CTL_FAILED;
-
 	ctl_params(&params, NULL); /* the socket says which network */
 	rpc_put_text(&params, "kind", "qemu");
 	if (name)
@@ -78,6 +76,10 @@ static int open_port(struct ctl *ctl, const struct args *args, struct ctl_result
 	if (has_mac) {
 		rpc_put_mac(&params, "mac", mac);
 		rpc_put_bool(&params, "locked", true);
+	}
+	if (rules_put(args, &params) || ctl_connect(ctl, network)) {
+		rpc_out_fini(&params);
+		return CTL_FAILED;
 	}
 	if (ctl_call(ctl, "port.open", &params, "open a port of network", network, port))
 		return CTL_FAILED;

@@ -107,6 +107,7 @@ static const char events_text[] =
 static const struct option run_options[] = {
 	{ "name", "NAME", false, "of the port; a declared one is taken over" },
 	{ "mac", "MAC", false, "its address; the port is locked to it" },
+	RULE_OPTIONS,
 	{ 0 },
 };
 

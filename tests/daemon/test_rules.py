@@ -1,4 +1,5 @@
 """test_rules.py - the rules of ports: what they let pass, who may set them, and what is told of them."""
+import json
 import os
 import sys
 import time
@@ -6,6 +7,8 @@ import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 import harness as h  # noqa: E402
+
+USERS, USER = 6002, 5003  # a group and a user of it; the kernel does not ask whether they have names
 
 
 class Base(unittest.TestCase):
@@ -247,6 +250,68 @@ class Rules(Base):
         self.assertIn("on or off", ctl("set", "lab", "--default", "isolated=1").stderr)
         ctl("set", "lab", "--default", "none", check=True)
         self.assertEqual(self.c.call("network.show", network="lab")["defaults"], {})
+
+    def test_fethctl_run(self):
+        r = self.d.ctl("run", "lab", "--isolated", "on", "--rx-rate", "1MB", "--", h.FETHCTL, "--run-dir",
+                       self.d.run_dir, "--json", "port", "list", "lab", check=True)
+        self.assertEqual([(p["isolated"], p["rx_rate"]) for p in json.loads(r.stdout)], [(True, 1000000)])
+        r = self.d.ctl("run", "lab", "--rx-rate", "1", "--", "true")
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("10Mbit", r.stderr)
+
+
+class Who(unittest.TestCase):
+    """Members of a network's group may attach, not control: they may be stricter with themselves, not looser."""
+
+    def setUp(self):
+        if os.geteuid():
+            self.skipTest("to be somebody else needs root; run this by sudo")
+        self.d = h.Daemon(prefix=h.ISOLATED)
+        self.addCleanup(self.d.__exit__, None, None, None)
+        self.d.create("lab", group=str(USERS), defaults={"isolated": True, "rx_rate": 5000, "storm": 7})
+        self.d.call("port.add", network="lab", name="vm", kind="native", tx_rate=9000)
+
+    def member(self, calls, attach=()):
+        """What each call gives a member: an error's code and field, or the result."""
+        def run():
+            out = []
+            with h.Native(self.d.path("lab/feth.sock")) as c:
+                c.call("attach", **dict(attach))
+                for method, params in calls:
+                    try:
+                        out.append(c.call(method, **params))
+                    except h.RpcError as e:
+                        out.append([e.code, e.message.split(":")[0]])
+            return out
+        return h.run_as((USER, USER, [USERS]), run)
+
+    def test_of_the_networks_defaults(self):
+        loose = [{"isolated": False}, {"rx_rate": 0}, {"rx_rate": 5001}, {"storm": 0}, {"queue": 300000}]
+        got = self.member([("port.set", p) for p in loose] + [("port.open", p) for p in loose])
+        self.assertEqual(got, 2 * [["denied", next(iter(p))] for p in loose])
+        own, same, again = self.member([("port.set", {"rx_rate": 1000, "up": False, "cap": 900}),
+                                        ("port.set", {"rx_rate": 5000, "up": True, "cap": 1000}),
+                                        ("port.set", {"rx_rate": 5000, "storm": 8})])
+        self.assertEqual((own["rx_rate"], own["up"], own["cap"]), (1000, False, 900))
+        self.assertEqual((same["rx_rate"], same["up"], same["cap"]), (5000, True, 1000))
+        self.assertEqual(again, ["denied", "storm"])
+        [r] = self.member([("port.set", {})], attach={"rx_rate": 100})
+        self.assertEqual((r["isolated"], r["rx_rate"], r["storm"]), (True, 100, 7))
+        with self.assertRaises(h.RpcError) as e:  # who controls may
+            with h.Native(self.d.path("lab/feth.sock")) as c:
+                c.call("attach", isolated=False, storm=0)
+                c.call("port.set", name="nosuch")
+        self.assertEqual(e.exception.code, "not_found")
+
+    def test_of_a_declared_port(self):
+        got = self.member([("port.set", {"tx_rate": 0}), ("port.set", {"tx_rate": 8000, "up": False}),
+                           ("port.set", {"name": "vm", "tx_rate": 1}), ("port.set", {"name": "host", "storm": 1})],
+                          attach={"name": "vm"})
+        self.assertEqual(got[0], ["denied", "tx_rate"])
+        self.assertEqual((got[1]["tx_rate"], got[1]["up"]), (8000, False))
+        self.assertEqual([got[2][0], got[3][0]], ["denied", "denied"])
+        vm = h.poll_until("it waits", lambda: self.d.port("vm")["state"] == "waiting" and self.d.port("vm"))
+        self.assertEqual((vm["tx_rate"], vm["up"]), (9000, True))  # what the client asked for went with it
 
 
 if __name__ == "__main__":

@@ -46,6 +46,15 @@ static void every_field(const msgpack_object_map *map, struct rpc_out *out)
 	}
 }
 
+static void check_rules(const struct port_rules *r)
+{
+	must(!(r->given & ~rules_builtin.given) && r->n_macs <= PORT_MACS_MAX);
+	must(!(r->given & RULE_CAP) || (r->cap >= 86 && r->cap <= FETH_FRAME_MAX));
+	must(!(r->given & RULE_QUEUE) || (r->queue >= 4096 && r->queue <= 4096 * 1024));
+	for (unsigned i = 0; i < r->n_macs; i++)
+		must(!mac_is_group(r->macs[i]) && !mac_is_zero(r->macs[i]));
+}
+
 static void check(const struct command *cmd, enum command_kind kind)
 {
 	unsigned at;
@@ -59,11 +68,16 @@ static void check(const struct command *cmd, enum command_kind kind)
 		must(mac_is_group(cmd->groups.mac[i]));
 	if (kind == CMD_NETWORK_CREATE || kind == CMD_NETWORK_SET) {
 		const struct network_want *w = &cmd->in.want;
+		check_rules(&w->defaults);
+		must(!(w->defaults.given & RULE_MACS));
 		must(!(w->mode & ~0666u) && w->n_allow <= ALLOW_MAX);
 		for (unsigned i = 0; i < w->n_allow; i++)
 			must(w->allow[i].rights && !(w->allow[i].rights & ~RIGHTS_NETWORK) &&
 				w->allow[i].name[0]);
 	}
+	if (kind == CMD_ATTACH || kind == CMD_PORT_ADD || kind == CMD_PORT_OPEN ||
+		kind == CMD_PORT_SET)
+		check_rules(&cmd->in.conf.rules);
 	must(!cmd->network[0] || name_valid(cmd->network));
 	must(kind != CMD_EVENT_SUBSCRIBE || cmd->in.events < EVENT_BIT(EVENT_N));
 	must(kind != CMD_GROUP_LIST || (cmd->limit && cmd->limit <= LIST_LIMIT));

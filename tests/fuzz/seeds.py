@@ -82,6 +82,13 @@ write("params",
       monitor=request("attach", b"\x81" + text("monitor") + b"\x83" + text("snaplen") + b"\xcd\x05\xdc" + text("port")
                       + text("a") + text("filter") + b"\x94\x94\x28\x00\x00\x0c\x94\x15\x00\x01\xcd\x08\x06"
                       + b"\x94\x06\x00\x00\xce\x00\x04\x00\x00\x94\x06\x00\x00\x00"),
+      rules=request("port.set", b"\x89" + text("name") + text("a") + text("isolated") + b"\xc3" + text("up") + b"\xc2"
+                    + text("cap") + b"\xcd\x03\xe8" + text("queue") + b"\xcd\x20\x00" + text("rx_rate")
+                    + b"\xce\x00\x98\x96\x80" + text("tx_rate") + b"\x00" + text("storm") + b"\x64" + text("macs")
+                    + b"\x92" + text("02:00:00:00:00:01") + text("02:00:00:00:00:02")),
+      defaults=request("network.set", b"\x82" + text("network") + text("lab") + text("defaults") + b"\x83"
+                       + text("isolated") + b"\xc3" + text("rx_rate") + b"\xce\x00\x98\x96\x80" + text("cap")
+                       + b"\xcd\x03\xe8"),
       watch=request("attach", b"\x81" + text("monitor") + b"\xc3"),
       twice=request("x", b"\x82" + text("mtu") + b"\x01" + text("mtu") + b"\x02"),
       keys=request("x", b"\x83\x01\x02\xc0\xc0" + text("") + b"\x91\xa1\xff"))
