@@ -6,6 +6,7 @@
 
 static const struct out_field columns[] = {
 	{ "MAC", "mac", out_any, false },
+	{ "VLAN", "vlan", out_any, true },
 	{ "PORT", "port", out_any, true },
 	{ "NAME", "name", out_any, false },
 	{ "TYPE", "static", out_fixed, false },

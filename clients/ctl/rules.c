@@ -92,6 +92,7 @@ static int put_limit(
 static const struct rule rules[] = {
 	{ "isolated", "isolated", put_switch },
 	{ "link", "up", put_link },
+	{ "vlan", "vlan", vlan_put },
 	{ "cap", "cap", put_number },
 	{ "queue", "queue", put_number },
 	{ "rx-rate", "rx_rate", put_rate },
@@ -185,6 +186,11 @@ void rules_text(FILE *f, const msgpack_object *port)
 	}
 	if (is(port, "up", false)) {
 		fprintf(f, "%slink down", sep);
+		sep = ", ";
+	}
+	if (out_get(port, "vlan")) {
+		fprintf(f, "%svlan ", sep);
+		vlan_text(f, out_get(port, "vlan"));
 		sep = ", ";
 	}
 	if (rx) {

@@ -229,7 +229,7 @@ struct command {
 	/* lists */
 	uint32_t limit; /* 1 to LIST_LIMIT */
 	bool has_after;
-	uint64_t after_n; /* port number; of groups, that beside after_mac */
+	uint64_t after_n; /* port number; of groups, that beside after_mac; of addresses the VLAN */
 	char after_name[FETH_NAME_MAX + 1];
 	struct feth_mac after_mac;
 	uint32_t n_items; /* out */

@@ -190,19 +190,22 @@ void fdb_forget_port(struct fdb *fdb, uint16_t port)
 	}
 }
 
+/* Forgets those learned of a port; of one address, in whatever VLAN, if @key is given. */
+static void flush_port(struct fdb *fdb, uint16_t port, const mac_key *key)
+{
+	for (uint32_t i = fdb->ports[port].oldest, next; i != FDB_END; i = next) {
+		next = fdb->entries[i].next;
+		if (!key || !((fdb->entries[i].key ^ *key) << 16))
+			forget(fdb, i);
+	}
+}
+
 uint32_t fdb_flush(struct fdb *fdb, uint16_t port, const mac_key *key)
 {
 	const uint32_t before = fdb->n;
-	if (key) {
-		const uint32_t i = find(fdb, *key);
-		if (i != FDB_END && !fdb->entries[i].is_static &&
-			(port == PORT_NONE || fdb->entries[i].port == port))
-			forget(fdb, i);
-		return before - fdb->n;
-	}
-	for (unsigned p = 0; p < FDB_PORTS; p++)
-		while ((port == PORT_NONE || p == port) && fdb->ports[p].oldest != FDB_END)
-			forget(fdb, fdb->ports[p].oldest);
+	for (uint16_t p = 0; p < FDB_PORTS; p++)
+		if (port == PORT_NONE || p == port)
+			flush_port(fdb, p, key);
 	return before - fdb->n;
 }
 
@@ -225,13 +228,21 @@ void fdb_expire(struct fdb *fdb, uint64_t now_ms)
 	}
 }
 
-/* Where @mac belongs among @n rows in order. */
-static size_t place(const struct fdb_info *rows, size_t n, const struct feth_mac *mac)
+static int order(
+	const struct feth_mac *a, uint16_t a_vlan, const struct feth_mac *b, uint16_t b_vlan)
+{
+	const int by_mac = memcmp(a->b, b->b, sizeof(a->b));
+	return by_mac ? by_mac : (int)a_vlan - (int)b_vlan;
+}
+
+/* Where an address belongs among @n rows in order. */
+static size_t place(
+	const struct fdb_info *rows, size_t n, const struct feth_mac *mac, uint16_t vlan)
 {
 	size_t lo = 0;
 	while (lo < n) {
 		const size_t mid = lo + (n - lo) / 2;
-		if (memcmp(rows[mid].mac.b, mac->b, sizeof(mac->b)) < 0)
+		if (order(&rows[mid].mac, rows[mid].vlan, mac, vlan) < 0)
 			lo = mid + 1;
 		else
 			n = mid;
@@ -239,8 +250,8 @@ static size_t place(const struct fdb_info *rows, size_t n, const struct feth_mac
 	return lo;
 }
 
-size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint64_t now_ms,
-	struct fdb_info *out, size_t limit, bool *more)
+size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint16_t after_vlan,
+	uint64_t now_ms, struct fdb_info *out, size_t limit, bool *more)
 {
 	size_t n = 0;
 	*more = false;
@@ -249,15 +260,17 @@ size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint64_t no
 			const struct fdb_entry *e = &fdb->entries[i];
 			const uint64_t age = e->is_static ? 0 : now_ms - e->seen_ms;
 			const struct feth_mac mac = mac_of_key(e->key);
-			if (age > FDB_AGE_MS || (after && memcmp(mac.b, after->b, 6) <= 0))
+			const uint16_t vlan = vlan_of_key(e->key);
+			if (age > FDB_AGE_MS ||
+				(after && order(&mac, vlan, after, after_vlan) <= 0))
 				continue;
-			const size_t at = place(out, n, &mac);
+			const size_t at = place(out, n, &mac, vlan);
 			*more |= n == limit;
 			if (at == limit)
 				continue;
 			n -= n == limit; /* the last one falls out */
 			memmove(out + at + 1, out + at, (n - at) * sizeof(*out));
-			out[at] = (struct fdb_info){ mac, e->port, e->is_static, age };
+			out[at] = (struct fdb_info){ mac, vlan, e->port, e->is_static, age };
 			n++;
 		}
 	}

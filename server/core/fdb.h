@@ -12,6 +12,9 @@
  * host's, and those a port is locked to) stay until removed, are never evicted, and a frame from
  * such an address on another port is spoofed.
  *
+ * With VLANs (vlan.h) the VLAN an address was learned in is part of its key, so each has a table of
+ * its own. A static address has none: it is guarded in all of them (fdb_key_in()).
+ *
  * Every port's dynamic addresses are a list in the order they were last heard, so that the oldest
  * is at hand. To keep the frame path cheap an address moves to the end of its list at most once in
  * FDB_REFRESH_MS.
@@ -37,7 +40,8 @@
 #define PORT_HOST 0u
 #define PORT_NONE UINT16_MAX
 
-/* An address as a number: equal addresses, equal numbers. Never 0xffff in the top two bytes. */
+/* An address as a number: equal addresses, equal numbers. The top two bytes are the VLAN it was
+ * learned in, 0 where there is none. Never 0xffff in them. */
 typedef uint64_t mac_key;
 
 static inline mac_key mac_key_at(const uint8_t *p)
@@ -57,6 +61,11 @@ static inline struct feth_mac mac_of_key(mac_key key)
 	memcpy(mac.b, &lo, sizeof(lo));
 	memcpy(mac.b + 4, &hi, sizeof(hi));
 	return mac;
+}
+
+static inline uint16_t vlan_of_key(mac_key key)
+{
+	return (uint16_t)(key >> 48);
 }
 
 struct fdb_entry {
@@ -106,6 +115,13 @@ static inline struct fdb_entry *fdb_entry(const struct fdb *fdb, mac_key key)
 		if (fdb->entries[i].key == key)
 			return &fdb->entries[i];
 	return NULL;
+}
+
+/* What stands for an address in a VLAN: itself where it is static, or the VLAN is 0. */
+static inline mac_key fdb_key_in(const struct fdb *fdb, mac_key key, uint16_t vlan)
+{
+	const struct fdb_entry *e = vlan ? fdb_entry(fdb, key) : NULL;
+	return !vlan || (e && e->is_static) ? key : key | (mac_key)vlan << 48;
 }
 
 /* What learning an address found. */
@@ -193,14 +209,16 @@ void fdb_expire(struct fdb *fdb, uint64_t now_ms);
 
 struct fdb_info {
 	struct feth_mac mac;
+	uint16_t vlan; /* it was learned in; 0 none, or all */
 	uint16_t port;
 	bool is_static;
 	uint64_t age_ms;
 };
 
-/* Up to @limit known addresses in the order of their bytes, from the first greater than @after
- * (NULL: the smallest). Returns how many; *more is whether there are further ones. */
-size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint64_t now_ms,
-	struct fdb_info *out, size_t limit, bool *more);
+/* Up to @limit known addresses in the order of their bytes, and of VLANs, from the first greater
+ * than @after in @after_vlan (NULL: the smallest). Returns how many; *more is whether there are
+ * further ones. */
+size_t fdb_list(const struct fdb *fdb, const struct feth_mac *after, uint16_t after_vlan,
+	uint64_t now_ms, struct fdb_info *out, size_t limit, bool *more);
 
 #endif

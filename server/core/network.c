@@ -17,6 +17,7 @@ int network_new(struct network **out, const struct network_facts *facts,
 	net->events = events;
 	net->ctx = ctx;
 	net->recs[PORT_HOST] = &net->host_side;
+	net->vlan.vlan = VLAN_OWN;
 	block_pool_init(&net->pool, BLOCK_POOL_LIMIT);
 	int rc = vswitch_init(&net->sw, seed);
 	if (rc < 0)
@@ -243,6 +244,12 @@ static inline void conclude(
 		network_refuse(net, in, DROP_STORM, frames + pass, n - pass);
 }
 
+void network_conclude(
+	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n)
+{
+	conclude(net, in, v, frames, n);
+}
+
 static inline void pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
@@ -266,23 +273,13 @@ static inline void pass_in(
 void network_pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
-	pass_in(net, in, frames, n, now_ms);
-}
-
-void network_input(
-	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
-{
-	struct port_stats *stats = &net->recs[in]->stats;
-	stats->rx_frames += n;
-	stats->rx_bytes += bytes_of(frames, n);
-	net->now_ms = now_ms;
-	if (net->sw.ports[in].special)
-		police_input(net, in, frames, n);
+	if (net->sw.vlans)
+		network_vlan_pass_in(net, in, frames, n, now_ms);
 	else
 		pass_in(net, in, frames, n, now_ms);
 }
 
-void network_flush(struct network *net)
+void network_flush_ports(struct network *net)
 {
 	for (unsigned i = 0; i < net->n_touched; i++) {
 		struct port_rec *rec = net->recs[net->touched[i]];
@@ -293,6 +290,27 @@ void network_flush(struct network *net)
 			rec->client->ops->flush(rec->client);
 	}
 	net->n_touched = 0;
+	net->vlan.n_headers = 0;
+}
+
+void network_input(
+	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
+{
+	struct port_stats *stats = &net->recs[in]->stats;
+	stats->rx_frames += n;
+	stats->rx_bytes += bytes_of(frames, n);
+	net->now_ms = now_ms;
+	if (net->sw.vlans)
+		network_vlan_input(net, in, frames, n);
+	else if (net->sw.ports[in].special)
+		police_input(net, in, frames, n);
+	else
+		pass_in(net, in, frames, n, now_ms);
+}
+
+void network_flush(struct network *net)
+{
+	network_flush_ports(net);
 	if (net->n_monitors)
 		network_watch_flush(net);
 	network_tell_groups(net);

@@ -94,8 +94,8 @@ static void list_fdb(struct network *net, struct command *cmd, uint64_t now_ms)
 		err_set(&cmd->err, -ENOMEM, "%s: out of memory", net->facts.spec.network);
 		return;
 	}
-	const size_t n = fdb_list(&net->sw.fdb, cmd->has_after ? &cmd->after_mac : NULL, now_ms,
-		found, cmd->limit, &cmd->more);
+	const size_t n = fdb_list(&net->sw.fdb, cmd->has_after ? &cmd->after_mac : NULL,
+		(uint16_t)cmd->after_n, now_ms, found, cmd->limit, &cmd->more);
 	for (size_t i = 0; i < n; i++) {
 		struct fdb_row *row = &cmd->items.fdb[i];
 		row->info = found[i];

@@ -128,16 +128,25 @@ void network_forget_addresses(struct network *net, const struct port_rec *rec)
 		add_static(net, rec);
 }
 
+/* As if the port had sent a frame without a tag. */
+static void learn(
+	struct network *net, const struct port_rec *rec, struct feth_mac mac, uint64_t now_ms)
+{
+	const struct vlan_rule *vlan = net->sw.ports[rec->info.id].vlan;
+	const mac_key key = fdb_key_in(&net->sw.fdb, mac_key_at(mac.b), vlan ? vlan->native : 0);
+	uint16_t old;
+	(void)fdb_learn(&net->sw.fdb, key, rec->info.id, now_ms, &old);
+}
+
 void network_learn_given(struct network *net, const struct port_rec *rec, uint64_t now_ms)
 {
 	const struct port_rules *rules = &rec->info.rules;
-	uint16_t old;
 	if (!rec->client || rec->info.locked || !rules->up)
 		return;
 	if (rec->mac_given)
-		fdb_learn(&net->sw.fdb, mac_key_at(rec->info.mac.b), rec->info.id, now_ms, &old);
+		learn(net, rec, rec->info.mac, now_ms);
 	for (unsigned i = 0; i < rules->n_macs; i++)
-		fdb_learn(&net->sw.fdb, mac_key_at(rules->macs[i].b), rec->info.id, now_ms, &old);
+		learn(net, rec, rules->macs[i], now_ms);
 }
 
 void network_set_addr(struct network *net, struct port_rec *rec, const struct port_addr *addr)

@@ -129,6 +129,8 @@ static bool goes_to(
 	const struct network *net, struct verdict v, const struct portset *to, uint16_t port)
 {
 	struct portset set;
+	if (net->sw.vlans && !network_vlan_reaches(net, port))
+		return false;
 	switch ((enum verdict_kind)v.kind) {
 	case VERDICT_DROP:
 		return false;

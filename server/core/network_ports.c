@@ -100,6 +100,7 @@ static void drop_rec(struct network *net, struct port_rec *rec)
 	port_stats_add(&net->retired, &rec->stats);
 	network_watch_port(net, rec, false);
 	net->recs[id] = NULL;
+	network_vlan_apply(net, rec, false);
 	free(rec);
 }
 

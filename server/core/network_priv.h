@@ -26,6 +26,7 @@ struct police {
 struct port_rec {
 	struct port_info info;
 	struct port_rules floor; /* what its client may not loosen; all are given */
+	bool has_vlan;           /* counted in network.n_vlans */
 	bool mac_given;
 	struct port_addr floor_addr;
 	bool touched;        /* has taken frames since the last flush */
@@ -34,6 +35,29 @@ struct port_rec {
 	struct port_stats stats;
 	struct monitor *monitor; /* owned; NULL: a port */
 	struct police police;
+};
+
+/* Frames of one verdict at a time where there are VLANs; as many as are read at once (io). */
+#define VLAN_RUN 64u
+#define VLAN_FORMS 2u
+/* Of one batch: when they are used up the ports write what they have, every 256 frames or less
+ * often, which is no slower than all at once (limits.md, 1). */
+#define VLAN_HEADERS 512u
+#define VLAN_SEGS 512u /* of a run; no write has more */
+
+/* A run of frames in one of the forms they leave in, made once for all ports. */
+struct vlan_made {
+	bool made;
+	unsigned n, refused; /* frames; and those that cannot leave so */
+	struct frame frames[VLAN_RUN];
+	struct seg segs[VLAN_SEGS];
+};
+
+struct network_vlan {
+	uint16_t vlan; /* of the run under way; VLAN_OWN: none is */
+	struct vlan_made made[VLAN_FORMS];
+	unsigned n_headers; /* used since the ports wrote */
+	uint8_t headers[VLAN_HEADERS][VLAN_HEADER];
 };
 
 struct network {
@@ -60,6 +84,9 @@ struct network {
 	struct port_rec *monitors[MONITORS_MAX]; /* of recs[], in no order */
 	unsigned n_monitors;
 	uint64_t seen_ns; /* when they saw the first frame of this batch; 0: none yet */
+
+	unsigned n_vlans; /* ports with a rule about VLANs */
+	struct network_vlan vlan;
 };
 
 /* The record of a number or name, or NULL. */
@@ -128,6 +155,27 @@ void network_choose_name(
 void network_note_move(struct network *net, uint64_t now_ms);
 /* Says of which addresses there are several. */
 void network_tell_twins(struct network *net, uint64_t now_ms);
+
+/* Carries out a verdict on frames from @in, and shows it to monitors. */
+void network_conclude(
+	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n);
+/* The ports write what they have. */
+void network_flush_ports(struct network *net);
+
+/* network_vlan.c. What follows from a port's rule about VLANs, which it has or has not. */
+void network_vlan_apply(struct network *net, struct port_rec *rec, bool has);
+/* Frames of no run are the switch's own: every port that takes frames without a tag gets them. */
+#define VLAN_OWN UINT16_MAX
+/* What police_input() and network_pass_in() are where there are none: frames come in, and go on. */
+void network_vlan_input(struct network *net, uint16_t in, struct frame *frames, unsigned n);
+void network_vlan_pass_in(
+	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms);
+/* Whether a port is a member of the VLAN of the run under way. */
+bool network_vlan_reaches(const struct network *net, uint16_t port);
+/* The frames of the run as port @out gets them; *n is how many. NULL: none, it is no member. Those
+ * that cannot leave so, with a second tag, are counted at @in, if it was for @out alone. */
+struct frame *network_vlan_out(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
+	unsigned *n, bool flooded);
 
 /* Says of which groups something is new. */
 void network_tell_groups(struct network *net);

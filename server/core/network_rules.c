@@ -15,9 +15,10 @@ void network_apply_rules(struct network *net, struct port_rec *rec)
 {
 	struct vport *vport = &net->sw.ports[rec->info.id];
 	vport->mtu = payload_cap(net, &rec->info.rules);
-	vport->special = rules_special(&rec->info.rules);
+	vport->special = net->sw.vlans || rules_special(&rec->info.rules);
 	rec->info.mtu = net->facts.spec.mtu;
 	rec->info.cap = frame_room(vport->mtu, true);
+	network_vlan_apply(net, rec, rec->info.rules.vlan.kind != VLAN_TRANSPARENT);
 	if (rec->client && rec->client->ops->limit)
 		rec->client->ops->limit(rec->client, rec->info.rules.queue);
 }
@@ -110,6 +111,10 @@ int network_set_port(struct network *net, uint16_t id, const struct port_conf *c
 	*out = rec->info;
 	if (same_addr && rules_same(&before, &rec->info.rules))
 		return 0;
+	if (!vlan_same(&before.vlan, &rec->info.rules.vlan)) {
+		network_forget_addresses(net, rec);
+		network_learn_given(net, rec, now_ms);
+	}
 	if (before.up != rec->info.rules.up)
 		change_link(net, rec, now_ms);
 	if (net->events->port)

@@ -68,6 +68,21 @@ void police_input(struct network *net, uint16_t in, struct frame *frames, unsign
 		pass_in(net, rec, frames, n, false);
 }
 
+static void send_out(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
+	unsigned n, bool flooded)
+{
+	const uint32_t rate = rec->info.rules.tx_rate;
+	if (net->sw.vlans)
+		frames = network_vlan_out(net, in, rec->info.id, frames, &n, flooded);
+	if (!frames)
+		return;
+	if (rate)
+		limit(net, rec, &rec->police.tx, rate, frames, n, flooded, network_pass_out,
+			drop_out);
+	else
+		network_pass_out(net, rec, frames, n, flooded);
+}
+
 void police_output(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
 	unsigned n, bool flooded)
 {
@@ -77,11 +92,8 @@ void police_output(struct network *net, uint16_t in, struct port_rec *rec, struc
 		rec->stats.drops[DROP_LINK_DOWN] += flooded ? 0 : n;
 	else if (rules->isolated && from->info.rules.isolated)
 		from->stats.drops[DROP_ISOLATED] += flooded ? 0 : n;
-	else if (rules->tx_rate)
-		limit(net, rec, &rec->police.tx, rules->tx_rate, frames, n, flooded,
-			network_pass_out, drop_out);
 	else
-		network_pass_out(net, rec, frames, n, flooded);
+		send_out(net, in, rec, frames, n, flooded);
 }
 
 unsigned police_storm(struct network *net, uint16_t in, unsigned n)

@@ -7,7 +7,7 @@
 
 const struct port_rules rules_builtin = {
 #define RULE(symbol, name, field) | RULE_##symbol
-	.given = 0 RULES(RULE) | RULE_MACS,
+	.given = 0 RULES(RULE) | RULE_MACS | RULE_VLAN,
 #undef RULE
 	.up = true,
 	.loop_guard = true,
@@ -28,7 +28,7 @@ const char *rules_name(uint32_t bits)
 		return name;
 	RULES(RULE)
 #undef RULE
-	return bits & RULE_MACS ? "macs" : NULL;
+	return bits & RULE_MACS ? "macs" : bits & RULE_VLAN ? "vlan" : NULL;
 }
 
 void rules_take(struct port_rules *rules, const struct port_rules *more)
@@ -42,6 +42,8 @@ void rules_take(struct port_rules *rules, const struct port_rules *more)
 		rules->n_macs = more->n_macs;
 		memcpy(rules->macs, more->macs, sizeof(rules->macs));
 	}
+	if (more->given & RULE_VLAN)
+		rules->vlan = more->vlan;
 	rules->given |= more->given;
 }
 
@@ -75,6 +77,8 @@ const char *rules_loosened(const struct port_rules *rules, const struct port_rul
 		loose |= RULE_TX_RATE;
 	if (raised(rules->storm, more->storm))
 		loose |= RULE_STORM;
+	if (more->given & RULE_VLAN && vlan_wider(&rules->vlan, &more->vlan))
+		loose |= RULE_VLAN;
 	return rules_name(loose & more->given);
 }
 
@@ -85,7 +89,7 @@ bool rules_same(const struct port_rules *a, const struct port_rules *b)
 		return false;
 	RULES(RULE)
 #undef RULE
-	return a->given == b->given && same_macs(a, b);
+	return a->given == b->given && same_macs(a, b) && vlan_same(&a->vlan, &b->vlan);
 }
 
 bool rules_special(const struct port_rules *rules)

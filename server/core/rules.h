@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "feth/types.h"
+#include "server/core/vlan.h"
 
 /* Further addresses of a port: a host with a few VLAN or macvlan interfaces has as many. Who has
  * more is a bridge, which is not locked to addresses. */
@@ -33,6 +34,7 @@ enum rule_bit {
 	RULES(RULE)
 #undef RULE
 		RULE_BIT_MACS,
+	RULE_BIT_VLAN,
 };
 
 enum {
@@ -40,6 +42,7 @@ enum {
 	RULES(RULE)
 #undef RULE
 		RULE_MACS = 1 << RULE_BIT_MACS,
+	RULE_VLAN = 1 << RULE_BIT_VLAN,
 };
 
 struct port_rules {
@@ -54,6 +57,7 @@ struct port_rules {
 	uint32_t storm;   /* flooded frames a second from the client; 0: no limit */
 	uint8_t n_macs;
 	struct feth_mac macs[PORT_MACS_MAX]; /* addresses of the port beside its `mac` */
+	struct vlan_rule vlan;
 };
 
 /* Flooded frames a second from one port, if nobody says. A loop makes hundreds of thousands, and

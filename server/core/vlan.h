@@ -77,8 +77,8 @@ enum vlan_form vlan_form(const struct vlan_rule *rule, uint16_t vlan);
  * @out:	@frame itself where it is right already, else a view of @header and @segs
  *
  * Priority and drop eligibility of a tag stay what they are; a new one has none (IEEE 802.1Q-2018,
- * 6.9.4). Return: how many of @segs were used; -EINVAL where the frame has a second tag, and cannot
- * leave without the first
+ * 6.9.4). Return: how many of @segs were used, which is none of a frame without payload; -EINVAL
+ * where the frame has a second tag, and cannot leave without the first
  */
 int vlan_edit(const struct frame *frame, enum vlan_form form, uint16_t vlan,
 	uint8_t header[VLAN_HEADER], struct seg *segs, struct frame *out);

@@ -4,6 +4,7 @@
 int vswitch_init(struct vswitch *sw, uint64_t seed)
 {
 	memset(sw->ports, 0, sizeof(sw->ports));
+	sw->vlans = false;
 	sw->moves = 0;
 	memset(&sw->mcast, 0, sizeof(sw->mcast));
 	const int rc = fdb_init(&sw->fdb, FDB_CAPACITY, seed);
@@ -67,16 +68,28 @@ static bool sender_true(const struct vswitch *sw, const struct frame *frame, uin
 	return !(locked && a.doubtful);
 }
 
-struct verdict vswitch_decide(
-	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms)
+/* Made twice, with @vlans and without: networks that have none do not pay for them, which a
+ * compiler by itself does not see to (40 instructions a frame, gcc 12). */
+__attribute__((always_inline)) static inline struct verdict decide(struct vswitch *sw,
+	const struct frame *frame, uint16_t in, uint64_t now_ms, const bool vlans,
+	uint16_t *out_vlan)
 {
 	const struct vport *from = &sw->ports[in];
+	uint16_t vlan = 0;
 	if (frame->len < FETH_FRAME_MIN)
 		return drop(DROP_RUNT);
 	if (!frame_fits(frame, from->mtu))
 		return drop(DROP_OVERSIZE);
+	if (vlans)
+		vlan = vlan_of(from->vlan, frame);
+	if (vlan == VLAN_REFUSED)
+		return drop(DROP_VLAN);
+	if (vlans)
+		*out_vlan = vlan;
 
-	const mac_key src = mac_key_at(frame->head + 6);
+	mac_key src = mac_key_at(frame->head + 6);
+	if (vlans)
+		src = fdb_key_in(&sw->fdb, src, vlan);
 	if (from->locked) {
 		if (!fdb_static_on(&sw->fdb, src, in))
 			return drop(DROP_SPOOFED);
@@ -92,10 +105,49 @@ struct verdict vswitch_decide(
 		return to == MCAST_TO_ALL ? (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE }
 					  : (struct verdict){ VERDICT_GROUP, 0, to };
 	}
-	const uint16_t out = fdb_find(&sw->fdb, mac_key_at(frame->head), now_ms);
+	mac_key dst = mac_key_at(frame->head);
+	if (vlans)
+		dst = fdb_key_in(&sw->fdb, dst, vlan);
+	const uint16_t out = fdb_find(&sw->fdb, dst, now_ms);
 	if (out == PORT_NONE)
 		return (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE };
 	if (out == in)
 		return drop(DROP_LOCAL);
+	if (vlans && vlan_form(sw->ports[out].vlan, vlan) == VLAN_NOT)
+		return drop(DROP_VLAN); /* a static address: it is nowhere else */
 	return (struct verdict){ VERDICT_PORT, 0, out };
+}
+
+struct verdict vswitch_decide(
+	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms)
+{
+	return decide(sw, frame, in, now_ms, false, NULL);
+}
+
+struct verdict vswitch_decide_vlan(
+	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms, uint16_t *vlan)
+{
+	return decide(sw, frame, in, now_ms, true, vlan);
+}
+
+/* Bytes from the type on that say of which VLAN a frame is. */
+static uint32_t vlan_bytes(const struct frame *frame)
+{
+	const uint16_t type = frame_type(frame);
+	return type == ETH_P_CTAG || type == ETH_P_STAG ? 6 : 2;
+}
+
+unsigned vswitch_run_vlan(
+	const struct vswitch *sw, const struct frame *frames, unsigned n, uint16_t in)
+{
+	unsigned i = 1;
+	if (frames->len < FETH_FRAME_MIN)
+		return 1;
+	const uint32_t bytes = vlan_bytes(frames);
+	n = vswitch_run(sw, frames, n, in);
+	if (frames->head_len >= 12 + bytes)
+		while (i < n && frames[i].head_len >= 12 + bytes &&
+			!memcmp(frames[i].head + 12, frames->head + 12, bytes))
+			i++;
+	return i;
 }

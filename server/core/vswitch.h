@@ -11,6 +11,7 @@
 #include "server/core/fdb.h"
 #include "server/core/frame.h"
 #include "server/core/mcast.h"
+#include "server/core/vlan.h"
 
 enum verdict_kind {
 	VERDICT_DROP,  /* `reason` */
@@ -32,15 +33,17 @@ static inline bool verdict_same(struct verdict a, struct verdict b)
 
 /* What the switch knows of a port. */
 struct vport {
-	bool locked;  /* its static addresses are the only sources it may use */
-	bool special; /* its frames go through police.h */
-	uint32_t mtu; /* payload bytes: see frame_room() */
+	bool locked;                  /* its static addresses are the only sources it may use */
+	bool special;                 /* its frames go through police.h */
+	uint32_t mtu;                 /* payload bytes: see frame_room() */
+	const struct vlan_rule *vlan; /* borrowed; NULL: transparent */
 };
 
 struct vswitch {
 	struct fdb fdb;
 	struct mcast mcast;
 	struct vport ports[FDB_PORTS]; /* by number; those not in use are never asked for */
+	bool vlans;                    /* some port has a rule about them; then all are special */
 	uint64_t moves;                /* addresses that changed port */
 	struct {
 		mac_key key;
@@ -65,6 +68,13 @@ void vswitch_fini(struct vswitch *sw);
  */
 struct verdict vswitch_decide(
 	struct vswitch *sw, const struct frame *frame, uint16_t in, uint64_t now_ms);
+
+/* The same where there are VLANs: each has addresses of its own, and frames of ports that are no
+ * members are dropped before their source is looked at. The host's address and static ones are
+ * guarded in all. VERDICT_FLOOD and VERDICT_GROUP are to be sent to members of *vlan only, which is
+ * that of the frame, unless it is dropped. */
+struct verdict vswitch_decide_vlan(struct vswitch *sw, const struct frame *frame, uint16_t in,
+	uint64_t now_ms, uint16_t *vlan);
 
 /* Whether two Ethernet headers, 14 bytes, are the same: two words that overlap. */
 static inline bool vswitch_same_header(const uint8_t *a, const uint8_t *b)
@@ -102,5 +112,9 @@ static inline unsigned vswitch_run(
 		i++;
 	return i;
 }
+
+/* The same for vswitch_decide_vlan(): they have the same type, and tag, and what is behind it. */
+unsigned vswitch_run_vlan(
+	const struct vswitch *sw, const struct frame *frames, unsigned n, uint16_t in);
 
 #endif

@@ -79,11 +79,14 @@ int want_monitor(const msgpack_object_map *params, struct monitor_conf **out, st
 bool wants_monitor(const msgpack_object_map *params);
 /* The rules of rules.h that are given, in @params or another map. */
 int want_rules(const msgpack_object_map *params, struct port_rules *out, struct err *err);
+int want_vlan(const msgpack_object_map *params, struct port_rules *out, struct err *err);
 /* A network's `defaults`: the same, less what is of one port alone. */
 int want_defaults(
 	const msgpack_object_map *params, bool *has, struct port_rules *out, struct err *err);
 /* Those rules that are given, but for `cap`, into an open map. */
 void pack_rules(const struct port_rules *rules, struct rpc_out *out);
+/* Nothing where the port is transparent. */
+void pack_vlan(const struct vlan_rule *rule, struct rpc_out *out);
 void pack_defaults(const struct port_rules *rules, struct rpc_out *out);
 int want_limit(const msgpack_object_map *params, struct command *cmd, struct err *err);
 

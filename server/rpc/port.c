@@ -9,7 +9,7 @@
 /* Fields a later version has: who asks for them must not believe to have them. */
 static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 {
-	static const char *const later[] = { "offload", "vlan", "loop_guard" };
+	static const char *const later[] = { "offload", "loop_guard" };
 	const msgpack_object *o;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)

@@ -85,6 +85,8 @@ int want_rules(const msgpack_object_map *params, struct port_rules *r, struct er
 		rc = want_number(params, "tx_rate", RULE_TX_RATE, 0, any, &r->tx_rate, r, err);
 	if (!rc)
 		rc = want_number(params, "storm", RULE_STORM, 0, any, &r->storm, r, err);
+	if (!rc)
+		rc = want_vlan(params, r, err);
 	return rc < 0 ? rc : want_macs(params, r, err);
 }
 
@@ -92,7 +94,7 @@ int want_defaults(
 	const msgpack_object_map *params, bool *has, struct port_rules *out, struct err *err)
 {
 	static const char *const own[] = { "mac", "macs", "locked" };
-	static const char *const later[] = { "vlan", "loop_guard" };
+	static const char *const later[] = { "loop_guard" };
 	struct err why = { 0 };
 	const msgpack_object *o;
 	const enum rpc_field f = rpc_get(params, "defaults", &o);
@@ -131,6 +133,8 @@ void pack_rules(const struct port_rules *rules, struct rpc_out *out)
 		rpc_put_uint(out, "tx_rate", rules->tx_rate);
 	if (rules->given & RULE_STORM)
 		rpc_put_uint(out, "storm", rules->storm);
+	if (rules->given & RULE_VLAN)
+		pack_vlan(&rules->vlan, out);
 }
 
 void pack_defaults(const struct port_rules *rules, struct rpc_out *out)

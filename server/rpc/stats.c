@@ -3,17 +3,32 @@
 
 #include "server/rpc/method.h"
 
+/* `after`: a MAC address, or [MAC, VLAN], as `next` has it. */
 int parse_FDB_LIST(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
+	const msgpack_object *o;
 	const int rc = want_network(params, cmd, err);
 	if (rc < 0)
 		return rc;
 	char text[MAC_TEXT];
-	const enum rpc_field f = rpc_get_text(params, "after", text, sizeof(text));
-	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !mac_parse(&cmd->after_mac, text)))
-		return bad_field(
-			err, "after", "must be a MAC address, the `next` of an earlier answer");
-	cmd->has_after = f == RPC_FIELD_OK;
+	const enum rpc_field f = rpc_get(params, "after", &o);
+	if (f == RPC_FIELD_ABSENT)
+		return want_limit(params, cmd, err);
+	if (f == RPC_FIELD_OK && o->type == MSGPACK_OBJECT_ARRAY) {
+		const msgpack_object_array *pair = &o->via.array;
+		o = pair->size == 2 ? &pair->ptr[0] : NULL;
+		if (o && pair->ptr[1].type == MSGPACK_OBJECT_POSITIVE_INTEGER &&
+			pair->ptr[1].via.u64 <= VLAN_MAX + 1)
+			cmd->after_n = pair->ptr[1].via.u64;
+		else
+			o = NULL;
+	}
+	cmd->has_after = f == RPC_FIELD_OK && o && rpc_text(o, text, sizeof(text)) &&
+			 mac_parse(&cmd->after_mac, text);
+	if (!cmd->has_after)
+		return bad_field(err, "after",
+			"must be a MAC address, or an array of one and a VLAN, the `next` of an "
+			"earlier answer");
 	return want_limit(params, cmd, err);
 }
 
@@ -55,6 +70,20 @@ int parse_STATS_GET(const msgpack_object_map *params, struct command *cmd, struc
 	return parse_PORT_LIST(params, cmd, err);
 }
 
+static void put_next(const struct fdb_info *last, struct rpc_out *out)
+{
+	char text[MAC_TEXT];
+	mac_format(text, last->mac);
+	if (!last->vlan) {
+		rpc_put_text(out, "next", text);
+		return;
+	}
+	rpc_put_array(out, "next");
+	rpc_out_text(out, text);
+	rpc_out_uint(out, last->vlan);
+	rpc_out_close(out);
+}
+
 void pack_FDB_LIST(const struct command *cmd, struct rpc_out *out)
 {
 	rpc_out_map(out);
@@ -64,6 +93,8 @@ void pack_FDB_LIST(const struct command *cmd, struct rpc_out *out)
 		const struct fdb_row *row = &cmd->items.fdb[i];
 		rpc_out_map(out);
 		rpc_put_mac(out, "mac", row->info.mac);
+		if (row->info.vlan)
+			rpc_put_uint(out, "vlan", row->info.vlan);
 		rpc_put_uint(out, "port", row->info.port);
 		rpc_put_text(out, "name", row->name);
 		rpc_put_bool(out, "static", row->info.is_static);
@@ -73,7 +104,7 @@ void pack_FDB_LIST(const struct command *cmd, struct rpc_out *out)
 	}
 	rpc_out_close(out);
 	if (cmd->more || i < cmd->n_items) {
-		rpc_put_mac(out, "next", cmd->items.fdb[i - 1].info.mac);
+		put_next(&cmd->items.fdb[i - 1].info, out);
 	} else {
 		rpc_out_text(out, "next");
 		rpc_out_nil(out);

@@ -426,7 +426,7 @@ class Params(Rpc):
             for field, values in attach.items():
                 for value in values:
                     self.refused("invalid", field, "attach", via=c, **{field: value})
-            for field in ("offload", "vlan", "loop_guard"):
+            for field in ("offload", "loop_guard"):
                 for value in (True, False, [], {}, 0, "x"):
                     self.refused("unsupported", field, "attach", via=c, **{field: value})
                 c.call("attach", **{field: None})

@@ -135,13 +135,18 @@ static void model_forget_port(struct model *m, uint16_t port)
 			model_remove(m, &m->entries[i]);
 }
 
+static mac_key mac_of(mac_key key)
+{
+	return key & 0xffffffffffff;
+}
+
 static uint32_t model_flush(struct model *m, uint16_t port, const mac_key *key)
 {
 	const unsigned before = m->n;
 	for (unsigned i = m->n; i-- > 0;) {
 		const struct entry *e = &m->entries[i];
 		if (!e->is_static && (port == PORT_NONE || e->port == port) &&
-			(!key || e->key == *key))
+			(!key || mac_of(e->key) == mac_of(*key)))
 			model_remove(m, &m->entries[i]);
 	}
 	return before - m->n;
@@ -156,7 +161,9 @@ static void model_expire(struct model *m, uint64_t now_ms)
 
 static int by_mac(const void *a, const void *b)
 {
-	return memcmp(((const struct fdb_info *)a)->mac.b, ((const struct fdb_info *)b)->mac.b, 6);
+	const struct fdb_info *x = a, *y = b;
+	const int order = memcmp(x->mac.b, y->mac.b, 6);
+	return order ? order : x->vlan - y->vlan;
 }
 
 /* The whole list in pages of @limit is the sorted list of the model. */
@@ -168,16 +175,17 @@ static void same_list(struct fdb *fdb, struct model *m, uint64_t now_ms, size_t 
 		const struct entry *e = &m->entries[i];
 		if (model_lookup(m, e->key, now_ms) == PORT_NONE)
 			continue;
-		want[n++] = (struct fdb_info){ mac_of_key(e->key), e->port, e->is_static,
-			e->is_static ? 0 : now_ms - e->seen_ms };
+		want[n++] = (struct fdb_info){ mac_of_key(e->key), (uint16_t)(e->key >> 48),
+			e->port, e->is_static, e->is_static ? 0 : now_ms - e->seen_ms };
 	}
 	qsort(want, n, sizeof(*want), by_mac);
 	for (bool more = true; more; after = &last) {
-		const size_t page =
-			fdb_list(fdb, after ? &after->mac : NULL, now_ms, got, limit, &more);
+		const size_t page = fdb_list(fdb, after ? &after->mac : NULL,
+			after ? after->vlan : 0, now_ms, got, limit, &more);
 		assert_true(page <= limit && at + page <= n);
 		for (size_t i = 0; i < page; i++, at++) {
 			assert_memory_equal(got[i].mac.b, want[at].mac.b, 6);
+			assert_int_equal(got[i].vlan, want[at].vlan);
 			assert_int_equal(got[i].port, want[at].port);
 			assert_int_equal(got[i].is_static, want[at].is_static);
 			assert_int_equal(got[i].age_ms, want[at].age_ms);
@@ -231,7 +239,9 @@ static void test_the_table_is_as_a_plain_list_would_be(void **state)
 		uint64_t now_ms = rng_next(&rng) >> 20;
 		assert_int_equal(fdb_init(fdb, m.capacity, rng_next(&rng)), 0);
 		for (unsigned step = 0; step < 600; step++) {
-			const mac_key key = 2 + 256 * (mac_key)rng_below(&rng, keys);
+			mac_key key = 2 + 256 * (mac_key)rng_below(&rng, keys);
+			if (rng_one_in(&rng, 3)) /* in a VLAN */
+				key |= (mac_key)rng_between(&rng, 1, 2) << 48;
 			const uint16_t port = (uint16_t)rng_below(&rng, ports);
 			uint16_t old = 0, old_model = 0;
 			switch (rng_below(&rng, 40)) {

@@ -37,10 +37,19 @@ static void maybe_detach(struct fake_port *p, const char *event)
 		fake_detach(p->also);
 }
 
+static void show(const struct fakenet *fn, unsigned port, const struct frame *frames, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		fn->seen(fn->seen_ctx, port, &frames[i]);
+}
+
 static void on_send(struct port *port, struct frame *frames, unsigned n, bool flooded)
 {
 	struct fake_port *p = fake_of(port);
-	note_frames(p->log, frames, n);
+	if (p->fn->seen)
+		show(p->fn, port->id, frames, n);
+	else
+		note_frames(p->log, frames, n);
 	p->n_flooded += flooded ? n : 0;
 	for (unsigned i = 0; p->slow && flooded && i < n; i++)
 		if (sendq_put_shared(&p->q, &frames[i]) != SENDQ_TAKEN)
@@ -50,7 +59,11 @@ static void on_send(struct port *port, struct frame *frames, unsigned n, bool fl
 
 static void on_flush(struct port *port)
 {
-	note(fake_of(port)->log, "|");
+	const struct fakenet *fn = fake_of(port)->fn;
+	if (fn->seen)
+		fn->seen(fn->seen_ctx, port->id, NULL);
+	else
+		note(fake_of(port)->log, "|");
 	maybe_detach(fake_of(port), "flush");
 }
 
@@ -93,7 +106,10 @@ static unsigned host_send(struct hostif *hif, const struct frame *frames, unsign
 {
 	struct fakenet *fn = (struct fakenet *)(void *)hif;
 	const unsigned taken = n < fn->host_takes ? n : fn->host_takes;
-	note_frames(fn->host_log, frames, taken);
+	if (fn->seen)
+		show(fn, PORT_HOST, frames, taken);
+	else
+		note_frames(fn->host_log, frames, taken);
 	return taken;
 }
 

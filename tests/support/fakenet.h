@@ -36,6 +36,10 @@ struct fakenet {
 	 * only member, "+333300010007 " of several, "-333300010007 " of none. */
 	char groups[FAKE_LOG];
 	uint64_t now_ms;
+	/* If not NULL, is shown every frame that a port gets, and NULL for its flush; of the host,
+	 * port 0, what it is given. */
+	void (*seen)(void *ctx, unsigned port, const struct frame *frame);
+	void *seen_ctx;
 };
 
 /* Return: 0 or what network_new() says. @has_host: else it is a private switch. */

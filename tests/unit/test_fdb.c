@@ -217,7 +217,7 @@ static void test_lists_are_in_order_and_in_pages(void **state)
 	learn(fdb, 9, 1, 0); /* will have aged */
 
 	const uint64_t now = FDB_AGE_MS + 1000;
-	assert_int_equal(fdb_list(fdb, NULL, now, rows, 4, &more), 4);
+	assert_int_equal(fdb_list(fdb, NULL, 0, now, rows, 4, &more), 4);
 	assert_true(more);
 	assert_memory_equal(rows[0].mac.b, "\x02\0\0\0\0\x03", 6);
 	assert_true(rows[0].is_static);
@@ -227,12 +227,12 @@ static void test_lists_are_in_order_and_in_pages(void **state)
 	assert_false(rows[1].is_static);
 	assert_int_equal(rows[1].age_ms, FDB_AGE_MS);
 
-	assert_int_equal(fdb_list(fdb, &rows[3].mac, now, rows, 4, &more), 2);
+	assert_int_equal(fdb_list(fdb, &rows[3].mac, 0, now, rows, 4, &more), 2);
 	assert_false(more);
 	assert_memory_equal(rows[0].mac.b, "\x02\0\0\0\x04\0", 6);
-	assert_int_equal(fdb_list(fdb, &rows[1].mac, now, rows, 4, &more), 0);
+	assert_int_equal(fdb_list(fdb, &rows[1].mac, 0, now, rows, 4, &more), 0);
 	assert_false(more);
-	assert_int_equal(fdb_list(fdb, NULL, now, rows, 6, &more), 6); /* exactly all */
+	assert_int_equal(fdb_list(fdb, NULL, 0, now, rows, 6, &more), 6); /* exactly all */
 	assert_false(more);
 }
 
@@ -240,7 +240,7 @@ static void test_an_empty_table_lists_nothing(void **state)
 {
 	struct fdb_info row;
 	bool more = true;
-	assert_int_equal(fdb_list(*state, NULL, 0, &row, 1, &more), 0);
+	assert_int_equal(fdb_list(*state, NULL, 0, 0, &row, 1, &more), 0);
 	assert_false(more);
 }
 

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "server/core/vlan.h"
+#include "server/core/rules.h"
 #include "tests/support/eth.h"
 
 /* A frame of an address field 02:00:00:00:00:02 from :01, then these bytes. */
@@ -257,6 +257,26 @@ static void test_rules_compare_by_what_they_let_through(void **state)
 	assert_false(vlan_wider(&trunk, &trunk));
 }
 
+static void test_a_client_may_leave_vlans_but_not_enter_others(void **state)
+{
+	(void)state;
+	const struct port_rules more[] = {
+		{ .given = RULE_VLAN, .vlan = trunk },
+		{ .given = RULE_VLAN },
+		{ .given = RULE_VLAN, .vlan = access10 },
+	};
+	struct port_rules rules = rules_builtin;
+	assert_null(rules_loosened(&rules, &more[0]));
+	rules_take(&rules, &(struct port_rules){ .given = RULE_VLAN, .vlan = trunk10 });
+	assert_true(vlan_same(&rules.vlan, &trunk10));
+	assert_string_equal(rules_loosened(&rules, &more[0]), "vlan"); /* 40 */
+	assert_string_equal(rules_loosened(&rules, &more[1]), "vlan");
+	assert_null(rules_loosened(&rules, &more[2]));
+	assert_false(rules_same(&rules, &rules_builtin));
+	rules_take(&rules, &(struct port_rules){ .given = RULE_UP }); /* says nothing of it */
+	assert_true(vlan_same(&rules.vlan, &trunk10));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,6 +289,7 @@ int main(void)
 		cmocka_unit_test(test_ranges_melt_together),
 		cmocka_unit_test(test_there_is_room_for_so_many_ranges),
 		cmocka_unit_test(test_rules_compare_by_what_they_let_through),
+		cmocka_unit_test(test_a_client_may_leave_vlans_but_not_enter_others),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
