@@ -103,7 +103,7 @@ installed()
 missing_packages()
 {
 	local p
-	for p in gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libjansson-dev libmnl-dev libpcap-dev \
+	for p in gcc libc6-dev cmake ninja-build pkg-config libuv1-dev libjansson-dev libinih-dev libmnl-dev libpcap-dev \
 		qemu-system-x86 iproute2 python3-msgpack cpio xz-utils; do
 		installed "$p" || echo "$p"
 	done
@@ -422,8 +422,8 @@ on_macos()
 {
 	command -v brew >/dev/null || die "this needs Homebrew, https://brew.sh"
 	[ "$rootless" = 1 ] || die "Homebrew does not run as root; run this as yourself"
-	say "packages: brew install libuv msgpack jansson cmake ninja pkg-config"
-	quietly brew install --quiet libuv msgpack jansson cmake ninja pkg-config || die "brew failed"
+	say "packages: brew install libuv msgpack jansson inih cmake ninja pkg-config"
+	quietly brew install --quiet libuv msgpack jansson inih cmake ninja pkg-config || die "brew failed"
 	build_fethd || die "the build failed"
 	# The Python example wants msgpack, of which Homebrew has no package.
 	python=$build/python/bin/python

@@ -1,6 +1,7 @@
 /* main.c - fethd: options, then daemon_run(). The only exit. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,6 @@
 #include <unistd.h>
 
 #include "server/base/log.h"
-#include "server/core/netid.h"
 #include "server/io/daemon.h"
 #include "server/io/machine.h"
 #include "server/priv/keeper.h"
@@ -20,6 +20,9 @@ static const char usage[] =
 	"\n"
 	"  --run-dir DIR        where its sockets are ($FETHD_RUN_DIR, %s for root,\n"
 	"                       $%s%s for others)\n"
+	"  --config DIR         where its configuration is (%s for root, for others\n"
+	"                       $XDG_CONFIG_HOME/fethd or ~/.config/fethd if it is there)\n"
+	"  --check-config       say what is wrong in the configuration, and end\n"
 	"  --admin-group GROUP  a Unix group that may administrate (as good as root for "
 	"networking)\n"
 	"  --control-mode MODE  of control.sock, octal (default 0660 with an admin group, else "
@@ -34,41 +37,16 @@ static const char usage[] =
 	"\n"
 	"fethd(8) has more; fethctl(1) makes networks.\n";
 
+struct options {
+	struct daemon_options daemon;
+	char config[PATH_MAX]; /* the directory */
+	bool check;
+};
+
 static int bad_option(const char *what)
 {
 	fprintf(stderr, "fethd: %s; fethd --help lists the options\n", what);
 	return 2;
-}
-
-static bool parse_base(const char *text, uint32_t *out)
-{
-	char *end;
-	errno = 0;
-	const unsigned long v = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || errno || v > NETID_BASE_MAX)
-		return false;
-	*out = (uint32_t)v;
-	return true;
-}
-
-/* Octal; our user must be able to connect, and nobody executes a socket. */
-static bool parse_mode(const char *text, unsigned *out)
-{
-	char *end;
-	const unsigned long v = strtoul(text, &end, 8);
-	if (*text < '0' || *text > '7' || *end || (v & ~0666ul) || (v & 0600) != 0600)
-		return false;
-	*out = (unsigned)v;
-	return true;
-}
-
-static bool parse_level(const char *text)
-{
-	enum log_level level;
-	if (!log_level_parse(text, &level))
-		return false;
-	log_set_level(level);
-	return true;
 }
 
 static bool set_text(char *out, size_t size, const char *text)
@@ -80,64 +58,90 @@ static bool set_text(char *out, size_t size, const char *text)
 }
 
 /* Where design, 4 says, if --run-dir does not. */
-static bool default_run_dir(struct daemon_options *o)
+static bool default_run_dir(char *out, size_t size)
 {
 	const char *dir = getenv("FETHD_RUN_DIR");
 	if (dir && *dir)
-		return set_text(o->run_dir, sizeof(o->run_dir), dir);
+		return set_text(out, size, dir);
 	if (geteuid() == 0)
-		return set_text(o->run_dir, sizeof(o->run_dir), machine.root_run_dir);
+		return set_text(out, size, machine.root_run_dir);
 	dir = getenv(machine.user_variable);
 	if (!dir || !*dir)
 		return false;
-	const int n = snprintf(o->run_dir, sizeof(o->run_dir), "%s%s", dir, machine.user_suffix);
-	return n > 0 && (size_t)n < sizeof(o->run_dir);
+	const int n = snprintf(out, size, "%s%s", dir, machine.user_suffix);
+	return n > 0 && (size_t)n < size;
+}
+
+/* Where the configuration is, if --config does not say. Root's need not be there, for --save makes
+ * it; another user's counts only if he has made it. */
+static void default_config(char *out, size_t size)
+{
+	const char *dir = getenv("XDG_CONFIG_HOME"), *sub = "/fethd";
+	struct stat st;
+	if (geteuid() == 0) {
+		(void)set_text(out, size, machine.root_config);
+		return;
+	}
+	if (!dir || dir[0] != '/') {
+		dir = getenv("HOME");
+		sub = "/.config/fethd";
+	}
+	const int n = dir ? snprintf(out, size, "%s%s", dir, sub) : -1;
+	if (n < 0 || (size_t)n >= size || stat(out, &st) < 0)
+		out[0] = '\0';
+}
+
+static bool set_daemon(struct daemon_settings *s, const char *name, const char *value)
+{
+	char text[128];
+	const char *why = daemon_setting(s, name, value);
+	if (!why)
+		return true;
+	snprintf(text, sizeof(text), "--%s %s", name, why);
+	(void)bad_option(text);
+	return false;
 }
 
 /* 0: go on; else exit with this less one. */
-static int parse_options(int argc, char **argv, struct daemon_options *o)
+static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { RUN_DIR = 1, ADMIN, CONTROL_MODE, ROOTLESS, BASE, LEVEL, VERSION, HELP };
+	enum { RUN_DIR = 1, CONFIG, CHECK, ROOTLESS, SETTING, VERSION, HELP };
 	static const struct option options[] = {
 		{ "run-dir", required_argument, NULL, RUN_DIR },
-		{ "admin-group", required_argument, NULL, ADMIN },
-		{ "control-mode", required_argument, NULL, CONTROL_MODE },
+		{ "config", required_argument, NULL, CONFIG },
+		{ "check-config", no_argument, NULL, CHECK },
+		{ "admin-group", required_argument, NULL, SETTING },
+		{ "control-mode", required_argument, NULL, SETTING },
 		{ "rootless", no_argument, NULL, ROOTLESS },
-		{ "unit-base", required_argument, NULL, BASE },
-		{ "log-level", required_argument, NULL, LEVEL },
+		{ "unit-base", required_argument, NULL, SETTING },
+		{ "log-level", required_argument, NULL, SETTING },
 		{ "version", no_argument, NULL, VERSION },
 		{ "help", no_argument, NULL, HELP },
 		{ NULL, 0, NULL, 0 },
 	};
-	int opt;
+	char *const run_dir = o->daemon.run_dir;
+	const size_t size = sizeof(o->daemon.run_dir);
+	int opt, at = 0;
 	opterr = 0;
-	while ((opt = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, ":h", options, &at)) != -1) {
 		switch (opt) {
 		case RUN_DIR:
-			if (!set_text(o->run_dir, sizeof(o->run_dir), optarg))
+			if (!set_text(run_dir, size, optarg))
 				return bad_option("--run-dir is empty or too long") + 1;
 			break;
-		case ADMIN:
-			if (!set_text(o->admin_group, sizeof(o->admin_group), optarg))
-				return bad_option("--admin-group is empty or too long") + 1;
+		case CONFIG:
+			if (!set_text(o->config, sizeof(o->config), optarg))
+				return bad_option("--config is empty or too long") + 1;
 			break;
-		case CONTROL_MODE:
-			if (!parse_mode(optarg, &o->control_mode))
-				return bad_option("--control-mode must be 0600 to 0666, octal") + 1;
+		case CHECK:
+			o->check = true;
 			break;
 		case ROOTLESS:
-			o->rootless = true;
+			(void)daemon_setting(&o->daemon.given, "rootless", "yes");
 			break;
-		case BASE:
-			if (!parse_base(optarg, &o->unit_base))
-				return bad_option("--unit-base must be 0 to 22768") + 1;
-			o->has_unit_base = true;
-			break;
-		case LEVEL:
-			if (!parse_level(optarg))
-				return bad_option(
-					       "--log-level must be error, warn, info or debug") +
-				       1;
+		case SETTING:
+			if (!set_daemon(&o->daemon.given, options[at].name, optarg))
+				return 3;
 			break;
 		case VERSION:
 			puts("fethd " FETHD_VERSION);
@@ -145,7 +149,7 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 		case 'h':
 		case HELP:
 			printf(usage, machine.root_run_dir, machine.user_variable,
-				machine.user_suffix);
+				machine.user_suffix, machine.root_config);
 			return 1;
 		case ':':
 			return bad_option("an option lacks its value") + 1;
@@ -155,15 +159,15 @@ static int parse_options(int argc, char **argv, struct daemon_options *o)
 	}
 	if (optind < argc)
 		return bad_option("it takes options only") + 1;
-	if (!o->run_dir[0] && !default_run_dir(o)) {
+	if (!run_dir[0] && !default_run_dir(run_dir, size)) {
 		char text[64];
 		snprintf(text, sizeof(text), "$%s is not set, so give --run-dir",
 			machine.user_variable);
 		return bad_option(text) + 1;
 	}
 	/* a slash at its end would follow a link there, and change the tags of our pairs */
-	for (size_t n = strlen(o->run_dir); n > 1 && o->run_dir[n - 1] == '/'; n--)
-		o->run_dir[n - 1] = '\0';
+	for (size_t n = strlen(run_dir); n > 1 && run_dir[n - 1] == '/'; n--)
+		run_dir[n - 1] = '\0';
 	return 0;
 }
 
@@ -183,9 +187,41 @@ static void without_tcache(char **argv)
 #endif
 }
 
+/* Prints all that is wrong, or that nothing is. */
+static int check_config(struct options *o, const struct confset *conf, struct faults *faults)
+{
+	char text[FAULT_FILE + ERR_TEXT + 16];
+	if (conf && !faults->n)
+		daemon_judge(&o->daemon, conf, faults);
+	for (unsigned i = 0; i < faults->n && i < FAULTS_MAX && faults->list; i++) {
+		fault_text(faults, i, text);
+		fprintf(stderr, "%s/%s\n", o->config, text);
+	}
+	if (faults->n > FAULTS_MAX)
+		fprintf(stderr, "and %u more\n", faults->n - FAULTS_MAX);
+	if (!conf || faults->n)
+		return 1;
+	printf("%u networks, all is well\n", conf->n);
+	return fflush(stdout) ? 1 : 0;
+}
+
+static int serve(struct options *o, struct confset *conf, struct err *err)
+{
+	int rc = 0;
+	machine_raise_descriptors();
+	o->daemon.rootless = o->daemon.settings.rootless;
+	if (o->daemon.rootless)
+		rc = verb_rootless(err);
+	if (!rc)
+		return daemon_run(&o->daemon, conf, err);
+	conffiles_free(conf);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
-	struct daemon_options options = { 0 };
+	static struct options options;
+	struct faults faults = { 0 };
 	struct err err = { 0 };
 	if (argc > 1 && !strcmp(argv[1], KEEPER_WORD))
 		return keeper_run(argv + 2);
@@ -194,13 +230,31 @@ int main(int argc, char **argv)
 	const int quit = parse_options(argc, argv, &options);
 	if (quit)
 		return quit - 1;
+	if (!options.config[0])
+		default_config(options.config, sizeof(options.config));
 
-	machine_raise_descriptors();
-	int rc = 0;
-	if (options.rootless)
-		rc = verb_rootless(&err);
+	int rc = verb_conf_dir(options.config, &err);
+	struct confset *conf = rc < 0 ? NULL : conffiles_load(&faults);
+	options.daemon.settings = options.daemon.given;
+	if (conf)
+		daemon_settings_merge(&options.daemon.settings, &conf->daemon);
+	else if (!rc)
+		rc = err_set(&err, -ENOMEM, "out of memory");
+	if (options.daemon.settings.has_level)
+		log_set_level(options.daemon.settings.level);
+	if (options.check && !rc) {
+		const int status = check_config(&options, conf, &faults);
+		faults_fini(&faults);
+		conffiles_free(conf);
+		return status;
+	}
 	if (!rc)
-		rc = daemon_run(&options, &err);
+		rc = faults_err(&faults, &err);
+	faults_fini(&faults);
+	if (rc < 0)
+		conffiles_free(conf);
+	else
+		rc = serve(&options, conf, &err);
 	if (rc < 0) {
 		log_error("daemon", "%s", err.text);
 		return 1;

@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 ALL="build lint unit property clang daemon darwin macos netns guest fuzz install quickstart bench"
 FULL_ONLY="coverage tidy"
 PACKAGES="build-essential cmake ninja-build pkg-config git ca-certificates
-	libuv1-dev libmsgpack-dev libjansson-dev libmnl-dev libpcap-dev libcmocka-dev
+	libuv1-dev libmsgpack-dev libjansson-dev libinih-dev libmnl-dev libpcap-dev libcmocka-dev
 	clang clang-format clang-tidy libclang-rt-14-dev lcov valgrind
 	python3 python3-msgpack tmux
 	iproute2 iputils-ping tcpdump procps util-linux kmod cpio xz-utils zstd

@@ -1,4 +1,5 @@
 /* cmd_network.c - create, delete, list, show, set. */
+#include <stdio.h>
 #include <string.h>
 
 #include "clients/ctl/ctl.h"
@@ -69,6 +70,7 @@ static const struct out_field lines[] = {
 	{ "Mode", "mode", out_any, false },
 	{ "Allowed", "allow", out_allow, false },
 	{ "Sockets", "path", out_any, false },
+	{ "Saved", "saved", out_any, false },
 };
 
 /* `--address`, as often as it is given. `none` among others is as wrong as a word would be. */
@@ -217,6 +219,8 @@ static int change(struct ctl *ctl, const struct args *args, const char *method, 
 	if (!name)
 		return CTL_FAILED;
 	ctl_params(&params, name);
+	if (args_flag(args, "save"))
+		rpc_put_bool(&params, "save", true);
 	int status = put(args, &params);
 	if (!status)
 		status = ctl_connect(ctl, NULL);
@@ -245,14 +249,23 @@ int cmd_set(struct ctl *ctl, const struct args *args)
 int cmd_delete(struct ctl *ctl, const struct args *args)
 {
 	struct rpc_out params;
+	struct ctl_result result;
 	const char *name = args_operand_name(args, 0, "network");
 	if (!name)
 		return CTL_FAILED;
 	if (ctl_connect(ctl, NULL))
 		return CTL_FAILED;
 	ctl_params(&params, name);
-	if (ctl_call(ctl, "network.delete", &params, "delete network", name, NULL))
+	if (args_flag(args, "save"))
+		rpc_put_bool(&params, "save", true);
+	if (ctl_call(ctl, "network.delete", &params, "delete network", name, &result))
 		return CTL_FAILED;
+	const msgpack_object *saved = out_get(&result.value, "saved");
+	if (saved && saved->type == MSGPACK_OBJECT_BOOLEAN && saved->via.boolean)
+		fprintf(stderr,
+			"fethctl: %s is gone, and comes back at the next start or reload; fethctl "
+			"delete %s --save removes its file\n",
+			name, name);
 	ctl->out->nothing(ctl->out);
 	return 0;
 }

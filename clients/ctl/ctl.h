@@ -111,6 +111,7 @@ int ctl_watch(struct ctl *ctl, const char *network, uint32_t seconds, uint32_t c
 /* The commands, by file. */
 int cmd_create(struct ctl *ctl, const struct args *args);
 int cmd_delete(struct ctl *ctl, const struct args *args);
+int cmd_reload(struct ctl *ctl, const struct args *args);
 int cmd_list(struct ctl *ctl, const struct args *args);
 int cmd_show(struct ctl *ctl, const struct args *args);
 int cmd_set(struct ctl *ctl, const struct args *args);

@@ -30,6 +30,7 @@ static const struct option create_options[] = {
 	NET_OPTIONS,
 	{ "unit", "N", false, "number of the host's interface" },
 	{ "down", NULL, false, "leave the host's interface down" },
+	{ "save", NULL, false, "keep it in a file, for the next start" },
 	{ 0 },
 };
 
@@ -37,6 +38,17 @@ static const struct option set_options[] = {
 	NET_OPTIONS,
 	{ "up", NULL, false, "bring the host's interface up" },
 	{ "down", NULL, false, "bring it down" },
+	{ "save", NULL, false, "keep it as it is then in a file, for the next start" },
+	{ 0 },
+};
+
+static const struct option delete_options[] = {
+	{ "save", NULL, false, "remove its file, too" },
+	{ 0 },
+};
+
+static const struct option reload_options[] = {
+	{ "replace", NULL, false, "make anew what cannot be changed: clients lose their port" },
 	{ 0 },
 };
 
@@ -119,8 +131,12 @@ static const struct option doctor_options[] = {
 const struct command commands[] = {
 	{ "create", "NET [options]", "make a network", NULL, create_options, 1, 1, false,
 		cmd_create },
-	{ "delete", "NET", "remove a network, its ports and its host side", NULL, NULL, 1, 1, false,
-		cmd_delete },
+	{ "delete", "NET [--save]", "remove a network, its ports and its host side", NULL,
+		delete_options, 1, 1, false, cmd_delete },
+	{ "reload", "[--replace]", "read the configuration again and apply the difference",
+		"Networks whose file is as it was are not touched. With an error in any file all\n"
+		"stays as it was.\n",
+		reload_options, 0, 0, false, cmd_reload },
 	{ "list", "", "list the networks", NULL, NULL, 0, 0, false, cmd_list },
 	{ "show", "NET", "show one network", NULL, NULL, 1, 1, false, cmd_show },
 	{ "set", "NET [options]", "change a living network",

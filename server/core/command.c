@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "server/core/apply.h"
+
 struct command *command_new(enum command_kind kind)
 {
 	struct command *cmd = calloc(1, sizeof(*cmd));
@@ -17,6 +19,8 @@ void command_free(struct command *cmd)
 		return;
 	free(cmd->items.any);
 	free(cmd->monitor);
+	apply_free(cmd->apply);
+	reload_free(cmd->reload);
 	free(cmd);
 }
 

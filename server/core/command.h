@@ -40,6 +40,7 @@ struct network_facts {
 	struct hostif_spec spec; /* name, interfaces, MAC, MTU, up, addresses */
 	struct access_rules access;
 	char path[PATH_TEXT]; /* the directory of its sockets */
+	bool saved;           /* a file of the configuration declares it */
 	uint32_t ports;       /* attached now */
 	bool carrier;         /* the wire to the host is whole, and the host has its end up */
 	struct mcast_conf multicast;
@@ -128,6 +129,8 @@ struct network_want {
 		has_defaults;
 	bool has_dhcp, has_nat;
 	bool has_owner, has_group, has_mode, has_allow;
+	bool whole; /* what is not given is the default, not what it was (network.apply) */
+	bool save;  /* keep what comes of it in a file */
 	uint32_t mtu;
 	struct feth_mac mac;
 	bool up;
@@ -198,6 +201,8 @@ enum command_kind {
 	CMD_DAEMON_SHOW,
 	CMD_DAEMON_SET,
 	CMD_DAEMON_STOP,
+	CMD_NETWORK_APPLY,
+	CMD_DAEMON_RELOAD,
 	/* carried out by the network's loop */
 	CMD_NETWORK_SHOW,
 	CMD_PORT_OPEN,
@@ -212,9 +217,16 @@ enum command_kind {
 	CMD_PREPARE,     /* in: facts wanted. Checks them; what must shrink before the kernel does,
 			    shrinks */
 	CMD_FACTS,       /* in: facts. They are true now */
-	CMD_EVENTS,      /* in: events, of which main wants to hear */
-	CMD_HOST_GROUPS, /* in: items.groups, those before and those now; or none: not known */
+	CMD_APPLY_CHECK, /* in: asked. Whether its ports are possible */
+	CMD_APPLY_PORTS, /* in and out: asked. They are made so */
+	CMD_LIST_DECLARED, /* out: items.ports: n_items declared ones without what their clients
+			      asked for, and as many that say what would be if nothing were said */
+	CMD_EVENTS,        /* in: events, of which main wants to hear */
+	CMD_HOST_GROUPS,   /* in: items.groups, those before and those now; or none: not known */
 };
+
+struct apply;
+struct reload;
 
 struct command {
 	enum command_kind kind;
@@ -224,6 +236,7 @@ struct command {
 	struct peer who;                   /* the caller, as the kernel attested it */
 	unsigned rights;                   /* the caller's, on that network */
 	unsigned right;                    /* of these, what the call needed */
+	bool inner;                        /* a step of network.apply, which keeps others off */
 	struct err err;                    /* out: code 0 on success */
 
 	/* lists */
@@ -245,6 +258,10 @@ struct command {
 	} items;
 
 	char dir[PATH_TEXT]; /* out: the directory of the network's sockets */
+
+	struct apply *apply;   /* network.apply: in and out, owned (apply.h) */
+	struct apply *asked;   /* CMD_APPLY_*: that of the command they are steps of, borrowed */
+	struct reload *reload; /* daemon.reload: in and out, owned */
 
 	int fds[2]; /* out, owned by the command */
 	uint8_t n_fds;

@@ -302,6 +302,15 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_FDB_FLUSH:
 		flush_fdb(net, cmd);
 		break;
+	case CMD_APPLY_CHECK:
+		(void)network_apply_check(net, cmd->asked, &cmd->err);
+		break;
+	case CMD_APPLY_PORTS:
+		(void)network_apply_ports(net, cmd->asked, now_ms, &cmd->err);
+		break;
+	case CMD_LIST_DECLARED:
+		network_list_declared(net, cmd);
+		break;
 	case CMD_PREPARE:
 		prepare(net, cmd);
 		break;
@@ -316,6 +325,8 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_RPC_METHODS:
 	case CMD_EVENT_SUBSCRIBE:
 	case CMD_EVENTS:
+	case CMD_NETWORK_APPLY:
+	case CMD_DAEMON_RELOAD:
 	case CMD_NETWORK_CREATE:
 	case CMD_NETWORK_DELETE:
 	case CMD_NETWORK_LIST:

@@ -4,6 +4,7 @@
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
+#include "server/core/apply.h"
 #include "server/core/bucket.h"
 #include "server/core/monitor.h"
 #include "server/core/network.h"
@@ -176,6 +177,12 @@ bool network_vlan_reaches(const struct network *net, uint16_t port);
  * that cannot leave so, with a second tag, are counted at @in, if it was for @out alone. */
 struct frame *network_vlan_out(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
 	unsigned *n, bool flooded);
+
+/* network_apply.c: network.apply. Whether its ports are possible: 0; -EBUSY, -EEXIST, -ENOSPC. */
+int network_apply_check(const struct network *net, const struct apply *apply, struct err *err);
+/* Makes the declared ports so; apply->done says what was done, also on failure. */
+int network_apply_ports(struct network *net, struct apply *apply, uint64_t now_ms, struct err *err);
+void network_list_declared(const struct network *net, struct command *cmd);
 
 /* Says of which groups something is new. */
 void network_tell_groups(struct network *net);

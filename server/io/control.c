@@ -52,7 +52,7 @@ static void delete_network(struct daemon *d, struct command *cmd)
 	struct netctl *ent = control_find_or_err(d, cmd);
 	if (!ent)
 		return cmd->done(cmd);
-	if (ent->busy) {
+	if (ent->busy || ent->applying) {
 		err_set(&cmd->err, -EBUSY, "%s: another change is under way; try again",
 			cmd->network);
 		return cmd->done(cmd);
@@ -125,7 +125,7 @@ static void show_daemon(struct daemon *d, struct command *cmd)
 	f->rootless = d->options.rootless;
 	f->log_level = (uint8_t)log_get_level();
 	memcpy(f->run_dir, d->options.run_dir, sizeof(f->run_dir));
-	memcpy(f->admin_group, d->options.admin_group, sizeof(f->admin_group));
+	memcpy(f->admin_group, d->options.settings.admin_group, sizeof(f->admin_group));
 	f->counters = *ioloop_counters(d->loop);
 	cmd->done(cmd);
 }
@@ -156,6 +156,8 @@ static void pass_on(struct daemon *d, struct command *cmd)
 void control_submit(void *ctx, struct command *cmd)
 {
 	struct daemon *d = ctx;
+	if (!control_save_after(d, cmd))
+		return cmd->done(cmd);
 	switch (cmd->kind) {
 	case CMD_NETWORK_CREATE:
 		return control_create(d, cmd);
@@ -165,6 +167,8 @@ void control_submit(void *ctx, struct command *cmd)
 		return list_networks(d, cmd);
 	case CMD_NETWORK_SET:
 		return control_set(d, cmd);
+	case CMD_NETWORK_APPLY:
+		return control_apply(d, cmd);
 	case CMD_NETWORK_ENTER:
 		return enter_network(d, cmd);
 	case CMD_EVENT_SUBSCRIBE:
@@ -176,6 +180,8 @@ void control_submit(void *ctx, struct command *cmd)
 		return show_daemon(d, cmd);
 	case CMD_DAEMON_SET:
 		return set_daemon(d, cmd);
+	case CMD_DAEMON_RELOAD:
+		return control_reload(d, cmd);
 	case CMD_DAEMON_STOP:
 		log_info("daemon", "asked to stop uid=%u pid=%u", (unsigned)cmd->who.uid,
 			(unsigned)cmd->who.pid);
@@ -196,6 +202,9 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_GROUP_JOIN:
 	case CMD_GROUP_LEAVE:
 	case CMD_RPC_METHODS:
+	case CMD_APPLY_CHECK:
+	case CMD_APPLY_PORTS:
+	case CMD_LIST_DECLARED:
 	case CMD_PREPARE:
 	case CMD_FACTS:
 	case CMD_EVENTS:

@@ -30,8 +30,9 @@ struct creating {
 	uint32_t wait_ms;
 };
 
+/* @judge: as if we had every privilege. */
 static int choose_backend(
-	const struct network_want *w, const struct hostif_ops **out, struct err *err)
+	const struct network_want *w, bool judge, const struct hostif_ops **out, struct err *err)
 {
 	const char *name = w->backend[0] ? w->backend : "auto";
 	if (strcmp(name, "auto")) {
@@ -40,7 +41,7 @@ static int choose_backend(
 			return err_set(err, -EINVAL,
 				"backend: there is no %.15s; use auto, %s or none", name,
 				hostif_backends[0]->name);
-	} else if (verb_pair_allowed(hostif_backends[0]->name)) {
+	} else if (judge || verb_pair_allowed(hostif_backends[0]->name)) {
 		*out = hostif_backends[0];
 	} else if (control_wants_host(w)) {
 		return err_set(
@@ -61,25 +62,39 @@ static void default_access(const struct daemon *d, struct access_rules *rules)
 	rules->uid = ACCESS_NO_ONE;
 	rules->gid = d->access.admin_gid;
 	rules->mode = ACCESS_MODE;
-	memcpy(rules->group, d->options.admin_group, sizeof(rules->group));
+	memcpy(rules->group, d->options.settings.admin_group, sizeof(rules->group));
 }
 
-/* What create asks for, with everything that follows from it but the unit. */
-static int describe(
-	struct daemon *d, const struct network_want *w, struct netctl *ent, struct err *err)
+static uint32_t unit_base(const struct daemon *d, const struct hostif_ops *ops)
 {
-	struct network_facts *f = &ent->facts;
+	return d->options.settings.has_unit_base ? d->options.settings.unit_base : ops->unit_base;
+}
+
+static int check_unit(uint32_t unit, uint32_t base, struct err *err)
+{
+	if (unit >= base + NETID_UNIT_MIN && unit < base + NETID_UNIT_MIN + NETID_UNITS)
+		return 0;
+	return err_set(err, -EINVAL, "unit: %u is out of range; %u to %u are possible", unit,
+		base + NETID_UNIT_MIN, base + NETID_UNIT_MIN + NETID_UNITS - 1);
+}
+
+int control_describe(struct daemon *d, const struct network_want *w, bool judge,
+	const struct hostif_ops **ops, struct network_facts *f, struct err *err)
+{
 	struct hostif_spec *s = &f->spec;
-	const int rc = choose_backend(w, &ent->ops, err);
+	*f = (struct network_facts){ 0 };
+	int rc = choose_backend(w, judge, ops, err);
+	if (!rc && w->has_unit)
+		rc = check_unit(w->unit, unit_base(d, *ops), err);
 	if (rc < 0)
 		return rc;
 
 	f->id = netid_id(w->name);
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
-	snprintf(f->backend, sizeof(f->backend), "%s", ent->ops->name);
-	f->has_host = ent->ops->has_host;
-	f->mtu_min = ent->ops->mtu_min;
-	f->mtu_max = ent->ops->mtu_max;
+	snprintf(f->backend, sizeof(f->backend), "%s", (*ops)->name);
+	f->has_host = (*ops)->has_host;
+	f->mtu_min = (*ops)->mtu_min;
+	f->mtu_max = (*ops)->mtu_max;
 	char path[PATH_TEXT + FETH_NAME_MAX + 2];
 	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, w->name);
 	if (strlen(path) + sizeof(LONGEST_SOCKET) > VERB_PATH_MAX)
@@ -99,6 +114,28 @@ static int describe(
 	f->multicast.policy = MCAST_SNOOP;
 	default_access(d, &f->access);
 	return control_settings(w, f, err);
+}
+
+int control_whole(const struct netctl *ent, const struct network_want *w, struct network_facts *f,
+	struct err *err)
+{
+	const struct network_facts *is = &ent->facts;
+	const struct hostif_ops *ops;
+	struct network_want want = *w;
+	memcpy(want.name, is->spec.network, sizeof(want.name));
+	if (!want.backend[0] || !strcmp(want.backend, "auto"))
+		memcpy(want.backend, is->backend, sizeof(want.backend));
+	const int rc = control_describe(ent->d, &want, true, &ops, f, err);
+	if (rc < 0 || ops != ent->ops)
+		return rc; /* another backend: another network */
+	f->unit = is->unit;
+	memcpy(f->spec.host, is->spec.host, sizeof(f->spec.host));
+	memcpy(f->spec.service, is->spec.service, sizeof(f->spec.service));
+	f->mtu_max = is->mtu_max;
+	f->ports = is->ports;
+	f->carrier = is->carrier;
+	f->saved = is->saved;
+	return control_settings(&want, f, err);
 }
 
 static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made, struct err *err)
@@ -126,13 +163,8 @@ static int make_some_pair(
 	struct netctl *ent, const struct network_want *w, struct hostif_made *made, struct err *err)
 {
 	const struct daemon *d = ent->d;
-	const uint32_t base = d->options.has_unit_base ? d->options.unit_base : ent->ops->unit_base;
+	const uint32_t base = unit_base(d, ent->ops);
 	if (w->has_unit) {
-		if (w->unit < base + NETID_UNIT_MIN ||
-			w->unit >= base + NETID_UNIT_MIN + NETID_UNITS)
-			return err_set(err, -EINVAL,
-				"unit: %u is out of range; %u to %u are possible", w->unit,
-				base + NETID_UNIT_MIN, base + NETID_UNIT_MIN + NETID_UNITS - 1);
 		const int rc = make_pair(ent, w->unit, made, err);
 		if (rc == -EEXIST)
 			err_set(err, rc,
@@ -196,6 +228,7 @@ static void ent_free(struct netctl *ent)
 	if (ent->paired && verb_pair_remove(ent->ops->name, &ent->facts.spec) < 0)
 		state_leave(ent->d, &ent->facts);
 	free(ent->groups);
+	free(ent->applied);
 	free(ent);
 }
 
@@ -208,11 +241,14 @@ static void on_ports(void *ctx, unsigned attached)
 /* A declared port is no more: its socket goes, too. */
 static void on_port_removed(void *ctx, const char *port)
 {
-	const struct netctl *ent = ctx;
+	struct netctl *ent = ctx;
 	char name[sizeof("ports/") + FETH_NAME_MAX], path[2 * PATH_TEXT];
 	snprintf(name, sizeof(name), "ports/%s", port);
 	socket_path(ent, name, path);
 	verb_unlink(path);
+	for (unsigned i = 0; i < ent->n_applied; i++) /* who declares it next is not a file */
+		if (name_same(ent->applied[i].text, port))
+			ent->applied[i].text[0] = '\0';
 }
 
 static void on_host_lost(void *ctx)
@@ -445,7 +481,7 @@ void control_create(struct daemon *d, struct command *cmd)
 		return cmd->done(cmd);
 	}
 	ent->d = d;
-	int rc = describe(d, w, ent, &cmd->err);
+	int rc = control_describe(d, w, false, &ent->ops, &ent->facts, &cmd->err);
 	if (!rc)
 		rc = create_try(ent, cmd);
 	if (rc != -EBUSY || ent->nl || !create_later(ent, cmd))

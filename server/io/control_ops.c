@@ -12,13 +12,13 @@
 #include "server/base/log.h"
 #include "server/io/daemon_priv.h"
 #include "server/priv/verbs.h"
+#include "server/rpc/apply.h"
 
 /* An operation under way on a network. */
 struct op {
 	struct netctl *ent;
 	struct command *cmd;       /* to be answered */
 	struct network_facts want; /* set: what shall be true; then what is true */
-	char path[2 * PATH_TEXT];  /* port.add */
 	bool kernel;               /* set: the pair is to be changed */
 };
 
@@ -37,7 +37,8 @@ static struct op *op_begin(struct daemon *d, struct command *cmd)
 		cmd->done(cmd);
 		return NULL;
 	}
-	struct op *op = ent->busy ? NULL : calloc(1, sizeof(*op));
+	const bool others = ent->applying && !cmd->inner;
+	struct op *op = ent->busy || others ? NULL : calloc(1, sizeof(*op));
 	if (!op) {
 		err_set(&cmd->err, -EBUSY, "%s: another change is under way; try again",
 			cmd->network);
@@ -157,7 +158,9 @@ void control_set(struct daemon *d, struct command *cmd)
 		return;
 	struct netctl *ent = op->ent;
 	op->want = ent->facts;
-	if (!ent->ops->has_host && control_wants_host(w))
+	if (w->whole)
+		(void)control_whole(ent, w, &op->want, &cmd->err);
+	else if (!ent->ops->has_host && control_wants_host(w))
 		err_set(&cmd->err, -EINVAL,
 			"%s: backend %s has no host side, so no mac, addresses, up, dhcp or nat",
 			cmd->network, ent->facts.backend);
@@ -165,8 +168,31 @@ void control_set(struct daemon *d, struct command *cmd)
 		(void)control_settings(w, &op->want, &cmd->err);
 	if (cmd->err.code)
 		return op_end(op);
-	op->kernel = ent->ops->has_host && control_wants_kernel(w);
+	if (w->whole && facts_same(&op->want, &ent->facts)) {
+		cmd->out.facts = ent->facts;
+		return op_end(op);
+	}
+	op->kernel = ent->ops->has_host && (w->whole || control_wants_kernel(w));
 	op_post(op, CMD_PREPARE, set_prepared);
+}
+
+int control_port_socket(struct netctl *ent, const char *port, enum port_kind kind, struct err *err)
+{
+	const struct network_facts *f = &ent->facts;
+	char path[2 * PATH_TEXT];
+	int fd;
+	const struct access_files files = access_files(&ent->d->access, &f->access);
+	snprintf(path, sizeof(path), "%s/ports/%s", f->path, port);
+	int rc = verb_listen(path, &files, &fd, err);
+	if (rc < 0)
+		return rc;
+	rc = netloop_listen(ent->nl, port, kind, fd);
+	if (rc < 0) {
+		err_set(err, rc, "%s: cannot serve port %s: %s", f->spec.network, port,
+			strerror(-rc));
+		verb_unlink(path);
+	}
+	return rc;
 }
 
 /* port.add, last step where the socket could not be made: the port is undeclared again. */
@@ -182,7 +208,6 @@ static void add_declared(struct command *cmd)
 {
 	struct op *op = cmd->owner;
 	const struct network_facts *f = &op->ent->facts;
-	int fd;
 	op->cmd->err = cmd->err;
 	op->cmd->out.port = cmd->out.port;
 	memcpy(op->cmd->dir, cmd->dir, sizeof(cmd->dir));
@@ -191,27 +216,12 @@ static void add_declared(struct command *cmd)
 	if (op->cmd->err.code)
 		return op_end(op);
 
-	const struct access_files files = access_files(&op->ent->d->access, &f->access);
-	int rc = verb_listen(op->path, &files, &fd, &op->cmd->err);
-	if (!rc) {
-		rc = netloop_listen(op->ent->nl, port.name, port.kind, fd);
-		if (rc < 0) {
-			err_set(&op->cmd->err, rc, "%s: cannot serve port %s: %s", f->spec.network,
-				port.name, strerror(-rc));
-			verb_unlink(op->path);
-		}
-	}
-	if (rc < 0)
+	if (control_port_socket(op->ent, port.name, port.kind, &op->cmd->err) < 0)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
 	log_info("port", "declared net=%s port=%u name=%s kind=%s uid=%u pid=%u", f->spec.network,
 		(unsigned)port.id, port.name, port_kind_name(port.kind), (unsigned)op->cmd->who.uid,
 		(unsigned)op->cmd->who.pid);
 	op_end(op);
-}
-
-static void port_path(struct op *op, const char *port)
-{
-	snprintf(op->path, sizeof(op->path), "%s/ports/%s", op->ent->facts.path, port);
 }
 
 /* port.remove, last step. */
@@ -228,6 +238,5 @@ void control_port(struct daemon *d, struct command *cmd)
 	struct op *op = op_begin(d, cmd);
 	if (!op)
 		return;
-	port_path(op, cmd->in.conf.name);
 	op_post(op, cmd->kind, cmd->kind == CMD_PORT_ADD ? add_declared : remove_done);
 }

@@ -51,6 +51,8 @@ void daemon_maybe_end(struct daemon *d)
 	hostwatch_close(d);
 	uv_close((uv_handle_t *)&d->sigterm, NULL);
 	uv_close((uv_handle_t *)&d->sigint, NULL);
+	uv_close((uv_handle_t *)&d->sighup, NULL);
+	uv_close((uv_handle_t *)&d->pending, NULL);
 	ioloop_close(d->loop);
 }
 
@@ -84,6 +86,12 @@ static void on_signal(uv_signal_t *handle, int signum)
 	daemon_stop(handle->data);
 }
 
+static void on_hangup(uv_signal_t *handle, int signum)
+{
+	log_info("daemon", "signal=%d", signum);
+	control_reload(handle->data, NULL);
+}
+
 static void read_machine_id(struct netid_key *key)
 {
 	char id[MACHINE_ID];
@@ -103,9 +111,9 @@ static int serve_control(struct daemon *d, struct err *err)
 	const struct access_files files = {
 		.uid = d->access.uid,
 		.gid = d->access.admin_gid,
-		.mode = d->options.control_mode ? d->options.control_mode
-			: grouped               ? 0660
-						: 0600,
+		.mode = d->options.settings.control_mode ? d->options.settings.control_mode
+			: grouped                        ? 0660
+							 : 0600,
 	};
 	int rc = verb_listen(path, &files, &fd, err);
 	if (rc < 0)
@@ -118,7 +126,8 @@ static int serve_control(struct daemon *d, struct err *err)
 	return 0;
 }
 
-static int start(struct daemon *d, struct err *err)
+/* Who we are, and where. */
+static int look_around(struct daemon *d, struct err *err)
 {
 	d->access = (struct access){
 		.uid = geteuid(),
@@ -126,14 +135,28 @@ static int start(struct daemon *d, struct err *err)
 		.rootless = d->options.rootless,
 		.elsewhere = peer_group_elsewhere,
 	};
-	if (d->options.admin_group[0]) {
-		const int rc = group_find(d->options.admin_group, &d->access.admin_gid, err);
-		if (rc < 0)
-			return rc;
-	}
 	read_machine_id(&d->key);
+	if (!d->options.settings.admin_group[0])
+		return 0;
+	return group_find(d->options.settings.admin_group, &d->access.admin_gid, err);
+}
 
-	int rc = verb_run_dir(d->options.run_dir, err);
+static int judge(struct daemon *d, struct err *err)
+{
+	struct faults faults = { 0 };
+	control_judge_files(d, d->conf, &faults);
+	const int rc = faults_err(&faults, err);
+	faults_fini(&faults);
+	return rc;
+}
+
+static int start(struct daemon *d, struct err *err)
+{
+	int rc = look_around(d, err);
+	if (!rc)
+		rc = judge(d, err);
+	if (!rc)
+		rc = verb_run_dir(d->options.run_dir, err);
 	if (rc < 0)
 		return rc;
 	rc = uv_loop_init(&d->uv);
@@ -154,21 +177,45 @@ static int start(struct daemon *d, struct err *err)
 	control_events_init(d);
 	uv_signal_init(&d->uv, &d->sigterm);
 	uv_signal_init(&d->uv, &d->sigint);
-	d->sigterm.data = d->sigint.data = d;
+	uv_signal_init(&d->uv, &d->sighup);
+	uv_timer_init(&d->uv, &d->pending);
+	d->sigterm.data = d->sigint.data = d->sighup.data = d->pending.data = d;
 	uv_signal_start(&d->sigterm, on_signal, SIGTERM);
 	uv_signal_start(&d->sigint, on_signal, SIGINT);
+	uv_signal_start(&d->sighup, on_hangup, SIGHUP);
 	state_load(d);
-	return serve_control(d, err);
+	rc = serve_control(d, err);
+	if (!rc)
+		control_pending(d);
+	return rc;
 }
 
-int daemon_run(const struct daemon_options *options, struct err *err)
+void daemon_judge(
+	const struct daemon_options *options, const struct confset *conf, struct faults *faults)
 {
+	struct err err = { 0 };
 	struct daemon *d = calloc(1, sizeof(*d));
 	if (!d)
-		return err_set(err, -ENOMEM, "out of memory");
+		return faults_add(faults, "fethd", 0, "out of memory");
 	d->options = *options;
+	if (look_around(d, &err) < 0)
+		faults_add(faults, "fethd.conf", 0, "admin-group: %s", err.text);
+	control_judge_files(d, conf, faults);
+	free(d);
+}
+
+int daemon_run(const struct daemon_options *options, struct confset *conf, struct err *err)
+{
+	struct daemon *d = calloc(1, sizeof(*d));
+	if (!d) {
+		conffiles_free(conf);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	d->options = *options;
+	d->conf = conf;
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGHUP, SIG_IGN); /* a closed terminal must not end the guests' network */
+	signal(SIGHUP, SIG_IGN); /* a closed terminal must not end the guests' network; until there
+				    is something to reload */
 
 	int rc = start(d, err);
 	if (rc == 0)
@@ -187,6 +234,7 @@ int daemon_run(const struct daemon_options *options, struct err *err)
 		}
 	}
 	state_free(d);
+	conffiles_free(d->conf);
 	free(d);
 	return rc;
 }

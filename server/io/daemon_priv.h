@@ -6,7 +6,9 @@
 
 #include <uv.h>
 
+#include "server/core/apply.h"
 #include "server/io/client.h"
+#include "server/io/conffiles.h"
 #include "server/io/daemon.h"
 #include "server/io/hub.h"
 #include "server/io/listener.h"
@@ -25,7 +27,8 @@ struct netctl {
 	struct network_facts facts;
 	const struct hostif_ops *ops;
 	struct netloop *nl;
-	bool busy; /* an operation is under way */
+	bool busy;     /* an operation is under way */
+	bool applying; /* network.apply is, of which that may be a step */
 	bool stopping;
 	bool paired;           /* the pair exists */
 	uv_timer_t *retry;     /* owned; while the host side is lost and could not be made */
@@ -38,6 +41,8 @@ struct netctl {
 	struct command *asker; /* answered when it is gone */
 	struct dhcpd *dhcpd;   /* owned; NULL: none is wanted */
 	bool natted;           /* its rules are there */
+	struct port_name *applied; /* owned: ports that network.apply declared, or a file does */
+	unsigned n_applied;
 };
 
 /* A unit that a network had before a crash. */
@@ -58,6 +63,7 @@ struct leftover {
 struct watch;
 struct creating;
 struct dhcpd;
+struct reloading;
 
 struct daemon {
 	struct daemon_options options;
@@ -65,7 +71,10 @@ struct daemon {
 	struct netid_key key;
 	uv_loop_t uv;
 	struct ioloop *loop;
-	uv_signal_t sigterm, sigint;
+	uv_signal_t sigterm, sigint, sighup;
+	struct confset *conf;        /* owned: what the files say */
+	struct reloading *reloading; /* control_reload.c: while it is applied */
+	uv_timer_t pending;          /* until what could not be applied is tried again */
 	struct listener *control;
 	struct client_list clients;
 	struct session_host sessions;
@@ -114,6 +123,13 @@ void services_sweep(void);
 /* dhcpd.c: keeps a dnsmasq running. */
 void dhcpd_start(struct netctl *ent); /* or starts it anew */
 void dhcpd_stop(struct netctl *ent);
+/* control_create.c: what @w asks for, with everything that follows from it but the unit: @ops and
+ * the facts. @judge: as if we had every privilege. 0, or the sentence. */
+int control_describe(struct daemon *d, const struct network_want *w, bool judge,
+	const struct hostif_ops **ops, struct network_facts *f, struct err *err);
+/* The same of a network that is there, whose unit and name of backend stay where @w has none. */
+int control_whole(const struct netctl *ent, const struct network_want *w, struct network_facts *f,
+	struct err *err);
 
 /* control_create.c: network.create. Tries for a while where the pair cannot be made yet. */
 void control_create(struct daemon *d, struct command *cmd);
@@ -132,6 +148,24 @@ void control_set(struct daemon *d, struct command *cmd);
 void control_port(struct daemon *d, struct command *cmd);
 /* Begins to remove a network; its asker is answered when it is gone. */
 void control_stop(struct netctl *ent);
+
+/* control_ops.c: the socket of a declared port. 0, or the sentence and there is none. */
+int control_port_socket(struct netctl *ent, const char *port, enum port_kind kind, struct err *err);
+
+/* control_apply.c: network.apply. */
+void control_apply(struct daemon *d, struct command *cmd);
+
+/* control_save.c: where a command is to be saved, its answer will wait for that. False: cmd->err.
+ */
+bool control_save_after(struct daemon *d, struct command *cmd);
+void control_mark_saved(struct netctl *ent, bool saved);
+
+/* control_reload.c: daemon.reload, and SIGHUP where @cmd is NULL. */
+void control_reload(struct daemon *d, struct command *cmd);
+/* Applies what is pending, at start all of it. */
+void control_pending(struct daemon *d);
+/* What of a configuration no daemon with these options could do, as faults with their lines. */
+void control_judge_files(struct daemon *d, const struct confset *set, struct faults *faults);
 
 /* daemon.c: a network has gone, or a client; ends the daemon if it was the last it waited for. */
 void daemon_maybe_end(struct daemon *d);

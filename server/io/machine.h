@@ -9,6 +9,7 @@
 struct machine {
 	/* where run directories are (design, 4) */
 	const char *root_run_dir;  /* root's */
+	const char *root_config;   /* root's configuration */
 	const char *user_variable; /* everybody else's: what this names, */
 	const char *user_suffix;   /* and this */
 	const char *id_source;     /* where machine_id() looks */

@@ -10,6 +10,7 @@
 
 const struct machine machine = {
 	.root_run_dir = "/var/run/fethd",
+	.root_config = "/etc/fethd",
 	.user_variable = "HOME",
 	.user_suffix = "/.fethd",
 	.id_source = "gethostuuid(2)",

@@ -7,6 +7,7 @@
 
 const struct machine machine = {
 	.root_run_dir = "/run/fethd",
+	.root_config = "/etc/fethd",
 	.user_variable = "XDG_RUNTIME_DIR",
 	.user_suffix = "/fethd",
 	.id_source = "/etc/machine-id",

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "server/base/log.h"
+#include "server/core/apply.h"
 #include "server/io/client.h"
 #include "server/io/listener.h"
 #include "server/io/newsdesk.h"
@@ -311,12 +312,23 @@ static void set_facts(struct netloop *nl, struct command *cmd)
 		clients_judge(&nl->clients, &nl->access, facts->spec.network, &facts->access);
 }
 
-static void port_removed(const struct netloop *nl, const struct command *cmd)
+static void port_removed(const struct netloop *nl, const struct command *cmd, const char *name)
 {
-	const char *name = cmd->out.port.name;
 	log_info("port", "removed net=%s path=%s/ports/%s uid=%u pid=%u", cmd->network, cmd->dir,
 		name, (unsigned)cmd->who.uid, (unsigned)cmd->who.pid);
 	nl->events->port_removed(nl->ctx, name);
+}
+
+/* Also where it failed, of what is done. */
+static void ports_applied(struct netloop *nl, const struct command *cmd)
+{
+	for (uint32_t i = 0; i < cmd->asked->n_done; i++) {
+		const struct apply_done *done = &cmd->asked->done[i];
+		if (done->what != APPLY_REMOVED)
+			continue;
+		close_door(nl, done->name);
+		port_removed(nl, cmd, done->name);
+	}
 }
 
 void netloop_post(struct netloop *nl, struct command *cmd)
@@ -334,7 +346,9 @@ void netloop_post(struct netloop *nl, struct command *cmd)
 			close_door(nl, cmd->in.conf.name);
 		network_command(nl->net, cmd, ioloop_now(nl->loop));
 		if (cmd->kind == CMD_PORT_REMOVE && !cmd->err.code)
-			port_removed(nl, cmd);
+			port_removed(nl, cmd, cmd->out.port.name);
+		if (cmd->kind == CMD_APPLY_PORTS)
+			ports_applied(nl, cmd);
 		if (cmd->kind == CMD_HOST_GROUPS)
 			newsdesk_host_groups(
 				&nl->desk, &cmd->items.groups[0], &cmd->items.groups[1]);

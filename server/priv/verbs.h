@@ -91,6 +91,20 @@ int verb_nat_set(const struct hostif_spec *spec, struct err *err);
 void verb_nat_clear(const char *network, bool last);
 /* After a crash: all rules of this run directory, and forwarding. How many networks had any. */
 int verb_nat_sweep(void);
+/* The directory of configuration files, as the administrator named it (through links, if he likes);
+ * "" for none. What is in it must be of root or our user, writable by nobody else, and no link:
+ * whoever can write a configuration can do all that we can. */
+int verb_conf_dir(const char *path, struct err *err);
+#define VERB_CONF_NAME 64u /* bytes of a file's name there, and its end */
+/* The names NAME.conf in DIR/networks.d, sorted, at most @max; those of editors and packagers
+ * (NAME.conf~, .NAME.conf.swp) are none. Return: how many there are, 0 also without such a
+ * directory; or -errno. */
+int verb_conf_names(char out[][VERB_CONF_NAME], unsigned max, struct err *err);
+/* The text of DIR/@name ("networks.d/lab.conf", "fethd.conf"): owned, of at most @max bytes and
+ * one. -ENOENT: it is not there. */
+int verb_conf_read(const char *name, size_t max, char **out, size_t *len, struct err *err);
+/* Writes DIR/networks.d/NETWORK.conf whole or not at all, and to the disk; NULL removes it. */
+int verb_conf_write(const char *network, const char *text, struct err *err);
 
 /* Descriptors of the namespaces this process is in: user (only if @user), network. */
 int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err);

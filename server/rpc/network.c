@@ -191,6 +191,12 @@ static int want_settings(
 	return rc;
 }
 
+static int want_save(const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	bool has;
+	return want_bool(params, "save", &has, &want->save, err);
+}
+
 int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
 	struct network_want *want = &cmd->in.want;
@@ -210,18 +216,21 @@ int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, 
 	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->backend[0]))
 		return bad_field(err, "backend", "must be auto, veth or none");
 	memcpy(want->name, cmd->network, sizeof(want->name));
-	return 0;
+	return want_save(params, want, err);
 }
 
 int parse_NETWORK_SET(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
-	const int rc = want_network(params, cmd, err);
-	return rc < 0 ? rc : want_settings(params, &cmd->in.want, err);
+	int rc = want_network(params, cmd, err);
+	if (!rc)
+		rc = want_settings(params, &cmd->in.want, err);
+	return rc < 0 ? rc : want_save(params, &cmd->in.want, err);
 }
 
 int parse_NETWORK_DELETE(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
-	return want_network(params, cmd, err);
+	const int rc = want_network(params, cmd, err);
+	return rc < 0 ? rc : want_save(params, &cmd->in.want, err);
 }
 
 int parse_NETWORK_SHOW(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -309,6 +318,7 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 	rpc_put_uint(out, "ports", facts->ports);
 	put_access(&facts->access, out);
 	rpc_put_text(out, "path", facts->path);
+	rpc_put_bool(out, "saved", facts->saved);
 	rpc_out_close(out);
 }
 
@@ -329,8 +339,8 @@ void pack_NETWORK_SHOW(const struct command *cmd, struct rpc_out *out)
 
 void pack_NETWORK_DELETE(const struct command *cmd, struct rpc_out *out)
 {
-	(void)cmd;
 	rpc_out_map(out);
+	rpc_put_bool(out, "saved", cmd->out.facts.saved);
 	rpc_out_close(out);
 }
 

@@ -207,7 +207,7 @@ class Each(Base):
             self.hears([s, n, other, a, b], ("network.changed", shown))
         self.c.call("network.set", network="lab", mtu=1280, multicast="strict")  # as it is
         self.quiet(s, n, other, a, b, idle)
-        self.assertEqual(self.d.call("network.delete", network="lab"), {})
+        self.assertEqual(self.d.call("network.delete", network="lab"), {"saved": False})
         self.hears([s, other], ("network.removed", {"network": "lab"}))
         for c in (n, a, b, idle):
             self.assertTrue(c.closed())

@@ -45,7 +45,7 @@ class Log(unittest.TestCase):
         with self.d.attach(name="unheard"), self.d.native() as bad:
             bad.send_raw(b"\xc1")
             self.assertTrue(bad.closed())
-        self.assertEqual(self.c.call("network.delete", network="lab"), {})
+        self.assertEqual(self.c.call("network.delete", network="lab"), {"saved": False})
         self.assertEqual(self.d.log[before:], "")
 
         self.assertEqual(self.c.call("daemon.set", log_level="info")["log_level"], "info")

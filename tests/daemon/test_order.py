@@ -228,7 +228,7 @@ class Order(Base):
         with self.d.control() as other, self.d.attach():
             first = self.c.request("network.delete", network="lab")
             second = other.request("network.delete", network="lab")
-            self.assertEqual(self.c.reply(first), {})
+            self.assertEqual(self.c.reply(first), {"saved": False})
             with self.assertRaises(h.RpcError) as e:
                 other.reply(second)
             self.assertEqual(e.exception.code, "not_found")

@@ -99,6 +99,7 @@ PARAMS = {
     "event.subscribe": {"events": []},
     "event.subscribe to all": {"events": [], "network": None},
     "network.delete": {"network": "nosuch"},
+    "network.apply": {"ports": "none"},
     "daemon.set": {"log_level": "nosuch"},
 }
 

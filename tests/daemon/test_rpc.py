@@ -70,7 +70,7 @@ class Fields(Rpc):
 
     NETWORK = dict(name=str, id=str, backend=str, mtu=int, mtu_min=int, mtu_max=int, cap=int,
                    multicast=str, querier=bool, defaults=dict, ports=int, mode=str,
-                   allow=list, path=str)
+                   allow=list, path=str, saved=bool)
     HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, carrier=bool, dhcp=bool, nat=bool)
     RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
@@ -104,7 +104,7 @@ class Fields(Rpc):
         self.assertEqual(r, {
             "name": "lab", "id": r["id"], "backend": "none", "mtu": 1500, "mtu_min": 68,
             "mtu_max": 65521, "cap": 1518, "multicast": "snoop", "querier": False, "defaults": {}, "ports": 0,
-            "mode": "0660", "allow": [], "path": self.d.path("lab")})
+            "mode": "0660", "allow": [], "path": self.d.path("lab"), "saved": False})
         self.assertEqual(self.c.call("network.show", network="lab"), r)
         mine, unit = str(os.getgid()), h.UNIT_BASE + 4321
         addresses = ["10.0.0.1/24", "192.168.0.7/32", "2001:db8::1/64", "fe80::5/64"]
@@ -134,7 +134,7 @@ class Fields(Rpc):
         # nil is not given, unknown fields are ignored
         self.assertEqual(self.c.call("network.set", network="fk", mtu=None, addresses=None,
                                      colour="red"), r)
-        self.assertEqual(self.c.call("network.delete", network="fk"), {})
+        self.assertEqual(self.c.call("network.delete", network="fk"), {"saved": False})
         self.refused("not_found", "fk", "network.delete", network="fk")
         self.assertEqual(self.d.system.left(), [])
         self.assertEqual(sorted(os.listdir(self.d.run_dir)), ["control.sock", "lab", "state"])
@@ -256,7 +256,7 @@ class Fields(Rpc):
         self.d.create("lab")
         with self.d.attach() as a, self.d.native() as idle, self.d.qemu() as q, \
                 h.Native(self.d.path("control.sock")) as other:
-            self.assertEqual(self.c.call("network.delete", network="lab"), {})
+            self.assertEqual(self.c.call("network.delete", network="lab"), {"saved": False})
             self.assertFalse(os.path.exists(self.d.path("lab")))  # all is gone by the answer
             self.assertTrue(a.closed() and idle.closed() and q.closed())
             self.assertEqual(a.notes, [("network.removed", {"network": "lab"})])
@@ -299,7 +299,7 @@ class Params(Rpc):
                 {"macs": []}, {"locked": True}]
     FURTHER = [True, 5, "x", {}, b"x", [5], ["x"], [b"\2\0\0\0\0\1"], ["ff:ff:ff:ff:ff:ff"], ["00:00:00:00:00:00"],
                ["02:00:00:00:00:0a", "01:00:5e:00:00:01"], ["02:00:00:00:00:0a", "02:00:00:00:00:0A"]]
-    OF_NO_NETWORK = ("hello", "network.list", "daemon.set")
+    OF_NO_NETWORK = ("hello", "network.list", "daemon.set", "daemon.reload")
     UNIX = ["", "x" * 33, 5, True, [], b"0"]
     MODES = ["", "0", "66", "06600", "1660", "0661", "0678", "0x66", "rw-", " 660", "-660", "+660", 0o660, 660, [], b"0660"]
     RULE = {"user": "0", "rights": ["attach"]}
@@ -310,6 +310,7 @@ class Params(Rpc):
              [{"user": "0", "rights": ["x" * 300]}], [{"user": "", "rights": ["attach"]}],
              [{"user": "x" * 33, "rights": ["attach"]}], [{"user": 0, "rights": ["attach"]}], [RULE, RULE],
              [RULE, {"user": "00", "rights": ["observe"]}], [RULE, RULE, dict(RULE, user="1")]]
+    PORTS = [5, "x", {}, True, [5], ["x"], [[]]]  # more is in test_config.py
     LIMITS = [0, 257, 1 << 20, *NUMBERS]
 
     def fields(self):
@@ -319,18 +320,21 @@ class Params(Rpc):
                     "querier": self.BOOLS, "owner": self.UNIX, "group": self.UNIX, "mode": self.MODES,
                     "allow": self.ALLOW}
         settings["defaults"] = self.DEFAULTS
+        creation = dict(settings, network=[*self.NAMES, "state", "State"], save=self.BOOLS,
+                        backend=["", "vet", "x" * 16, "x" * 500, 5, True, [], b"none"],
+                        unit=[0, 99, 5000, 65535, *self.NUMBERS])
         rules = {"isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS, "queue": self.QUEUES,
                  "rx_rate": self.NUMBERS, "tx_rate": self.NUMBERS, "storm": self.NUMBERS}
         port_names = [*self.NAMES, "host", "HOST", "Host"]
         kinds = ["", "tap", "native ", "QEMU", "x" * 300, 5, True, [], b"qemu"]
         page = {"after": [-1, 1.5, "x", 1025, 1 << 64 - 1, [], True], "limit": self.LIMITS}
         return {
-            "network.create": dict(settings, network=[*self.NAMES, "state", "State"],
-                                   backend=["", "vet", "x" * 16, "x" * 500, 5, True, [], b"none"],
-                                   unit=[0, 99, 5000, 65535, *self.NUMBERS]),
-            "network.set": dict(settings, network=self.NAMES),
+            "network.create": creation,
+            "network.apply": dict(creation, replace=self.BOOLS, ports=self.PORTS),
+            "network.set": dict(settings, network=self.NAMES, save=self.BOOLS),
             "network.show": {"network": self.NAMES},
-            "network.delete": {"network": self.NAMES},
+            "network.delete": {"network": self.NAMES, "save": self.BOOLS},
+            "daemon.reload": {"replace": self.BOOLS},
             "network.enter": {"network": self.NAMES},
             "network.list": {"after": self.NAMES, "limit": self.LIMITS},
             "port.add": {"network": self.NAMES, "name": port_names, "kind": kinds,
@@ -355,7 +359,7 @@ class Params(Rpc):
     def good(self, method):
         """Params with which the method would do something, but for the field under test."""
         good = {"network": "lab"}
-        if method == "network.create":
+        if method in ("network.create", "network.apply"):
             good = {"network": "new", "backend": h.HOST_BACKEND}
         if method.startswith("port."):
             good["name"] = "vm" if method in ("port.remove", "port.set") else "new"
@@ -392,7 +396,7 @@ class Params(Rpc):
                           "mode": "0600", "allow": [],
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"],
                           "isolated": True, "cap": 1000, "queue": 8192, "rx_rate": 1, "tx_rate": 1, "storm": 1, "defaults": {}, "macs": [],
-                          "port": 1, "log_level": "info"}
+                          "port": 1, "log_level": "info", "save": False, "replace": False, "ports": []}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))
@@ -497,7 +501,7 @@ class Params(Rpc):
 
     def test_unknown_networks_groups_and_backends(self):
         for method in self.fields():
-            if method not in ("network.create", *self.OF_NO_NETWORK):
+            if method not in ("network.create", "network.apply", *self.OF_NO_NETWORK):
                 self.refused("not_found", "nosuch", method, **dict(self.good(method), network="nosuch"))
                 # names are told apart by case where they are looked up
                 self.refused("not_found", "LAB", method, **dict(self.good(method), network="LAB"))

@@ -4,6 +4,7 @@
 
 #include "protocol/rpc.h"
 #include "protocol/wire.h"
+#include "server/core/apply.h"
 #include "server/core/monitor.h"
 #include "server/rpc/event.h"
 #include "server/rpc/method.h"
@@ -106,6 +107,8 @@ static void every_parser(const msgpack_object_map *map)
 		must(rc == cmd.err.code && rc <= 0 && !rc == !cmd.err.text[0]);
 		if (!rc)
 			check(&cmd, m->kind);
+		apply_free(cmd.apply);
+		reload_free(cmd.reload);
 		free(cmd.monitor);
 	}
 }

@@ -219,3 +219,12 @@ write("bpf",
       memory=program(IP, (0x80, 0, 0, 0), (2, 0, 0, 3), (0x61, 0, 0, 3), (3, 0, 0, 15), (0x60, 0, 0, 15), (7, 0, 0, 0),
                      (0x87, 0, 0, 0), (0x0C, 0, 0, 0), (0x84, 0, 0, 0), (0x9C, 0, 0, 0), (0x16, 0, 0, 0)),
       beyond=program(IP[:20], (0x20, 0, 0, 17), (6, 0, 0, 1)), out=program(b"", (5, 0, 0, 0xFFFFFFFF), (6, 0, 0, 1)))
+write("conf",
+      network=b"# a network\n[network]\nbackend = veth\nunit = 123\nmtu = 9000\nmac = 02:00:00:00:00:01\n"
+      b"address = 10.0.0.1/24\naddress = fd00::1/64\nup = no\nmulticast = strict\nquerier = on\n"
+      b"dhcp = 10.0.0.50-10.0.0.60\nnat = yes\ngroup = users\n",
+      ports=b"[network]\n[defaults]\nisolated = yes\ncap = 900\n[port a]\nkind = qemu\nlocked = yes\n"
+      b"mac = 02:00:00:00:00:02\n[port b] ; b\nkind: native\nup = false\n",
+      daemon=b"[daemon]\nadmin-group = net\nunit-base = 100\nlog-level = debug\nrootless = yes\n",
+      wrong=b"mtu = 1\n[network\n[network]\nmtu = x\nmtu = 2\ncolour = red\n[port host]\n[port a]\nkind =\n=\nnonsense\n",
+      bytes=b"\xef\xbb\xbf[network]\r\nmtu = 1500\r\n\xff\0\n\t up = maybe\n" + b"k" * 200 + b"\n")

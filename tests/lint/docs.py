@@ -188,6 +188,23 @@ def check_sentences():
         check(any(sentence in text for text in said), f"nothing in server/ says: {sentence}")
 
 
+def check_conf():
+    """fethd.conf(5) explains exactly the keys that there are; the examples of docs/conf have no others."""
+    keys = {table: re.findall(r'^\t\{ "([a-z-]+)", "', body, re.M) for table, body in
+            re.findall(r"const struct key (keys_\w+)\[\] = \{(.*?)^\};", source("server/conf/keys.c"), re.M | re.S)}
+    daemon = re.search(r"\} settings\[\] = \{(.*?)^\};", source("server/conf/daemonfile.c"), re.M | re.S)[1]
+    want = {"[daemon]": re.findall(r'\{ "([a-z-]+)"', daemon), "[network]": keys["keys_network"],
+            "[port": keys["keys_port"]}
+    told = {}
+    for part in source("docs/man/fethd.conf.5").split("\n.Ss ")[1:]:
+        told[part.split()[0].rstrip(",")] = re.findall(r"^\.It Cm ([a-z-]+)$", part.partition("\n.Sh ")[0], re.M)
+    for section, names in want.items():
+        check(names and sorted(names) == sorted(told.get(section, [])),
+              f"fethd.conf.5, {section}: {sorted(set(names) ^ set(told.get(section, [])))}")
+    options = re.findall(r'\{ "([a-z-]+)", (?:required|no)_argument', source("server/main.c"))
+    check(set(want["[daemon]"]) <= set(options), "a key of [daemon] is no option of fethd")
+
+
 def check_plist():
     job = plistlib.loads((ROOT / "docs/launchd/dev.fethd.plist").read_bytes())
     check(job["Label"] == "dev.fethd" and job["ProgramArguments"][0].endswith("/fethd"), "the property list is another's")
@@ -202,6 +219,7 @@ check_fields(sys.argv[2])
 check_limits()
 check_rules()
 check_sentences()
+check_conf()
 check_plist()
 for fault in faults:
     print(f"docs: {fault}")

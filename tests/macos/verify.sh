@@ -7,7 +7,7 @@
 #
 # Takes about five minutes and needs no network:
 #   1. builds what is missing, as you, not as root (default folder: build/release; Homebrew's cmake, ninja, pkg-config,
-#      libuv, msgpack, jansson, cmocka)
+#      libuv, msgpack, jansson, inih, cmocka)
 #   2. writes down the release of macOS, the processor, the settings of feth and BPF, the feth interfaces there are
 #   3. runs darwin_rules: the 59 rules of docs/macos.md on this kernel
 #   4. runs bench_inject: AF_NDRV against BPF (20 seconds)
@@ -207,12 +207,12 @@ make_build()
 	for tool in cmake ninja pkg-config cc; do
 		command -v $tool >/dev/null ||
 			die "there is nothing built in $build, and no $tool to build it with:" \
-				"xcode-select --install; brew install cmake ninja pkg-config libuv msgpack jansson cmocka"
+				"xcode-select --install; brew install cmake ninja pkg-config libuv msgpack jansson inih cmocka"
 	done
 	say "building into $build"
 	(cd "$here" && as_user cmake --preset release -B "$build" &&
 		as_user cmake --build "$build" --target fethd fethctl darwin_rules bench_inject) ||
-		die "the build failed. Homebrew has what it needs: cmake ninja pkg-config libuv msgpack jansson cmocka"
+		die "the build failed. Homebrew has what it needs: cmake ninja pkg-config libuv msgpack jansson inih cmocka"
 	built || die "the build made no fethd, fethctl or darwin_rules in $build"
 }
 

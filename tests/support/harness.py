@@ -391,6 +391,7 @@ class Daemon:
         self.dir = tempfile.mkdtemp(prefix="fethd-", dir="/tmp")
         os.chmod(self.dir, 0o755)
         self.run_dir = run_dir or f"{self.dir}/run"
+        self.conf_dir = f"{self.dir}/etc"  # nobody's, until a test makes it
         self.fake_dir = f"{self.dir}/fake"
         os.mkdir(self.fake_dir)
         self.log_path = f"{self.dir}/log"
@@ -420,7 +421,7 @@ class Daemon:
         log = open(self.log_path, "ab")
         self.log_from = log.tell()
         self.proc = subprocess.Popen(
-            [*self.prefix, self.binary, "--run-dir", self.run_dir, *self.args],
+            [*self.prefix, self.binary, "--run-dir", self.run_dir, "--config", self.conf_dir, *self.args],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
         log.close()
         if wait:
