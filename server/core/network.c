@@ -198,16 +198,15 @@ static void send_group(
 static void deliver(
 	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n)
 {
-	if (v.kind == VERDICT_PORT && v.port != PORT_HOST) { /* what most are goes first */
-		send_port(net, in, v.port, frames, n, false);
-		return;
-	}
 	switch ((enum verdict_kind)v.kind) {
 	case VERDICT_DROP:
 		net->recs[in]->stats.drops[v.reason] += n;
 		break;
 	case VERDICT_PORT:
-		send_host(net, in, frames, n, false);
+		if (v.port == PORT_HOST)
+			send_host(net, in, frames, n, false);
+		else
+			send_port(net, in, v.port, frames, n, false);
 		break;
 	case VERDICT_FLOOD:
 		flood(net, in, frames, n);
@@ -235,6 +234,10 @@ static bool floods(struct verdict v)
 static inline void conclude(
 	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n)
 {
+	if (v.kind == VERDICT_PORT && v.port != PORT_HOST && !net->n_monitors) {
+		send_port(net, in, v.port, frames, n, false); /* what most are goes first */
+		return;
+	}
 	const unsigned pass = floods(v) ? police_storm(net, in, n) : n;
 	if (net->n_monitors && pass)
 		network_watch(net, in, v, NULL, frames, pass);
