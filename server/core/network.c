@@ -54,6 +54,9 @@ void network_set_host(struct network *net, const struct hostif_ops *ops, struct 
 {
 	net->host_ops = host ? ops : NULL;
 	net->host = host;
+	if (host && net->had_host)
+		network_announce_host(net);
+	net->had_host |= host != NULL;
 }
 
 const struct network_facts *network_facts(const struct network *net)
@@ -253,6 +256,14 @@ void network_conclude(
 	conclude(net, in, v, frames, n);
 }
 
+void network_flood(struct network *net, uint16_t in, struct frame *frames, unsigned n)
+{
+	const struct verdict v = { .kind = VERDICT_FLOOD, .port = PORT_NONE };
+	if (net->n_monitors)
+		network_watch(net, in, v, NULL, frames, n);
+	deliver(net, in, v, frames, n);
+}
+
 static inline void pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
@@ -352,5 +363,6 @@ void network_tick(struct network *net, uint64_t now_ms)
 	while (mcast_asks(&net->sw.mcast, &ask))
 		send_query(net, &ask);
 	network_tell_twins(net, now_ms);
+	network_announce(net);
 	network_tell_groups(net);
 }

@@ -143,15 +143,19 @@ static void sum_up(const struct network *net, struct network_sum *sum)
 	sum->queue_memory = net->pool.used;
 }
 
-static bool spec_same(const struct hostif_spec *a, const struct hostif_spec *b)
+static bool same_addresses(const struct hostif_spec *a, const struct hostif_spec *b)
 {
-	if (a->mtu != b->mtu || !mac_equal(a->mac, b->mac) || a->up != b->up ||
-		a->n_addrs != b->n_addrs)
+	if (!mac_equal(a->mac, b->mac) || a->n_addrs != b->n_addrs)
 		return false;
 	for (unsigned i = 0; i < a->n_addrs; i++)
 		if (!cidr_equal(&a->addrs[i], &b->addrs[i]))
 			return false;
 	return true;
+}
+
+static bool spec_same(const struct hostif_spec *a, const struct hostif_spec *b)
+{
+	return a->mtu == b->mtu && a->up == b->up && same_addresses(a, b);
 }
 
 static bool mcast_same(const struct mcast_conf *a, const struct mcast_conf *b)
@@ -209,6 +213,8 @@ static void set_facts(struct network *net, struct command *cmd)
 		fdb_remove_static(&net->sw.fdb, mac_key_at(net->facts.spec.mac.b), PORT_HOST);
 		(void)fdb_add_static(&net->sw.fdb, mac_key_at(facts->spec.mac.b), PORT_HOST);
 	}
+	if (facts->has_host && !same_addresses(&facts->spec, &net->facts.spec))
+		network_announce_host(net);
 	const bool same = spec_same(&facts->spec, &net->facts.spec) &&
 			  mcast_same(&facts->multicast, &net->facts.multicast) &&
 			  dhcp_same(&facts->dhcp, &net->facts.dhcp) &&

@@ -164,6 +164,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	net->facts.ports = net->n_attached;
 	mcast_attach(&net->sw.mcast, id);
 	network_learn_given(net, rec, now_ms);
+	network_announce_port(net, rec);
 	*out = rec->info;
 	net->events->ports(net->ctx, net->n_attached);
 	tell_port(net, out, false);

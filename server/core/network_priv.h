@@ -1,6 +1,7 @@
 /* network_priv.h - the inside of a network, shared by the network*.c files and police.c only:
  * network.c moves frames, network_ports.c comes and goes, network_rules.c restricts, network_macs.c
- * knows whose addresses are whose, network_monitor.c watches, network_command.c answers. */
+ * knows whose addresses are whose, network_announce.c says where they are, network_monitor.c
+ * watches, network_command.c answers. */
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
@@ -82,6 +83,11 @@ struct network {
 	uint16_t touched[FDB_PORTS];
 	unsigned n_touched;
 
+	struct portset announce; /* ports to be announced at the next tick */
+	bool announces;          /* there are some */
+	bool had_host;           /* a host side was there before */
+	unsigned announce_host;  /* ticks until it is announced; 0: not at all */
+
 	struct port_rec *monitors[MONITORS_MAX]; /* of recs[], in no order */
 	unsigned n_monitors;
 	uint64_t seen_ns; /* when they saw the first frame of this batch; 0: none yet */
@@ -109,6 +115,10 @@ void network_pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms);
 void network_pass_out(
 	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded);
+
+/* Frames from @in, a port with a client or the host side, go to all that are to get what is
+ * flooded. */
+void network_flood(struct network *net, uint16_t in, struct frame *frames, unsigned n);
 
 /* Brings what follows from a port's rules and the network's MTU up to date. */
 void network_apply_rules(struct network *net, struct port_rec *rec);
@@ -171,12 +181,20 @@ void network_vlan_apply(struct network *net, struct port_rec *rec, bool has);
 void network_vlan_input(struct network *net, uint16_t in, struct frame *frames, unsigned n);
 void network_vlan_pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms);
+/* network_flood() of one frame without a tag, in the VLAN of such; to nobody where it is of none.
+ */
+void network_vlan_flood(struct network *net, uint16_t in, struct frame *frame);
 /* Whether a port is a member of the VLAN of the run under way. */
 bool network_vlan_reaches(const struct network *net, uint16_t port);
 /* The frames of the run as port @out gets them; *n is how many. NULL: none, it is no member. Those
  * that cannot leave so, with a second tag, are counted at @in, if it was for @out alone. */
 struct frame *network_vlan_out(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
 	unsigned *n, bool flooded);
+/* A port's client has come, or its addresses or link have changed: says so soon. */
+void network_announce_port(struct network *net, const struct port_rec *rec);
+void network_announce_host(struct network *net);
+/* Says what is to be said; in a tick. */
+void network_announce(struct network *net);
 
 /* network_apply.c: network.apply. Whether its ports are possible: 0; -EBUSY, -EEXIST, -ENOSPC. */
 int network_apply_check(const struct network *net, const struct apply *apply, struct err *err);

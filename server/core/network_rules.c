@@ -32,6 +32,7 @@ static void change_link(struct network *net, const struct port_rec *rec, uint64_
 	if (rec->info.rules.up) {
 		mcast_attach(&net->sw.mcast, rec->info.id);
 		network_learn_given(net, rec, now_ms);
+		network_announce_port(net, rec);
 	} else {
 		mcast_forget(&net->sw.mcast, rec->info.id);
 		network_forget_addresses(net, rec);
@@ -106,8 +107,10 @@ int network_set_port(struct network *net, uint16_t id, const struct port_conf *c
 	network_apply_rules(net, rec);
 	const bool same_addr = old.given == addr.given && old.locked == addr.locked &&
 			       mac_equal(old.mac, addr.mac);
-	if (!same_addr || conf->rules.given & RULE_MACS)
+	if (!same_addr || conf->rules.given & RULE_MACS) {
 		network_set_addr(net, rec, &addr);
+		network_announce_port(net, rec);
+	}
 	*out = rec->info;
 	if (same_addr && rules_same(&before, &rec->info.rules))
 		return 0;

@@ -114,6 +114,18 @@ static void deliver(struct network *net, uint16_t in, struct verdict v, uint16_t
 	run_end(&net->vlan);
 }
 
+void network_vlan_flood(struct network *net, uint16_t in, struct frame *frame)
+{
+	const uint16_t vlan = vlan_of(net->sw.ports[in].vlan, frame);
+	if (vlan == VLAN_REFUSED)
+		return;
+	if (!room_for(net, frame, 1))
+		network_flush_ports(net);
+	net->vlan.vlan = vlan;
+	network_flood(net, in, frame, 1);
+	run_end(&net->vlan);
+}
+
 /* network.c has the same, without VLANs. */
 void network_vlan_pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)

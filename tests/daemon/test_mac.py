@@ -2,6 +2,7 @@
 import os
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -256,6 +257,112 @@ class Twice(Base):
             p.wait()
         self.assertRegex(out, r"^\S+ \S+ lab fdb\.duplicate mac=52:54:00:12:34:56 from=\d .*from_name=qemu-\d .*"
                               r"advice=start each QEMU with its own mac=")
+
+
+class Announced(Base):
+    RARP = 0x8035
+
+    def test_who_comes_with_an_address_is_announced_to_all_others(self):
+        host, b = self.opened(h.host(self.d)), self.native("b")
+        q = self.opened(self.d.qemu())
+        h.poll_until("it is a port", lambda: len(self.d.clients()) == 2)
+        a = self.native("a", mac=T(h.mac(1)), macs=[T(h.mac(2))])
+        for c in (b, q):
+            self.assertEqual({c.recv(self.RARP), c.recv(self.RARP)}, {af.rarp(h.mac(1)), af.rarp(h.mac(2))})
+        got = set()
+        while len(got) < 2:  # the system's own stack may have said something
+            f = host.recv()
+            got |= {f} if f[12:14] == b"\x80\x35" else set()
+        self.assertEqual(got, {af.rarp(h.mac(1)), af.rarp(h.mac(2))})
+        # another, whose address nobody gave, is not: the next one is
+        self.native("c")
+        self.native("d", mac=T(h.mac(4)))
+        self.assertEqual([c.recv(self.RARP) for c in (a, b, q)], [af.rarp(h.mac(4))] * 3)
+        self.assertEqual(self.d.stats("a")["rx_frames"], 0)  # what the switch says is not counted as theirs
+        self.assertEqual(self.d.stats()["moves"], 0)
+
+    def test_a_declared_port_of_either_kind_is_announced_each_time(self):
+        b = self.native("b")
+        for kind, n in (("qemu", 1), ("native", 2)):
+            path = self.c.call("port.add", network="lab", name=kind, kind=kind, mac=T(h.mac(n)), locked=True)["path"]
+            for _ in range(2):
+                with h.Qemu(path) if kind == "qemu" else h.Native(path) as c:
+                    if kind == "native":
+                        c.call("attach")
+                    self.assertEqual(b.recv(self.RARP), af.rarp(h.mac(n)))
+                h.poll_until("it is gone", lambda: self.d.port(kind)["state"] == "waiting")
+
+    def test_what_changes_or_comes_up_is_announced(self):
+        self.native("a")
+        b = self.native("b")
+        self.set("a", mac=T(h.mac(5)))
+        self.assertEqual(b.recv(self.RARP), af.rarp(h.mac(5)))
+        self.set("a", up=False)
+        self.set("a", up=True)
+        self.assertEqual(b.recv(self.RARP), af.rarp(h.mac(5)))
+
+    def test_it_goes_where_a_broadcast_of_the_port_goes(self):
+        own, other, trunk = self.native("own", vlan=7), self.native("other", vlan=8), self.native(
+            "trunk", vlan={"native": 0, "tagged": [7, 8]})
+        plain = self.native("plain")
+        self.native("a", mac=T(h.mac(1)), vlan=7)
+        f = af.rarp(h.mac(1))
+        tagged = f[:12] + TAG + f[12:]
+        self.assertEqual([own.recv(self.RARP), trunk.recv(0x8100), plain.recv(0x8100)], [f, tagged, tagged])
+        # a trunk without a native VLAN has none that it could be said in
+        self.native("t", mac=T(h.mac(2)), vlan={"native": 0, "tagged": [8]})
+        self.native("b", mac=T(h.mac(3)), vlan=8)
+        self.assertEqual(other.recv(self.RARP), af.rarp(h.mac(3)))
+        self.assertEqual(self.d.stats("t")["drops"], {})
+        self.set("own", isolated=True)
+        self.native("i", mac=T(h.mac(4)), vlan=7, isolated=True)
+        self.native("c", mac=T(h.mac(5)), vlan=7)
+        self.assertEqual(own.recv(self.RARP), af.rarp(h.mac(5)))
+
+    def test_who_comes_and_goes_is_announced_seldom(self):
+        b = self.native("b")
+        start = time.monotonic()
+        for _ in range(100):
+            self.d.attach(name="a", mac=T(h.mac(1))).close()
+            h.poll_until("it is gone", lambda: not self.d.port("a"))
+        self.native("z", mac=T(h.mac(9)))
+        n, f = 0, b.recv(self.RARP)
+        while f != af.rarp(h.mac(9)):
+            self.assertEqual(f, af.rarp(h.mac(1)))
+            n, f = n + 1, b.recv(self.RARP)
+        self.assertLessEqual(n, time.monotonic() - start + 1)  # one a second
+
+    def test_an_address_that_is_elsewhere_meanwhile_is_not(self):
+        a, b = self.native("a", mac=T(h.mac(1))), self.native("b")
+        a.send(h.frame(h.BROADCAST, h.mac(3)))
+        b.recv()
+        h.drain(b)
+        # the announcement waits for a tick: whoever spoke from it before that is where it is
+        self.native("c", mac=T(h.mac(7)))
+        b.send(h.frame(h.BROADCAST, h.mac(7)))
+        h.taken(b)
+        where = {e["mac"]: e["name"] for e in self.c.items("fdb.list", network="lab")}
+        self.native("d", mac=T(h.mac(8)))
+        seen = [f for f in iter(lambda: a.recv(self.RARP), af.rarp(h.mac(8)))]
+        self.assertEqual(where[T(h.mac(7))], "b")
+        self.assertEqual({e["mac"]: e["name"] for e in self.c.items("fdb.list", network="lab")}[T(h.mac(7))], "b")
+        self.assertLessEqual(len(seen), 1)  # c's, where the tick came just before b spoke
+
+    def test_the_host_is_announced_when_it_is_made_anew_or_changes(self):
+        addresses = ["10.77.0.1/24", "fd00:77::1/64"]
+        self.c.call("network.set", network="lab", addresses=addresses)
+        b = self.native("b")
+        for n in range(2):
+            mac = self.host_mac if n == 0 else h.mac(0x99)
+            if n == 0:
+                self.d.system.remove_pair(self.net)
+            else:
+                self.c.call("network.set", network="lab", mac=T(mac))
+            want = {af.announcement(mac, a.split("/")[0]) for a in addresses}
+            while want:
+                want.discard(b.recv(None))
+        self.c.call("network.set", network="lab", mac=T(self.host_mac), addresses=[])
+        b.recv(self.RARP)
 
 
 if __name__ == "__main__":

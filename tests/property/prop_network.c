@@ -20,6 +20,7 @@
 
 struct slot {
 	bool exists, declared, attached, locked, given;
+	bool new; /* to be announced */
 	unsigned mac;
 };
 
@@ -100,6 +101,7 @@ static int model_attach(struct run *r, unsigned s, struct slot want)
 	if (rc < 0)
 		return rc;
 	slot->attached = true;
+	slot->new = slot->given || slot->locked;
 	if (slot->given && !slot->locked)
 		learn(r, slot->mac, s);
 	return 0;
@@ -278,6 +280,22 @@ static void op_batch(struct run *r, unsigned in)
 	}
 }
 
+/* Who has come with an address of his own since the last is announced, in a frame of 60 bytes. */
+static void op_tick(struct run *r)
+{
+	for (unsigned s = 0; s < SLOTS; s++) {
+		struct slot *slot = &r->slots[s];
+		const bool announced = slot->attached && slot->new &&lookup(r, slot->mac) == s;
+		slot->new = false;
+		for (unsigned port = 0; announced && port <= HOST; port++)
+			if (port != s && (port == HOST || r->slots[port].attached))
+				deliver(r, port, '\0', 60);
+	}
+	network_tick(r->fn.net, r->fn.now_ms);
+	for (unsigned s = 0; s < SLOTS; s++)
+		r->ports[s].log[0] = '\0'; /* flushes */
+}
+
 static void check_counters(struct run *r)
 {
 	struct command *cmd = fake_command(&r->fn, CMD_STATS_GET);
@@ -313,7 +331,7 @@ static void step(struct run *r)
 	else if (op < 25)
 		r->fn.now_ms += rng_below(&r->rng, 400000);
 	else if (op < 28)
-		network_tick(r->fn.net, r->fn.now_ms);
+		op_tick(r);
 	else if (op < 40)
 		op_batch(r, HOST);
 	else

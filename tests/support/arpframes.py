@@ -13,6 +13,24 @@ def arp(src, sender, sender_ip="10.0.0.9", target_ip="10.0.0.1", op=1, tags=b"",
             socket.inet_aton(sender_ip) + bytes(6) + socket.inet_aton(target_ip)).ljust(60, b"\0")
 
 
+def rarp(mac):
+    """RFC 903: who has come asks for its own address, which tells bridges where it is."""
+    return (BROADCAST + mac + struct.pack("!HHHBBH", 0x8035, 1, 0x0800, 6, 4, 3) + mac + bytes(4) + mac).ljust(
+        60, b"\0")
+
+
+def announcement(mac, ip):
+    """RFC 5227, 2.3; RFC 4861, 7.2.6."""
+    if ":" not in ip:
+        return (BROADCAST + mac + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac + socket.inet_aton(ip) +
+                bytes(6) + socket.inet_aton(ip)).ljust(60, b"\0")
+    rest = b"\xa0\0\0\0" + ip6(ip) + b"\2\1" + mac
+    pseudo = ip6(ip) + ip6("ff02::1") + struct.pack("!IHBB", 4 + len(rest), 0, 0, 58)
+    message = struct.pack("!BBH", 136, 0, checksum(pseudo + bytes([136, 0, 0, 0]) + rest)) + rest
+    return (ALL_NODES + mac + b"\x86\xdd\x60\0\0\0" + struct.pack("!HBB", len(message), 58, 255) + ip6(ip) +
+            ip6("ff02::1") + message)
+
+
 def ip6(addr):
     return socket.inet_pton(socket.AF_INET6, addr)
 
