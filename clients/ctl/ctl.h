@@ -124,6 +124,7 @@ int cmd_fdb_flush(struct ctl *ctl, const struct args *args);
 int cmd_groups(struct ctl *ctl, const struct args *args);
 int cmd_events(struct ctl *ctl, const struct args *args);
 int cmd_stats(struct ctl *ctl, const struct args *args);
+int cmd_metrics(struct ctl *ctl, const struct args *args);
 int cmd_top(struct ctl *ctl, const struct args *args);
 int cmd_run(struct ctl *ctl, const struct args *args);
 int cmd_enter(struct ctl *ctl, const struct args *args);

@@ -90,6 +90,16 @@ static const char stats_text[] =
 	"With --watch and --json each look is one line. A rate that is not known, as of a port\n"
 	"that was not there before, is '-', or null.\n";
 
+static const struct option metrics_options[] = {
+	{ "listen", "WHERE", false, "serve them by HTTP: a path, or 127.0.0.1:PORT" },
+	{ 0 },
+};
+
+static const char metrics_text[] =
+	"With --listen it serves GET /metrics at a Unix socket, or at a port of the loopback,\n"
+	"until interrupted, and prints where. Who asks for text/plain gets the older format "
+	"0.0.4.\n";
+
 static const struct option top_options[] = {
 	{ "interval", "SECONDS", false, "between looks (default 1)" },
 	{ 0 },
@@ -163,6 +173,8 @@ const struct command commands[] = {
 		fdb_flush_options, 1, 1, false, cmd_fdb_flush },
 	{ "stats", "[NET] [options]", "show the counters of ports", stats_text, stats_options, 0, 1,
 		false, cmd_stats },
+	{ "metrics", "[NET] [options]", "print all counters as OpenMetrics text, or serve them",
+		metrics_text, metrics_options, 0, 1, false, cmd_metrics },
 	{ "top", "[NET] [options]", "show rates of ports on a screen, live", top_text, top_options,
 		0, 1, false, cmd_top },
 	{ "events", "[NET] [options]", "print changes as they happen, until interrupted",

@@ -2,14 +2,14 @@
 #include "clients/ctl/term.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include "clients/ctl/sigpipe.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -17,17 +17,15 @@
 static const char begin[] = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";
 static const char end[] = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l";
 
-static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+static const int heard[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCONT, SIGTSTP };
 static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
-static const int others[] = { SIGWINCH, SIGCONT, SIGTSTP };
 
 static struct {
 	volatile sig_atomic_t open;
 	struct termios before;
-	int pipe[2];
-	struct sigaction was[COUNT(ending) + COUNT(faults) + COUNT(others)];
-	unsigned n_was;
-} term = { .pipe = { -1, -1 } };
+	struct sigaction was[COUNT(faults)];
+	bool caught; /* the faults */
+} term;
 
 /* Only what a signal handler may call. */
 static void restore(void)
@@ -53,41 +51,14 @@ static void enter(void)
 	(void)term_write(begin, sizeof(begin) - 1);
 }
 
-static void on_signal(int signum)
-{
-	const int saved = errno;
-	const unsigned char byte = (unsigned char)signum;
-	(void)!write(term.pipe[1], &byte, 1); /* full: as much is known already */
-	errno = saved;
-}
-
 /* A fault of ours: the terminal first, then what the signal does by itself. */
 static void on_fault(int signum)
 {
 	restore();
 	for (unsigned i = 0; i < COUNT(faults); i++)
 		if (faults[i] == signum)
-			sigaction(signum, &term.was[COUNT(ending) + COUNT(others) + i], NULL);
+			sigaction(signum, &term.was[i], NULL);
 	raise(signum); /* taken when this returns */
-}
-
-static void catch (int signum, void (*handler)(int), int flags)
-{
-	struct sigaction sa = { .sa_flags = flags };
-	sa.sa_handler = handler;
-	sigemptyset(&sa.sa_mask);
-	sigaction(signum, &sa, &term.was[term.n_was++]);
-}
-
-static int open_pipe(void)
-{
-	if (pipe(term.pipe) < 0)
-		return -errno;
-	for (unsigned i = 0; i < 2; i++) {
-		fcntl(term.pipe[i], F_SETFD, FD_CLOEXEC);
-		fcntl(term.pipe[i], F_SETFL, O_NONBLOCK);
-	}
-	return 0;
 }
 
 int term_open(void)
@@ -96,15 +67,15 @@ int term_open(void)
 		return -ENOTTY;
 	if (tcgetattr(STDIN_FILENO, &term.before) < 0)
 		return -errno;
-	const int rc = open_pipe();
+	const int rc = sigpipe_open(heard, COUNT(heard));
 	if (rc < 0)
 		return rc;
-	for (unsigned i = 0; i < COUNT(ending); i++)
-		catch (ending[i], on_signal, SA_RESTART);
-	for (unsigned i = 0; i < COUNT(others); i++)
-		catch (others[i], on_signal, SA_RESTART);
+	struct sigaction sa = { .sa_flags = 0 };
+	sa.sa_handler = on_fault;
+	sigemptyset(&sa.sa_mask);
 	for (unsigned i = 0; i < COUNT(faults); i++)
-		catch (faults[i], on_fault, 0);
+		sigaction(faults[i], &sa, &term.was[i]);
+	term.caught = true;
 	atexit(restore);
 	enter();
 	return 0;
@@ -113,26 +84,15 @@ int term_open(void)
 void term_close(void)
 {
 	restore();
-	for (unsigned i = 0; i < 2; i++) {
-		if (term.pipe[i] >= 0)
-			close(term.pipe[i]);
-		term.pipe[i] = -1;
-	}
-	if (!term.n_was)
-		return;
-	unsigned at = 0;
-	for (unsigned i = 0; i < COUNT(ending); i++)
-		sigaction(ending[i], &term.was[at++], NULL);
-	for (unsigned i = 0; i < COUNT(others); i++)
-		sigaction(others[i], &term.was[at++], NULL);
-	for (unsigned i = 0; i < COUNT(faults); i++)
-		sigaction(faults[i], &term.was[at++], NULL);
-	term.n_was = 0;
+	sigpipe_close();
+	for (unsigned i = 0; term.caught && i < COUNT(faults); i++)
+		sigaction(faults[i], &term.was[i], NULL);
+	term.caught = false;
 }
 
 int term_fd(void)
 {
-	return term.pipe[0];
+	return sigpipe_fd();
 }
 
 /* Stops as others do at ^Z, the terminal as it was meanwhile. */
@@ -146,24 +106,15 @@ static void stop(void)
 struct term_news term_news(void)
 {
 	struct term_news news = { 0 };
-	unsigned char bytes[64];
-	ssize_t n;
+	int signum;
 	bool stopping = false;
-	while ((n = read(term.pipe[0], bytes, sizeof(bytes))) > 0) {
-		for (ssize_t i = 0; i < n; i++) {
-			switch (bytes[i]) {
-			case SIGTSTP:
-				stopping = true;
-				break;
-			case SIGWINCH:
-			case SIGCONT:
-				news.redraw = true;
-				break;
-			default:
-				news.end = true;
-				news.signum = bytes[i];
-			}
-		}
+	while ((signum = sigpipe_next())) {
+		if (signum == SIGTSTP)
+			stopping = true;
+		else if (signum == SIGWINCH || signum == SIGCONT)
+			news.redraw = true;
+		else
+			news.end = true;
 	}
 	if (stopping && !news.end) {
 		stop();

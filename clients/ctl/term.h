@@ -13,7 +13,6 @@
 struct term_news {
 	bool end;    /* SIGINT, SIGTERM, SIGHUP or SIGQUIT */
 	bool redraw; /* another size, or we were stopped and go on */
-	int signum;  /* which one, of `end` */
 };
 
 /* Begins: standard input and output are the terminal. Return: 0, -ENOTTY, or another errno. */

@@ -228,3 +228,12 @@ write("conf",
       daemon=b"[daemon]\nadmin-group = net\nunit-base = 100\nlog-level = debug\nrootless = yes\n",
       wrong=b"mtu = 1\n[network\n[network]\nmtu = x\nmtu = 2\ncolour = red\n[port host]\n[port a]\nkind =\n=\nnonsense\n",
       bytes=b"\xef\xbb\xbf[network]\r\nmtu = 1500\r\n\xff\0\n\t up = maybe\n" + b"k" * 200 + b"\n")
+
+write("http",
+      prometheus=b"\1GET /metrics HTTP/1.1\r\nHost: localhost:9464\r\nUser-Agent: Prometheus/2.42.0\r\n"
+      b"Accept: application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n"
+      b"Accept-Encoding: gzip\r\nX-Prometheus-Scrape-Timeout-Seconds: 10\r\n\r\n",
+      head=b"\0HEAD http://[::1]/metrics?a=b HTTP/1.0\n\n", text=b"\0GET /metrics HTTP/1.1\nHost:x\naccept:text/plain;q=1\n\n",
+      other=b"\1POST / HTTP/1.1\r\nHost: 127.0.0.1.evil\r\nContent-Length: 5\r\n\r\nhello",
+      broken=b"\0GET  /metrics HTTP/2.0\r\n: x\r\n y\r\n\r\n", long=b"\0GET /metrics HTTP/1.0\r\nX: " + b"a" * 9000,
+      keys=b"\0q\x1b[A\x1bOB\x1b[5~\x1b[1;5H\x1b\x1b[\xff+-\x1b[0000000000000000000000000000000000000000")

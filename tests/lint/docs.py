@@ -205,6 +205,20 @@ def check_conf():
     check(set(want["[daemon]"]) <= set(options), "a key of [daemon] is no option of fethd")
 
 
+def check_metrics():
+    text = source("clients/ctl/metrics.def")
+    metrics = re.findall(r'^METRIC\(\w+, (\w+), "([^"]+)", (\w+), "([^"]*)", "([^"]*)"\)', text, re.M)
+    check(len(metrics) == text.count("\nMETRIC("), "a METRIC line is not understood")
+    rows = table("| metric | type | labels | what |", (ROOT / "docs/metrics.md").read_text())
+    check([[name, kind, what] for _, name, kind, _, what in metrics] == [[r[0], r[1], r[3]] for r in rows],
+          "metrics.def and the table of metrics differ")
+    first = {"DAEMON": [], "NETWORK": ["network"], "PORT": ["network", "port"]}
+    for (scope, name, _, unit, _), row in zip(metrics, rows):
+        labels = [word for word in row[2].split(", ") if word]
+        check(labels[:len(first[scope])] == first[scope], f"{name} has the labels {first[scope]}")
+        check(name.endswith(unit), f"{name} does not end with its unit")
+
+
 def check_plist():
     job = plistlib.loads((ROOT / "docs/launchd/dev.fethd.plist").read_bytes())
     check(job["Label"] == "dev.fethd" and job["ProgramArguments"][0].endswith("/fethd"), "the property list is another's")
@@ -221,6 +235,7 @@ check_rules()
 check_sentences()
 check_conf()
 check_plist()
+check_metrics()
 for fault in faults:
     print(f"docs: {fault}")
 sys.exit(1 if faults else 0)

@@ -42,7 +42,7 @@ rule 'server/priv/*.[ch]' "$feth" "$wire" '"server/(base|core|hostif|priv)/[a-z_
 rule 'server/io/*.[ch]' "$feth" "$wire" "$rpc" "$below_io" '"server/io/[a-z_]+\.h"' "$system"
 rule 'server/*.c' "$feth" "$wire" "$rpc" '"server/[a-z]+/[a-z_]+\.h"' "$system" '<libmnl/libmnl\.h>'
 rule 'clients/lib/*.[ch]' "$feth" "$wire" "$rpc" '"clients/lib/[a-z_]+\.h"' "$system"
-rule 'clients/ctl/*.[ch]' "$feth" "$wire" "$rpc" '"clients/ctl/[a-z_]+\.h"' "$system"
+rule 'clients/ctl/*.[ch]' "$feth" "$wire" "$rpc" '"clients/ctl/[a-z_]+\.(h|def)"' "$system"
 rule 'clients/examples/*.[ch]' '<feth/client\.h>' "$system"
 
 only 'server/io/[a-z_]+(\.c|_priv\.h)' '<uv\.h>'
