@@ -18,7 +18,7 @@ PACKAGES="build-essential cmake ninja-build pkg-config git ca-certificates
 	libuv1-dev libmsgpack-dev libjansson-dev libinih-dev libmnl-dev libpcap-dev libcmocka-dev
 	clang clang-format clang-tidy libclang-rt-14-dev lcov valgrind
 	python3 python3-msgpack python3-prometheus-client tmux
-	iproute2 iputils-ping tcpdump procps util-linux kmod cpio xz-utils zstd
+	iproute2 iputils-ping tcpdump tshark procps util-linux kmod cpio xz-utils zstd
 	qemu-system-x86 busybox-static dnsmasq-base nftables vde2 libvdeplug-dev iperf3 avahi-daemon
 	dpkg-dev file llvm"
 command -v npm >/dev/null || PACKAGES="$PACKAGES npm" # from wherever it is; Debian's is large

@@ -26,8 +26,8 @@ static void print_all(void)
 static void print_option(const struct option *o)
 {
 	char left[64];
-	snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value ? " " : "",
-		o->value ? o->value : "");
+	snprintf(left, sizeof(left), "%s%s%s%s", o->name[1] ? "--" : "-", o->name,
+		o->value ? " " : "", o->value ? o->value : "");
 	printf("  %-20s  %s\n", left, o->help);
 }
 

@@ -123,6 +123,7 @@ int cmd_fdb(struct ctl *ctl, const struct args *args);
 int cmd_fdb_flush(struct ctl *ctl, const struct args *args);
 int cmd_groups(struct ctl *ctl, const struct args *args);
 int cmd_events(struct ctl *ctl, const struct args *args);
+int cmd_capture(struct ctl *ctl, const struct args *args);
 int cmd_stats(struct ctl *ctl, const struct args *args);
 int cmd_metrics(struct ctl *ctl, const struct args *args);
 int cmd_top(struct ctl *ctl, const struct args *args);

@@ -126,6 +126,22 @@ static const char events_text[] =
 #undef EVENT
 	;
 
+static const struct option capture_options[] = {
+	{ "port", "PORT", false, "only frames from or for this one: a name or number" },
+	{ "w", "FILE", false, "write a pcap file; -: to standard output" },
+	{ "snaplen", "BYTES", false, "of each frame; all if not given" },
+	{ "count", "N", false, "end after so many" },
+	{ 0 },
+};
+
+static const char capture_text[] =
+	"FILTER is an expression of tcpdump's (pcap-filter(7)), such as `tcp port 80`; it is\n"
+	"run by the daemon. Each frame is shown once, where it came into the switch: the port\n"
+	"it came from, and where it goes: to one port, all, or a group; or why it was dropped.\n"
+	"Dropped ones are in a pcap file as well. Ends with --count, when interrupted, when its\n"
+	"reader goes, or when NET is removed. To watch live:\n"
+	"  fethctl capture NET -w - | wireshark -k -i -\n";
+
 static const struct option run_options[] = {
 	{ "name", "NAME", false, "of the port; a declared one is taken over" },
 	{ "mac", "MAC", false, "its address; the port is locked to it" },
@@ -179,6 +195,8 @@ const struct command commands[] = {
 		0, 1, false, cmd_top },
 	{ "events", "[NET] [options]", "print changes as they happen, until interrupted",
 		events_text, events_options, 0, 1, false, cmd_events },
+	{ "capture", "NET [options] [FILTER…]", "watch the frames of a network", capture_text,
+		capture_options, 1, ARGS_MAX, false, cmd_capture },
 	{ "run", "NET [options] -- CMD [ARG…]", "run a program with a port at descriptor 3",
 		"Descriptor 3 of CMD is a connected stream socket that speaks QEMU's framing. CMD\n"
 		"finds FETH_NET, FETH_FD (3), FETH_MAC and FETH_MTU in its environment, and its\n"

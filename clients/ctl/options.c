@@ -63,10 +63,16 @@ static bool is_value(const char *what, const char *word)
 	       word[0] != '-';
 }
 
+/* How an option is written: those of one letter with one dash. */
+static const char *dashes(const struct option *o)
+{
+	return o->name[1] ? "--" : "-";
+}
+
 /* One option at argv[0]; *used: arguments it took. */
 static int take_option(char **argv, struct ctl *ctl, struct args *args, unsigned *used)
 {
-	const char *name = argv[0] + 2;
+	const char *name = argv[0] + (argv[0][1] == '-' ? 2 : 1);
 	const char *equals = strchr(name, '=');
 	const size_t len = equals ? (size_t)(equals - name) : strlen(name);
 	const bool global = find(globals, name, len) != NULL;
@@ -78,18 +84,19 @@ static int take_option(char **argv, struct ctl *ctl, struct args *args, unsigned
 		return ctl_usage(args->cmd, "%s: there is no such option%s", argv[0],
 			args->cmd ? "" : " before a command");
 	if (!o->value && value)
-		return ctl_usage(args->cmd, "--%s takes no value", o->name);
+		return ctl_usage(args->cmd, "%s%s takes no value", dashes(o), o->name);
 	const bool alone = o->value && o->value[0] == '[' && !is_value(o->value, argv[1]);
 	if (o->value && !value && !alone) {
 		if (!argv[1])
-			return ctl_usage(args->cmd, "--%s: %s is missing", o->name, o->value);
+			return ctl_usage(
+				args->cmd, "%s%s: %s is missing", dashes(o), o->name, o->value);
 		value = argv[1];
 		*used = 2;
 	}
 	if (global)
 		return take_global(ctl, args, o->name, value);
 	if (!o->many && args_flag(args, o->name))
-		return ctl_usage(args->cmd, "--%s is given twice", o->name);
+		return ctl_usage(args->cmd, "%s%s is given twice", dashes(o), o->name);
 	if (args->n_given == ARGS_MAX)
 		return ctl_usage(args->cmd, "more than %u options", ARGS_MAX);
 	args->given[args->n_given].option = o;
@@ -145,6 +152,13 @@ static int check_count(const struct args *args, const char *first)
 	return 0;
 }
 
+/* "-w", where the command has an option of one letter so called. */
+static bool is_letter(const struct args *args, const char *word)
+{
+	return word[0] == '-' && word[1] && !word[2] && args->cmd &&
+	       find(args->cmd->options, word + 1, 1);
+}
+
 int args_parse(char **argv, struct ctl *ctl, struct args *args)
 {
 	const char *first = NULL; /* of two words */
@@ -158,7 +172,7 @@ int args_parse(char **argv, struct ctl *ctl, struct args *args)
 		}
 		if (!strcmp(argv[i], "-h"))
 			args->help = true;
-		else if (!strncmp(argv[i], "--", 2))
+		else if (!strncmp(argv[i], "--", 2) || is_letter(args, argv[i]))
 			rc = take_option(argv + i, ctl, args, &used);
 		else if (argv[i][0] == '-' && argv[i][1])
 			rc = ctl_usage(args->cmd, "%s: there is no such option%s", argv[i],

@@ -15,7 +15,7 @@ struct command;
 struct ctl;
 
 struct option {
-	const char *name; /* without "--" */
+	const char *name; /* without "--"; one letter: without "-" */
 	/* What to call its value in the help; NULL: it has none. In brackets: it may be left out;
 	 * then a word behind it is one only if no network could be called so, as it is "on", "off"
 	 * or has a dot; or a number, where SECONDS are meant. */

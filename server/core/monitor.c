@@ -93,7 +93,7 @@ static bool room(struct monitor *m, uint32_t need)
 	if (need > MONITOR_STAGE - m->used)
 		monitor_flush(m);
 	const uint64_t waiting = m->port->ops->queued(m->port);
-	return !waiting || waiting + m->used + need <= SENDQ_FRAMES_MAX;
+	return !waiting || waiting + m->used + need <= MONITOR_QUEUE;
 }
 
 /* @len: bytes of the frame that the record gets. */

@@ -25,8 +25,11 @@
  * largest MTU of any backend is 65521. */
 #define MONITOR_SNAPLEN_MAX 65549u
 _Static_assert(MONITOR_SNAPLEN_MAX == WIRE_EXT_MAX - WIRE_MONITOR_LEN, "a record is one ext");
+/* Records that may wait for the client of one, in bytes: 8 ms at 1 Gbit/s, in which a program that
+ * writes a file gets a processor as a rule. libpcap's own buffer is twice that. */
+#define MONITOR_QUEUE (1024u * 1024u)
 /* Most memory that waits for the client of one; the network's pool grows by it. */
-#define MONITOR_POOL (SENDQ_FRAMES_MAX + BLOCK_STANDARD)
+#define MONITOR_POOL (MONITOR_QUEUE + BLOCK_STANDARD)
 /* Records on their way, until they are written or queued. Some 1500 of 60 bytes, or two of the
  * longest. */
 #define MONITOR_STAGE (128u * 1024u)

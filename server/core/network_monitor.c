@@ -86,6 +86,9 @@ int network_monitor_attach(struct network *net, const struct port_conf *conf, st
 	net->recs[id] = rec;
 	net->monitors[net->n_monitors++] = rec;
 	net->pool.limit += MONITOR_POOL;
+	rec->info.rules.queue = MONITOR_QUEUE;
+	if (port->ops->limit)
+		port->ops->limit(port, MONITOR_QUEUE);
 	net->seen_ns = 0;
 	*out = rec->info;
 	if (net->events->port)

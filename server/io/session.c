@@ -94,6 +94,7 @@ static const struct port_ops monitor_ops = {
 	.flush = monitor_flush_port,
 	.close = stream_port_close,
 	.changed = port_changed,
+	.limit = stream_port_limit,
 	.queued = stream_port_queued,
 	.now_ns = wall_clock_ns,
 };

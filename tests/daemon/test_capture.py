@@ -1,8 +1,13 @@
 """test_capture.py - who watches a network sees each frame once, with what became of it, and costs the others
 nothing.
 """
+import json
 import os
+import re
+import shutil
+import signal
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -362,7 +367,7 @@ class Apart(Base):
             if end["name"] != "slow":
                 self.assertEqual(self.d.stats(end["name"])["drops"], {})
         s = self.d.stats("slow")
-        self.assertLessEqual(s["queued_bytes"], 256 * 1024)
+        self.assertLessEqual(s["queued_bytes"], 1 << 20)
         self.assertEqual(s["tx_frames"] + s["drops"]["queue_full"], total)
         # what was kept comes whole and in order, and then it goes on
         got = [slow.record(h.Pair.TYPE) for _ in range(s["tx_frames"])]
@@ -435,6 +440,220 @@ class Apart(Base):
                 c.call("attach", monitor=True)
             self.assertEqual(e.exception.code, "invalid")
             self.assertEqual(c.call("attach")["name"], "decl")
+
+
+def pcap(data):
+    """The packets of a pcap file: (time in ns, length of the frame, its bytes). Asserts that it is one of
+    Ethernet, with nanoseconds, and whole."""
+    magic, major, minor, _, _, snaplen, link = struct.unpack_from("=IHHiIII", data)
+    assert (magic, major, minor, link) == (0xA1B23C4D, 2, 4, 1), data[:24].hex()
+    at, packets = 24, []
+    while at < len(data):
+        sec, ns, caplen, length = struct.unpack_from("=IIII", data, at)
+        assert caplen <= snaplen and ns < 10 ** 9 and len(data) - at - 16 >= caplen
+        packets.append((sec * 10 ** 9 + ns, length, data[at + 16 : at + 16 + caplen]))
+        at += 16 + caplen
+    return snaplen, packets
+
+
+class Fethctl(Base):
+    def setUp(self):
+        super().setUp()
+        self.d.create("lab")
+        self.a, self.b = self.attach(name="a"), self.attach(name="b", mac="02:00:00:00:00:02", locked=True)
+
+    def start(self, *args, **kw):
+        """fethctl capture lab ARGS, which watches already."""
+        before = len(self.d.clients())
+        kw = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kw}
+        p = subprocess.Popen([h.FETHCTL, "--run-dir", self.d.run_dir, "capture", "lab", *args], **kw)
+        self.addCleanup(self.end, p)
+        h.poll_until("it watches", lambda: p.poll() is not None or len(self.d.clients()) > before)
+        return p
+
+    @staticmethod
+    def end(p):
+        if p.poll() is None:
+            p.kill()
+        p.wait()
+        for f in (p.stdout, p.stderr):
+            if f:
+                f.close()
+
+    def done(self, p, status=0, seconds=20):
+        """What it said, when it has ended."""
+        out, err = p.communicate(timeout=seconds)
+        err = err.decode()
+        self.assertEqual(p.returncode, status, err)
+        self.assertNotIn("ERROR: ", err)
+        return out, err
+
+    def five(self):
+        """Five frames: to all, a runt, to a port, back, spoofed."""
+        tagged = h.frame(h.mac(2), h.mac(1), b"\0\7\x08\0" + bytes(50), 0x8100)
+        sent = [h.frame(h.BROADCAST, h.mac(1), bytes(range(46))), b"\x01" * 5, tagged,
+                h.frame(h.mac(1), h.mac(2), b"back", size=60), h.frame(h.mac(1), h.mac(7), b"who?", 0x0806, 60)]
+        for i, f in enumerate(sent):
+            c = self.b if i > 2 else self.a
+            c.send(f)
+            h.taken(c)
+        return sent
+
+    def test_lines_for_people(self):
+        p = self.start("--count", "5", env={**self.d.env, "TZ": "UTC"})
+        self.five()
+        out, err = self.done(p)
+        lines = out.decode().splitlines()
+        clock = r"\d\d:\d\d:\d\d\.\d{9}  "
+        for line, want in zip(lines, (
+                "a > all           02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff  type 0x88b5, 60 bytes",
+                "a DROPPED (runt)  5 bytes",
+                "a > port          02:00:00:00:00:01 > 02:00:00:00:00:02  VLAN 7, IPv4, 68 bytes",
+                "b > port          02:00:00:00:00:02 > 02:00:00:00:00:01  type 0x88b5, 60 bytes",
+                "b DROPPED (spoofed)  02:00:00:00:00:07 > 02:00:00:00:00:01  ARP, 60 bytes")):
+            self.assertRegex(line, "^" + clock + re.escape(want) + "$")
+        self.assertEqual(len(lines), 5)
+        self.assertEqual(err, "fethctl: 5 frames captured, 2 of them dropped by the switch, 0 missed\n")
+
+    def test_names_of_ports_that_come_later(self):
+        p = self.start("--count", "1", "--port", "a", "arp")
+        late = self.attach(name="late")
+        late.send(h.frame(h.BROADCAST, h.mac(8), b"no ARP"))
+        self.a.recv()
+        late.send(h.frame(h.BROADCAST, h.mac(8), bytes(28), 0x0806))
+        out, _ = self.done(p)
+        self.assertIn("  late > all  ", out.decode())
+
+    def test_lines_of_json(self):
+        p = self.start("--json", "--count", "5")
+        before = time.time_ns()
+        self.five()
+        out, _ = self.done(p)
+        rows = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([(r["port"], r["name"], r["verdict"], r.get("reason"), r.get("type"), r.get("vlan"), r["length"])
+                          for r in rows],
+                         [(1, "a", "all", None, 0x88B5, None, 60), (1, "a", "dropped", "runt", None, None, 5),
+                          (1, "a", "port", None, 0x0800, 7, 68), (2, "b", "port", None, 0x88B5, None, 60),
+                          (2, "b", "dropped", "spoofed", 0x0806, None, 60)])
+        self.assertEqual((rows[0]["src"], rows[0]["dst"]), ("02:00:00:00:00:01", "ff:ff:ff:ff:ff:ff"))
+        for r in rows:
+            self.assertTrue(before <= r["time_ns"] <= time.time_ns())
+
+    def test_a_pcap_file_that_tcpdump_reads(self):
+        path = f"{self.d.dir}/out.pcap"
+        p = self.start("-w", path, "--count", "5")
+        before = time.time_ns()
+        sent = self.five()
+        out, err = self.done(p)
+        self.assertEqual(out, b"")
+        self.assertIn("5 frames captured", err)
+        with open(path, "rb") as f:
+            snaplen, packets = pcap(f.read())
+        self.assertEqual(snaplen, SNAPLEN_MAX)
+        self.assertEqual([(n, data) for _, n, data in packets], [(len(f), f) for f in sent])
+        self.assertTrue(all(before <= ns <= time.time_ns() for ns, _, _ in packets))
+        read = subprocess.run(["tcpdump", "-r", path, "-n", "-e", "arp"], capture_output=True, text=True)
+        self.assertEqual(read.returncode, 0, read.stderr)
+        self.assertEqual(len(read.stdout.splitlines()), 1, read.stdout)
+        self.assertIn("02:00:00:00:00:07 > 02:00:00:00:00:01", read.stdout)
+
+    def test_snaplen_and_filter_of_a_file(self):
+        p = self.start("-w", "-", "--snaplen", "20", "--count", "2", "ether", "src", "02:00:00:00:00:01", "and", "len >= 60")
+        sent = self.five()
+        out, _ = self.done(p)
+        self.assertEqual(pcap(out)[0], 20)
+        self.assertEqual([(n, d) for _, n, d in pcap(out)[1]], [(60, sent[0][:20]), (68, sent[2][:20])])
+
+    def test_it_is_live(self):
+        """Each frame is there before the next is sent, in a file as well."""
+        path = f"{self.d.dir}/live.pcap"
+        p = self.start("-w", path)
+        h.poll_until("the file's header", lambda: os.path.getsize(path) == 24)
+        for n in range(1, 4):
+            self.a.send(h.frame(h.BROADCAST, h.mac(1), b"live", size=84))
+            h.poll_until("the next packet", lambda: os.path.getsize(path) == 24 + 100 * n)
+        p.send_signal(signal.SIGTERM)
+        self.assertIn("3 frames captured, 0 missed", self.done(p)[1])
+
+    @unittest.skipUnless(shutil.which("tshark"), "no tshark")
+    def test_tshark_reads_it_live_with_a_filter_through_a_pipe(self):
+        p = self.start("-w", "-", "arp", "or", "udp", "port", "53")
+        tshark = subprocess.Popen(["tshark", "-l", "-n", "-i", "-", "-Y", "arp", "-T", "fields", "-e", "frame.len",
+                                   "-e", "eth.src", "-e", "arp.dst.proto_ipv4"], stdin=p.stdout,
+                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(self.end, tshark)
+        p.stdout.close()  # tshark alone has it
+        p.stdout = None
+        dns = bytes.fromhex("4500001c000000004011000a0a0000010a000002" "00350035") + struct.pack("!HH", 8, 0)
+        for n in range(1, 4):
+            who_has = bytes.fromhex("0001080006040001") + h.mac(1) + bytes([10, 0, 0, 1]) + bytes(6) + bytes([10, 0, 0, n])
+            self.a.send(h.frame(h.BROADCAST, h.mac(1), b"other", size=60),
+                        h.frame(h.BROADCAST, h.mac(1), dns, 0x0800, 60),
+                        h.frame(h.BROADCAST, h.mac(1), who_has, 0x0806, 60))
+            self.assertEqual(tshark.stdout.readline().split(), ["60", "02:00:00:00:00:01", f"10.0.0.{n}"])
+        # the daemon has passed on what fethctl's filter wants, and no more
+        monitor = next(c["name"] for c in self.d.clients() if c.get("monitor"))
+        self.assertEqual(self.d.stats(monitor)["tx_frames"], 6)
+        # Wireshark is closed: that ends it, though no frame comes, and it is no failure
+        tshark.terminate()
+        tshark.wait()
+        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(p.stderr.read(), b"")
+
+    def test_a_reader_that_goes_ends_it_quietly(self):
+        for how in (["-w", "-"], [], ["--json"]):
+            p = self.start(*how)
+            p.stdout.close()
+            p.stdout = None
+            self.assertEqual(p.wait(20), 0)
+            self.assertEqual(p.stderr.read(), b"")
+
+    def test_what_ends_it(self):
+        for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            p = self.start()
+            p.send_signal(s)
+            self.assertEqual(self.done(p), (b"", "fethctl: 0 frames captured, 0 missed\n"))
+        p = self.start()
+        self.d.call("port.remove", network="lab", name="monitor-1")
+        self.assertRegex(self.done(p, 1)[1], "^fethctl: no more frames: ")
+        p = self.start()
+        self.d.call("network.delete", network="lab")
+        self.assertEqual(self.done(p)[1], "fethctl: the network was removed: 0 frames captured\n")
+
+    def test_what_it_missed_is_said_and_a_stuck_reader_holds_nobody(self):
+        p = self.start("-w", "-")  # nobody reads
+        pair = h.Pair(self.d)
+        self.addCleanup(pair.close)
+        while not self.d.stats("monitor-1")["drops"]["queue_full"]:
+            pair.check(frames=64, size=1400)
+        p.send_signal(signal.SIGINT)  # it is in the middle of a write
+        self.assertEqual(p.wait(20), 0)
+        err = p.stderr.read().decode()
+        self.assertRegex(err, r"^fethctl: \d+ frames captured, \d+ missed: they came faster than they were written\n$")
+        self.assertNotIn(" 0 missed", err)
+
+    def test_what_is_wrong_is_one_sentence(self):
+        longer = " or ".join(f"(host 10.0.{i}.1 and port {i + 1})" for i in range(60))
+        for status, words, args in (
+                (1, "'tcp port' is no filter: ", ["tcp", "port"]),
+                (1, "is too long a filter: ", [longer]),
+                (1, "there is no port nope to watch", ["--port", "nope"]),
+                (1, "there is no port 77 to watch", ["--port", "77"]),
+                (1, "it must be a port's number or name", ["--port", "70000"]),
+                (1, "it must be a port's number or name", ["--port", "-"]),
+                (1, "--count 0: ", ["--count", "0"]),
+                (1, "cannot write to /nonexistent/x: No such file", ["-w", "/nonexistent/x"]),
+                (2, "-w: FILE is missing", ["-w"]),
+                (2, "-w and --json", ["-w", "x", "--json"]),
+                (2, "-q: there is no such option", ["-q"])):
+            p = self.d.ctl("capture", "lab", *args)
+            self.assertEqual((p.returncode, p.stdout), (status, ""), p.stderr)
+            self.assertIn(words, p.stderr)
+            self.assertEqual(len(p.stderr.splitlines()), 1, p.stderr)
+        full = subprocess.run([h.FETHCTL, "--run-dir", self.d.run_dir, "capture", "lab", "-w", "/dev/full"],
+                              capture_output=True, text=True)
+        self.assertEqual((full.returncode, full.stderr),
+                         (1, "fethctl: cannot write to /dev/full: No space left on device\n"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ rpc='"protocol/(rpc\.h|(methods|fields|events)\.def)"'
 err='"server/base/err\.h"'
 below_io='"server/(base|core|rpc|conf|priv)/[a-z_]+\.h"'
 # any header of the system, but for those that one folder has for itself
-system='<((sys|net|netinet|arpa|linux|mach-o)/[a-z0-9_/-]+|[a-z0-9_]+)\.h>'
+system='<((sys|net|netinet|arpa|linux|mach-o|pcap)/[a-z0-9_/-]+|[a-z0-9_]+)\.h>'
 
 # rule FILES ALLOWED... : every #include of these files matches one of the patterns
 rule() {
@@ -52,7 +52,7 @@ only 'server/hostif/.*_linux\.c' '<libmnl'
 only 'server/(hostif|priv|io)/.*_linux\.[ch]|clients/ctl/.*' '<linux/'
 only 'server/(hostif|priv|io)/.*_darwin\.[ch]|clients/ctl/.*_darwin\.c' '<sys/(sysctl|ucred)\.h>'
 only 'server/conf/lines\.c' '<ini\.h>'
-only 'clients/ctl/.*' '<jansson\.h>'
+only 'clients/ctl/.*' '<(jansson|pcap/pcap)\.h>'
 
 [ $faults = 0 ] || echo "these includes go against the direction of the layers: docs/architecture.md, tests/lint/layers.sh"
 exit $faults

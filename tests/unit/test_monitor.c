@@ -195,7 +195,7 @@ static void test_where_its_queue_is_full_it_counts_and_copies_nothing(void **sta
 	uint8_t bytes[60];
 	struct frame frame = eth_frame(bytes, BROADCAST, 1, 0x88b5, 60, 't');
 	assert_int_equal(watch(f, MONITOR_SNAPLEN_MAX, NULL, 0), 0);
-	f->eye.queued = SENDQ_FRAMES_MAX - 60;
+	f->eye.queued = MONITOR_QUEUE - 60;
 	fake_batch(&f->fn, &f->a, &frame, 1);
 	assert_int_equal(f->eye.n, 0);
 	assert_int_equal(f->eye.flushes, 0);
