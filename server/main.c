@@ -1,5 +1,6 @@
 /* main.c - fethd: options, then daemon_run(). The only exit. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -218,11 +219,24 @@ static int serve(struct options *o, struct confset *conf, struct err *err)
 	return rc;
 }
 
+/* Whoever started us may have closed these; what is opened next would get their numbers, and what
+ * we log would be written there. libuv, too, takes them for nobody's. */
+static void have_standard_files(void)
+{
+	int fd;
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static struct options options;
 	struct faults faults = { 0 };
 	struct err err = { 0 };
+	have_standard_files();
 	if (argc > 1 && !strcmp(argv[1], KEEPER_WORD))
 		return keeper_run(argv + 2);
 	without_tcache(argv);

@@ -266,6 +266,22 @@ class Stop(Base):
         d.proc.send_signal(signal.SIGCONT)
         pair.check()
 
+    def test_started_without_standard_files(self):
+        """What it opens must not get their numbers: the log would go there, and libuv would not close it."""
+        d = self.daemon(wait=None)
+        d.proc = subprocess.Popen(["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *d.prefix, h.FETHD, "--run-dir", d.run_dir],
+                                  env=d.env)
+        h.poll_until("it serves", lambda: os.path.exists(d.path("control.sock")))
+        for fd in range(3):
+            self.assertEqual(os.readlink(f"/proc/{d.proc.pid}/fd/{fd}"), "/dev/null")
+        d.create("lab")
+        with d.attach("lab") as a, d.attach("lab") as b:
+            a.send(h.frame(h.BROADCAST, h.mac(1), b"hello"))
+            self.assertEqual(b.recv()[14:], b"hello")
+        d.proc.terminate()
+        self.assertEqual(d.proc.wait(20), 0)
+        self.assertFalse(os.path.exists(d.run_dir))
+
     def test_twice_at_once(self):
         d = self.daemon()
         self.fill(d)
