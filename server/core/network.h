@@ -84,6 +84,9 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
  * monitors. */
 void network_detach(struct network *net, struct port *port);
 
+/* Whether a port may more than was said of it: who attached had the right to control. */
+bool network_port_loosened(const struct network *net, uint16_t id);
+
 /**
  * network_set_port() - change rules of a port, whether or not it has a client
  * @id:		its number; PORT_HOST: of its rules the rates and storm

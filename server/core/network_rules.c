@@ -74,6 +74,22 @@ static int set_host(
 	return 0;
 }
 
+bool network_port_loosened(const struct network *net, uint16_t id)
+{
+	const struct port_rec *rec = network_rec(net, id);
+	if (!rec || rec->monitor)
+		return false;
+	const struct port_conf now = {
+		.rules = rec->info.rules,
+		.mac_given = rec->mac_given,
+		.mac = rec->info.mac,
+		.has_locked = true,
+		.locked = rec->info.locked,
+	};
+	return network_check_rules(net, &rec->floor, &now, NULL) < 0 ||
+	       network_check_addr(net, rec, &now, NULL) < 0;
+}
+
 int network_set_port(struct network *net, uint16_t id, const struct port_conf *conf,
 	uint64_t now_ms, struct port_info *out, struct err *err)
 {

@@ -66,7 +66,7 @@ static void on_closed(struct stream *s)
 static void judged(struct client *client, const char *network, unsigned rights)
 {
 	struct stream_port *sp = stream_port_of_client(client);
-	if (!sp->attached || (rights & sp->right) == sp->right)
+	if (stream_port_may(sp, rights))
 		return;
 	stream_port_revoke(sp, "port", network);
 	stream_fail(&sp->s, STREAM_PORT_REVOKED, true);

@@ -570,7 +570,7 @@ static void client_close(struct client *client, bool gone)
 static void client_judged(struct client *client, const char *network, unsigned rights)
 {
 	struct session *se = of_stream(&stream_port_of_client(client)->s);
-	const bool port = se->sp.attached && (rights & se->sp.right) != se->sp.right;
+	const bool port = !stream_port_may(&se->sp, rights);
 	const bool hears =
 		se->sub.events && !strcmp(se->sub.network, network) && !(rights & RIGHT_OBSERVE);
 	if (se->sp.s.dying || (!port && !hears))
@@ -578,8 +578,8 @@ static void client_judged(struct client *client, const char *network, unsigned r
 	stream_port_revoke(&se->sp, port ? "port" : "subscription", network);
 	detach(se, STREAM_PORT_REVOKED);
 	say_error(se, "denied",
-		port ? "the right to be a port of this network was taken away; root and the admin "
-		       "group can give it back"
+		port ? "the right by which this was a port of the network was taken away; root and "
+		       "the admin group can give it back"
 		     : "the right to observe this network was taken away; root and the admin group "
 		       "can give it back");
 	stream_fail(&se->sp.s, STREAM_PORT_REVOKED, true);

@@ -62,6 +62,14 @@ void stream_port_detach(struct stream_port *sp, const char *why)
 	sp->s.stats = NULL;
 }
 
+bool stream_port_may(const struct stream_port *sp, unsigned rights)
+{
+	if (!sp->attached)
+		return true;
+	return (rights & sp->right) == sp->right &&
+	       (rights & RIGHT_CONTROL || !network_port_loosened(sp->net, sp->port.id));
+}
+
 void stream_port_revoke(struct stream_port *sp, const char *what, const char *network)
 {
 	ioloop_counters(sp->s.loop)->revoked++;

@@ -54,6 +54,8 @@ int stream_port_attach(struct stream_port *sp, const struct port_conf *conf, con
 	unsigned right, struct port_info *out, struct err *err);
 /* It is a port no more, if it was one; its name and number are free at once. */
 void stream_port_detach(struct stream_port *sp, const char *why);
+/* Whether it may be the port that it is, if it is one, with these rights. */
+bool stream_port_may(const struct stream_port *sp, unsigned rights);
 /* What its client is and does was taken away: it is a port no more, nothing waits for it, and that
  * is counted and logged. What is left is to close it. */
 void stream_port_revoke(struct stream_port *sp, const char *what, const char *network);

@@ -380,6 +380,31 @@ class Ways(Rights):
         self.assertTrue(other.closed())
         self.assertEqual(self.attached(), [])
 
+    def test_what_control_loosened_stands_on_control(self):
+        """A port that may more than the network's defaults, or its declaration, say."""
+        self.d.call("network.set", network="lab", defaults={"isolated": True})
+        self.d.call("port.add", network="lab", name="iso", kind="native", isolated=True)
+        self.d.call("port.set", network="lab", name="q", isolated=True)
+        loose = {"isolated": False}
+        with self.be("allowed to control", self.d.native) as c:
+            c.call("port.open", kind="native", name="handed", **loose)
+            c.call("port.open", kind="qemu", name="on", **loose)
+            ports = [h.Native.from_fd(c.fds[0]), h.Qemu(fd=c.fds[1])]
+            c.fds.clear()
+        ports += [self.be("allowed to control", self.d.attach, "lab", name=name, **loose) for name in ("mine", "iso")]
+        strict = self.be("allowed to control", self.d.attach, "lab", name="strict")
+        own = self.be("allowed to control", self.d.attach, "lab", name="own")
+        own.call("port.set", **loose)  # the port's rules from now on, said by one who could say so
+        self.d.call("network.set", network="lab", mode="0640")  # nothing of his
+        self.assertEqual(len(self.attached()), 6)
+        self.d.call("network.set", network="lab", allow=[{"user": str(PILOT), "rights": [A]}])
+        for port in ports:
+            self.addCleanup(port.close)
+            self.assertTrue(port.closed())
+        self.assertEqual(sorted(self.attached()), ["own", "strict"])
+        strict.call("group.join", groups=[])
+        self.assertIs(self.d.port("iso")["isolated"], True)
+
     def test_who_lost_nothing_that_he_uses_stays(self):
         a = self.be("member", self.d.attach, "lab")
         self.d.call("network.set", network="lab", mode="0620")  # observe has gone
