@@ -18,13 +18,20 @@ int services_check(const struct network_facts *want, struct err *err)
 	return rc;
 }
 
-static void clear_rules(struct netctl *ent)
+/* @made: there may be any; else they were refused, but forwarding may have been switched on. */
+static void clear_rules(struct netctl *ent, bool made)
 {
+	const char *network = ent->facts.spec.network;
+	struct err err = { 0 };
 	bool last = true;
 	for (const struct netctl *e = ent->d->networks; e; e = e->next)
 		last = last && (e == ent || !e->natted);
 	ent->natted = false;
-	verb_nat_clear(ent->facts.spec.network, last);
+	if (verb_nat_clear(made ? network : NULL, last, &err) < 0)
+		log_warn("services",
+			"the rules of nat are still there net=%s: %s; the next start of fethd "
+			"tries again",
+			network, err.text);
 }
 
 /* Also where nothing changed: that brings back what somebody else's flush took. */
@@ -36,11 +43,11 @@ int services_rules(struct netctl *ent, const struct network_facts *want, struct 
 		ent->natted = true;
 		const int rc = verb_nat_set(&want->spec, err);
 		if (rc < 0 && !before)
-			clear_rules(ent);
+			clear_rules(ent, rc == -ETIMEDOUT);
 		return rc;
 	}
 	if (ent->natted)
-		clear_rules(ent);
+		clear_rules(ent, true);
 	return 0;
 }
 
@@ -68,7 +75,7 @@ void services_stop(struct netctl *ent)
 {
 	dhcpd_stop(ent);
 	if (ent->natted)
-		clear_rules(ent);
+		clear_rules(ent, true);
 	if (ent->facts.has_host)
 		verb_dhcp_clear(ent->facts.spec.network, false);
 }

@@ -86,7 +86,9 @@ void verb_dhcp_end(struct dhcp_server *server, const char *network)
 
 void verb_dhcp_clear(const char *network, bool crashed)
 {
-	static const char *const files[] = { "dnsmasq.pid", "dnsmasq.leases", "dnsmasq.conf" };
+	static const char *const files[] = { "dnsmasq.pid", "dnsmasq.leases",
+		"dnsmasq.conf.new", /* a crash while it was written */
+		"dnsmasq.conf" };
 	char conf[2 * PATH_TEXT + 16], path[2 * PATH_TEXT];
 	/* the configuration is written before one is started, and goes last */
 	if (crashed && !verbs_path(path, network, "dnsmasq.conf", NULL) && !access(path, F_OK) &&

@@ -138,21 +138,25 @@ int verb_nat_set(const struct hostif_spec *spec, struct err *err)
 	return pfctl(args, text, said, sizeof(said), err);
 }
 
-static int remove_anchor(const char *name)
+static int remove_anchor(const char *name, struct err *err)
 {
 	char anchor[NAT_NAME + 16], said[1024];
 	snprintf(anchor, sizeof(anchor), ANCHORS "/%s", name);
 	const char *const args[5] = { "-a", anchor, "-F", "nat" };
-	return pfctl(args, NULL, said, sizeof(said), NULL);
+	return pfctl(args, NULL, said, sizeof(said), err);
 }
 
-void verb_nat_clear(const char *network, bool last)
+int verb_nat_clear(const char *network, bool last, struct err *err)
 {
 	char name[NAT_NAME];
-	nat_name(name, verbs_run_dir(), network);
-	(void)remove_anchor(name);
+	int rc = 0;
+	if (network) {
+		nat_name(name, verbs_run_dir(), network);
+		rc = remove_anchor(name, err);
+	}
 	if (last)
 		forwarding_back();
+	return rc;
 }
 
 int verb_nat_sweep(void)
@@ -165,7 +169,7 @@ int verb_nat_sweep(void)
 	nat_prefix(prefix, verbs_run_dir());
 	if (!pfctl(args, NULL, list, sizeof(list), NULL))
 		for (const char *p = list; nat_find(&p, prefix, name);)
-			n += remove_anchor(name) == 0;
+			n += remove_anchor(name, NULL) == 0;
 	forwarding_back();
 	return n;
 }

@@ -24,6 +24,10 @@
 #define REDIRECTS "conf/all/accept_redirects"
 #define STATE_TEXT 8192u /* one line for each interface that forwards by itself: hundreds */
 
+/* Some could not be removed: then the file stays, with nothing to put back, and by it the next
+ * daemon looks for them. */
+static bool tables_left;
+
 /* -- small files -- */
 
 static bool read_line(const char *path, char *out, size_t size)
@@ -114,7 +118,8 @@ static int forwarding_on(struct err *err)
 	if (rc < 0)
 		return rc;
 	const int on = read_switch(FORWARD);
-	if (access(path, F_OK) < 0) {
+	/* off in spite of the file: somebody switched it, or there was nothing to put back */
+	if (on == 0 || access(path, F_OK) < 0) {
 		here(text);
 		strcat(text, "\n"); /* NOLINT(clang-analyzer-security.insecureAPI.strcpy) */
 		if (on == 0)
@@ -157,7 +162,8 @@ static void forwarding_back(void)
 	}
 	if (f)
 		fclose(f);
-	(void)verb_write(path, NULL, NULL);
+	strcat(now, "\n"); /* NOLINT(clang-analyzer-security.insecureAPI.strcpy) */
+	(void)verb_write(path, tables_left ? now : NULL, NULL);
 }
 
 /* -- rules -- */
@@ -181,11 +187,13 @@ static int feed(const char *text, struct err *err)
 	return tool_run(argv, text, said, sizeof(said), err);
 }
 
-static int remove_table(const char *table)
+static int remove_table(const char *table, struct err *err)
 {
 	char text[NAT_TEXT];
 	nat_nft(text, table, NULL);
-	return feed(text, NULL);
+	const int rc = feed(text, err);
+	tables_left |= rc < 0;
+	return rc;
 }
 
 int verb_nat_set(const struct hostif_spec *spec, struct err *err)
@@ -200,13 +208,17 @@ int verb_nat_set(const struct hostif_spec *spec, struct err *err)
 	return rc < 0 ? rc : feed(text, err);
 }
 
-void verb_nat_clear(const char *network, bool last)
+int verb_nat_clear(const char *network, bool last, struct err *err)
 {
 	char table[NAT_NAME];
-	nat_name(table, verbs_run_dir(), network);
-	(void)remove_table(table);
+	int rc = 0;
+	if (network) {
+		nat_name(table, verbs_run_dir(), network);
+		rc = remove_table(table, err);
+	}
 	if (last)
 		forwarding_back();
+	return rc;
 }
 
 int verb_nat_sweep(void)
@@ -219,9 +231,10 @@ int verb_nat_sweep(void)
 	int n = 0;
 	const char *const argv[] = { nft, "list", "tables", "ip", NULL };
 	nat_prefix(prefix, verbs_run_dir());
-	if (list && !tool_find("nft", nft) && !tool_run(argv, NULL, list, size, NULL))
-		for (const char *p = list; nat_find(&p, prefix, table);)
-			n += remove_table(table) == 0;
+	tables_left = !list || tool_find("nft", nft) || tool_run(argv, NULL, list, size, NULL);
+	/* not after a failure: a tool that hangs would hang for each */
+	for (const char *p = list; !tables_left && nat_find(&p, prefix, table);)
+		n += remove_table(table, NULL) == 0;
 	free(list);
 	forwarding_back();
 	return n;

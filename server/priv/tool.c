@@ -61,7 +61,7 @@ static int spawn(pid_t *out, const char *const argv[], int in, int said)
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t defaults, none;
-	short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+	short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
 #ifdef POSIX_SPAWN_CLOEXEC_DEFAULT
 	flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
 #endif
@@ -76,6 +76,7 @@ static int spawn(pid_t *out, const char *const argv[], int in, int said)
 	posix_spawnattr_setflags(&attr, flags);
 	posix_spawnattr_setsigdefault(&attr, &defaults);
 	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setpgroup(&attr, 0); /* what it starts is killed with it */
 	rc = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
 	if (!rc)
 		rc = posix_spawn_file_actions_adddup2(&actions, said, STDOUT_FILENO);
@@ -97,18 +98,20 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* Reads to the end of it, or to the end of the time. */
-static bool hear(int fd, char *said, size_t size)
+/* Reads to the end of it, or to the @end of the time. */
+static bool hear(int fd, int64_t end, char *said, size_t size)
 {
-	const int64_t end = now_ms() + TOOL_MS;
 	size_t have = 0;
 	bool ended = false;
 	while (!ended) {
 		char text[1024];
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		const int64_t left = end - now_ms();
-		if (left <= 0 || poll(&p, 1, (int)left) == 0)
+		const int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
+		if (ready == 0)
 			break;
+		if (ready < 0) /* a signal: there may be nothing to read yet */
+			continue;
 		const ssize_t n = read(fd, text, sizeof(text));
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -119,6 +122,18 @@ static bool hear(int fd, char *said, size_t size)
 	if (size)
 		said[have] = '\0';
 	return ended;
+}
+
+/* Who has closed his outputs has not ended yet, though nearly always he is about to. */
+static bool reap(pid_t pid, int64_t end, int *status)
+{
+	pid_t got;
+	while ((got = waitpid(pid, status, WNOHANG)) == 0 || (got < 0 && errno == EINTR)) {
+		if (now_ms() >= end)
+			return false;
+		(void)poll(NULL, 0, 1);
+	}
+	return true;
 }
 
 static int pipe_cloexec(int fds[2])
@@ -164,14 +179,17 @@ int tool_run(const char *const argv[], const char *input, char *said, size_t siz
 	const int rc = start(&pid, argv, input, &fd);
 	if (rc < 0)
 		return err_set(err, rc, "cannot run %s: %s", argv[0], strerror(-rc));
-	const bool ended = hear(fd, said, size);
+	const int64_t end = now_ms() + TOOL_MS;
+	const bool ended = hear(fd, end, said, size) && reap(pid, end, &status);
 	close(fd);
+	if (!ended) {
+		kill(-pid, SIGKILL);
+		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+			;
+	}
 	if (!ended)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	if (!ended)
-		return err_set(err, -EIO, "%s did not end within %d s", argv[0], TOOL_MS / 1000);
+		return err_set(
+			err, -ETIMEDOUT, "%s did not end within %d s", argv[0], TOOL_MS / 1000);
 	if (!WIFEXITED(status) || WEXITSTATUS(status))
 		return err_set(err, -EIO, "%s refused: %.*s", argv[0], (int)strcspn(said, "\n"),
 			*said ? said : "it said nothing");

@@ -27,8 +27,8 @@ bool tool_user(const char *name, char group[TOOL_GROUP]);
  *
  * Blocks, but never for more than TOOL_MS: it is killed then.
  *
- * Return: 0 where it ended with status 0, else -EIO, or what kept it from running, with what it
- * said as the sentence
+ * Return: 0 where it ended with status 0, else -EIO, -ETIMEDOUT where it was killed, or what kept
+ * it from running, with what it said as the sentence
  */
 int tool_run(const char *const argv[], const char *input, char *said, size_t size, struct err *err);
 

@@ -85,10 +85,11 @@ void verb_dhcp_clear(const char *network, bool crashed);
 /* NAT for a network. Whether the system's tool for it is there. */
 int verb_nat_available(struct err *err);
 /* The rules are what @spec says, and the system forwards; or an error, and the rules are as they
- * were. */
+ * were, but for -ETIMEDOUT: then nobody knows. */
 int verb_nat_set(const struct hostif_spec *spec, struct err *err);
-/* They are gone; @last: no other network has any, so forwarding is what it was before the first. */
-void verb_nat_clear(const char *network, bool last);
+/* They are gone, or an error. @network may be NULL: it has none.
+ * @last: no other network has any, so forwarding is what it was before the first. */
+int verb_nat_clear(const char *network, bool last, struct err *err);
 /* After a crash: all rules of this run directory, and forwarding. How many networks had any. */
 int verb_nat_sweep(void);
 /* The directory of configuration files, as the administrator named it (through links, if he likes);

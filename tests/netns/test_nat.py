@@ -2,8 +2,10 @@
 rules and switches are as they were afterwards, also after kill -9. Needs root; namespaces of its own.
 """
 import json
+import contextlib
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import unittest
@@ -17,6 +19,15 @@ from netlab import Namespace, Tap, require
 ADDRESS = "10.77.0.1/24"
 INSIDE, OUTSIDE = "192.0.2.1", "192.0.2.2"  # of the host towards the world, and of the world
 FOREIGN = "table ip somebody { chain c { type filter hook forward priority 5; policy accept; }; }"
+
+
+def living_groups():
+    """The process group of each process that is no zombie, as text."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            state, _, group = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[:3]
+            if state != "Z":
+                yield group
 
 
 class Base(unittest.TestCase):
@@ -234,17 +245,26 @@ class Restores(Base):
         self.assertEqual(self.switch("ip_forward"), 1)
         self.assertEqual(self.tables(), ["table ip somebody"])
 
+    def tool(self, script):
+        """What the daemon finds for nft from now on."""
+        tools = f"{self.d.dir}/tools"
+        os.makedirs(tools, exist_ok=True)
+        with open(f"{tools}/new", "w") as f:
+            f.write(f"#!/bin/sh\n{script}\n")
+        os.chmod(f"{tools}/new", 0o755)
+        os.rename(f"{tools}/new", f"{tools}/nft")
+        if "FETHD_TOOLS" not in self.d.env:
+            self.d.stop()
+            self.d.env["FETHD_TOOLS"] = tools
+            self.d.start()
+
+    REFUSES = "cat >/dev/null; echo 'Error: Operation not supported' >&2; exit 1"
+    REAL = f'exec {shutil.which("nft")} "$@"'
+
     def test_what_nft_refuses_changes_nothing(self):
         net = self.create(nat=False)
         before = (self.d.call("network.show", network="lab"), self.ns.addresses(net["host"]))
-        tools = f"{self.d.dir}/tools"
-        os.mkdir(tools)
-        with open(f"{tools}/nft", "w") as f:
-            f.write("#!/bin/sh\ncat >/dev/null\necho 'Error: Operation not supported' >&2\nexit 1\n")
-        os.chmod(f"{tools}/nft", 0o755)
-        self.d.stop()
-        self.d.env["FETHD_TOOLS"] = tools
-        self.d.start()
+        self.tool(self.REFUSES)
         self.create(nat=False)
         for call in (lambda: self.d.call("network.set", network="lab", nat=True, addresses=["10.99.0.1/24"]),
                      lambda: self.create("dmz", addresses=["10.78.0.1/24"])):
@@ -255,6 +275,52 @@ class Restores(Base):
         self.assertEqual((self.d.call("network.show", network="lab"), self.ns.addresses(net["host"])), before)
         self.assertEqual([n["name"] for n in self.d.call("network.list")["items"]], ["lab"])
         self.as_before()
+
+    def test_a_table_that_could_not_be_removed_is_removed_by_the_next_daemon(self):
+        self.tool(self.REAL)
+        self.on()
+        self.tool(self.REFUSES)
+        self.d.call("network.delete", network="lab")
+        self.assertEqual(len(self.tables()), 2)
+        self.assertEqual(self.switches(), self.before)
+        self.assertRegex(self.d.log, "(?m)services: the rules of nat are still there net=lab: .*Operation not supported")
+        for _ in range(2):  # the next one cannot, either
+            self.assertEqual(self.d.stop(), 0)
+            self.d.start()
+            self.assertEqual(len(self.tables()), 2)
+        self.tool(self.REAL)
+        self.create("dmz", addresses=["10.78.0.1/24"])  # what that switches on is put back all the same
+        self.assertEqual(self.switch("ip_forward"), 1)
+        self.d.call("network.delete", network="dmz")
+        self.assertEqual(self.switches(), self.before)
+        self.d.stop()
+        self.d.start()
+        self.as_before()
+
+    def test_forwarding_that_somebody_switched_off_and_fethd_on_again(self):
+        self.on()
+        self.switch("ip_forward", 0)
+        self.switch("conf/up0/forwarding", 0)
+        self.create("dmz", addresses=["10.78.0.1/24"])
+        self.assertEqual(self.switch("ip_forward"), 1)
+        for network in ("lab", "dmz"):
+            self.d.call("network.delete", network=network)
+        self.assertEqual((self.switch("ip_forward"), self.switch("conf/up0/forwarding")), (0, 0))
+
+    def test_a_tool_that_does_not_end_is_killed(self):
+        """With whatever it started, and also if it says no more."""
+        self.tool(f"echo $$ >>{self.d.dir}/pids; exec >&- 2>&-; sleep 1000 & wait")
+        with self.d.control() as c, self.assertRaises(RpcError) as e:
+            c.sock.settimeout(60)
+            c.call("network.create", network="lab", backend="veth", addresses=[ADDRESS], nat=True)
+        self.assertEqual(e.exception.code, "system")
+        self.assertIn("did not end", e.exception.message)
+        with open(f"{self.d.dir}/pids") as f:
+            groups = set(f.read().split())
+        self.assertTrue(groups)
+        poll_until("all are dead", lambda: not groups & set(living_groups()))
+        self.assertEqual(self.d.call("network.list")["items"], [])
+        self.assertEqual(self.switches(), self.before)
 
     def test_without_an_address_it_is_refused(self):
         for addresses in ([], ["fd00::1/64"]):
