@@ -63,6 +63,7 @@ static const struct out_field lines[] = {
 	{ "NAT", "nat", out_any, false },
 	{ "Multicast", "multicast", out_any, false },
 	{ "Querier", "querier", out_any, false },
+	{ "Answers too long packets", "too_big", out_any, false },
 	{ "Port defaults", "defaults", out_any, false },
 	{ "Ports", "ports", out_any, false },
 	{ "Owner", "owner", out_any, false },
@@ -184,12 +185,15 @@ static int put_settings(const struct args *args, struct rpc_out *params)
 		rpc_put_bool(params, "up", args_flag(args, "up"));
 	if (args_value(args, "multicast")) /* the daemon knows which there are */
 		rpc_put_text(params, "multicast", args_value(args, "multicast"));
-	bool querier;
+	bool querier, too_big;
 	const int has_querier = args_switch(args, "querier", &querier);
-	if (has_querier < 0)
+	const int has_too_big = has_querier < 0 ? -1 : args_switch(args, "too-big", &too_big);
+	if (has_too_big < 0)
 		return CTL_FAILED;
 	if (has_querier)
 		rpc_put_bool(params, "querier", querier);
+	if (has_too_big)
+		rpc_put_bool(params, "too_big", too_big);
 	if (put_services(args, params) || rules_put_defaults(args, params) ||
 		put_access(args, params))
 		return CTL_FAILED;

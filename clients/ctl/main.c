@@ -17,6 +17,8 @@
 		{ "multicast", "POLICY", false, "snoop (default), strict or flood" },              \
 		{ "default", "RULE=VALUE", true, "for ports that do not say; may be repeated" },   \
 		{ "querier", "on|off", false, "ask who is in which group (default off)" },         \
+		{ "too-big", "on|off", false,                                                      \
+			"answer packets that are too long by ICMP (default off)" },                \
 		{ "owner", "USER", false, "who attaches, observes and controls, beside root" },    \
 		{ "group", "GROUP", false, "who attaches and observes (default: the admins)" },    \
 		{ "mode", "MODE", false, "what owner, group and others may (default 0660)" },      \

@@ -17,6 +17,7 @@ const struct key keys_network[] = {
 	{ "up", "up", KEY_BOOL, 0 },
 	{ "multicast", "multicast", KEY_TEXT, 0 },
 	{ "querier", "querier", KEY_BOOL, 0 },
+	{ "too-big", "too_big", KEY_BOOL, 0 },
 	{ "dhcp", "dhcp", KEY_BOOL_TEXT, 0 },
 	{ "nat", "nat", KEY_BOOL, 0 },
 	{ "owner", "owner", KEY_TEXT, 0 },

@@ -44,6 +44,7 @@ struct network_facts {
 	uint32_t ports;       /* attached now */
 	bool carrier;         /* the wire to the host is whole, and the host has its end up */
 	struct mcast_conf multicast;
+	bool too_big;               /* answers packets that are too long (toobig.h) */
 	struct dhcp_facts dhcp;     /* of the host side, as nat */
 	bool nat;                   /* what comes from its IPv4 addresses may leave by the host's */
 	struct port_rules defaults; /* of ports that do not say */
@@ -97,9 +98,10 @@ struct network_sum {
 	struct port_stats stats; /* of all ports that ever were */
 	uint64_t moves;          /* addresses that changed port */
 	struct mcast_stats multicast;
-	uint32_t learned, statics; /* addresses */
-	uint32_t groups;           /* with members */
-	uint64_t queue_memory;     /* bytes held by frames that wait */
+	uint64_t too_big_answered, too_big_limited; /* struct toobig */
+	uint32_t learned, statics;                  /* addresses */
+	uint32_t groups;                            /* with members */
+	uint64_t queue_memory;                      /* bytes held by frames that wait */
 };
 
 /* The groups that group.join, group.leave and attach name. */
@@ -125,7 +127,7 @@ struct fdb_row {
 struct network_want {
 	char name[FETH_NAME_MAX + 1];
 	char backend[16]; /* empty: auto */
-	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_multicast, has_querier,
+	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_multicast, has_querier, has_too_big,
 		has_defaults;
 	bool has_dhcp, has_nat;
 	bool has_owner, has_group, has_mode, has_allow;
@@ -143,6 +145,7 @@ struct network_want {
 	struct allow allow[ALLOW_MAX];
 	enum mcast_policy multicast;
 	bool querier;
+	bool too_big;
 	struct dhcp_want dhcp;
 	bool nat;
 	struct port_rules defaults; /* instead of those before */

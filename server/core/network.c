@@ -105,8 +105,9 @@ static void send_host(
 
 /* Those of a run that fit a port, in runs. */
 static void send_fitting(
-	struct port_rec *rec, uint32_t mtu, struct frame *frames, unsigned n, bool flooded)
+	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded)
 {
+	const uint32_t mtu = net->sw.ports[rec->info.id].mtu;
 	unsigned from = 0;
 	for (unsigned i = 0; i <= n; i++) {
 		if (i < n && frame_fits(&frames[i], mtu))
@@ -115,6 +116,8 @@ static void send_fitting(
 			rec->client->ops->send(rec->client, frames + from, i - from, flooded);
 		if (i < n)
 			rec->stats.drops[DROP_TOO_BIG_FOR_PORT]++;
+		if (i < n && !flooded) /* else it may be for another port, where it fits */
+			network_tell_too_big(net, rec->info.id, &frames[i], 1);
 		from = i + 1;
 	}
 }
@@ -135,7 +138,7 @@ void network_pass_out(
 		return;
 	}
 	touch(net, rec);
-	send_fitting(rec, net->sw.ports[rec->info.id].mtu, frames, n, flooded);
+	send_fitting(net, rec, frames, n, flooded);
 }
 
 static void send_port(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
@@ -153,7 +156,7 @@ static void send_port(struct network *net, uint16_t in, uint16_t out, struct fra
 	}
 	touch(net, rec);
 	if (vport->mtu < net->sw.ports[in].mtu)
-		send_fitting(rec, vport->mtu, frames, n, flooded);
+		send_fitting(net, rec, frames, n, flooded);
 	else
 		rec->client->ops->send(rec->client, frames, n, flooded);
 }
@@ -204,6 +207,8 @@ static void deliver(
 	switch ((enum verdict_kind)v.kind) {
 	case VERDICT_DROP:
 		net->recs[in]->stats.drops[v.reason] += n;
+		if (v.reason == DROP_OVERSIZE)
+			network_tell_too_big(net, in, frames, n);
 		break;
 	case VERDICT_PORT:
 		if (v.port == PORT_HOST)
@@ -314,6 +319,7 @@ void network_input(
 	stats->rx_frames += n;
 	stats->rx_bytes += bytes_of(frames, n);
 	net->now_ms = now_ms;
+	net->from = in;
 	if (net->sw.vlans)
 		network_vlan_input(net, in, frames, n);
 	else if (net->sw.ports[in].special)
@@ -325,6 +331,7 @@ void network_input(
 void network_flush(struct network *net)
 {
 	network_flush_ports(net);
+	net->toobig.n = 0;
 	if (net->n_monitors)
 		network_watch_flush(net);
 	network_tell_groups(net);

@@ -138,6 +138,8 @@ static void sum_up(const struct network *net, struct network_sum *sum)
 			port_stats_add(&sum->stats, &net->recs[id]->stats);
 	sum->moves = net->sw.moves;
 	sum->multicast = *network_multicast_stats(net);
+	sum->too_big_answered = net->toobig.bucket.answered;
+	sum->too_big_limited = net->toobig.bucket.limited;
 	fdb_count(&net->sw.fdb, &sum->learned, &sum->statics);
 	sum->groups = net->sw.mcast.table.n_groups;
 	sum->queue_memory = net->pool.used;
@@ -219,6 +221,7 @@ static void set_facts(struct network *net, struct command *cmd)
 			  mcast_same(&facts->multicast, &net->facts.multicast) &&
 			  dhcp_same(&facts->dhcp, &net->facts.dhcp) &&
 			  facts->nat == net->facts.nat && facts->carrier == net->facts.carrier &&
+			  facts->too_big == net->facts.too_big &&
 			  rules_same(&facts->defaults, &net->facts.defaults) &&
 			  access_same(&facts->access, &net->facts.access);
 	net->facts = *facts;

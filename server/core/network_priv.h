@@ -9,6 +9,7 @@
 #include "server/core/bucket.h"
 #include "server/core/monitor.h"
 #include "server/core/network.h"
+#include "server/core/toobig.h"
 #include "server/core/twins.h"
 
 /* A port's own address, and whether it is locked. */
@@ -55,6 +56,17 @@ struct vlan_made {
 	struct seg segs[VLAN_SEGS];
 };
 
+/* Answers of one batch; more than so many guests that meet their first long packet at once would be
+ * a flood. */
+#define TOOBIG_BATCH 8u
+
+/* Answers to packets that were too long (toobig.h); their bytes live until the flush. */
+struct network_toobig {
+	struct toobig bucket;
+	unsigned n;
+	uint8_t answers[TOOBIG_BATCH][TOOBIG_FRAME_MAX];
+};
+
 struct network_vlan {
 	uint16_t vlan; /* of the run under way; VLAN_OWN: none is */
 	struct vlan_made made[VLAN_FORMS];
@@ -92,6 +104,8 @@ struct network {
 	unsigned n_monitors;
 	uint64_t seen_ns; /* when they saw the first frame of this batch; 0: none yet */
 
+	struct network_toobig toobig;
+	uint16_t from;    /* the port of the batch under way */
 	unsigned n_vlans; /* ports with a rule about VLANs */
 	struct network_vlan vlan;
 };
@@ -166,6 +180,11 @@ void network_choose_name(
 void network_note_move(struct network *net, uint64_t now_ms);
 /* Says of which addresses there are several. */
 void network_tell_twins(struct network *net, uint64_t now_ms);
+
+/* network_toobig.c. Frames of the batch under way were over the cap of @port, which is the one they
+ * came from or were for: who sent them is told, where the network is set to. */
+void network_tell_too_big(
+	struct network *net, uint16_t port, const struct frame *frames, unsigned n);
 
 /* Carries out a verdict on frames from @in, and shows it to monitors. */
 void network_conclude(

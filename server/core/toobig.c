@@ -54,17 +54,17 @@ static uint16_t checksum(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-bool toobig_may(struct toobig *tb, uint64_t now_ms)
+#define EACH_MS (1000u / TOOBIG_PER_SECOND)
+
+bool toobig_may(const struct toobig *tb, uint64_t now_ms)
 {
-	const uint64_t each_ms = 1000u / TOOBIG_PER_SECOND;
-	const uint64_t full_ms = tb->full_ms > now_ms ? tb->full_ms : now_ms;
-	if (full_ms + each_ms - now_ms > TOOBIG_BURST * each_ms) {
-		tb->limited++;
-		return false;
-	}
-	tb->full_ms = full_ms + each_ms;
+	return tb->full_ms <= now_ms || tb->full_ms - now_ms <= (TOOBIG_BURST - 1) * EACH_MS;
+}
+
+void toobig_take(struct toobig *tb, uint64_t now_ms)
+{
+	tb->full_ms = (tb->full_ms > now_ms ? tb->full_ms : now_ms) + EACH_MS;
 	tb->answered++;
-	return true;
 }
 
 /* -- addresses -- */

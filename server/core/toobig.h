@@ -28,11 +28,13 @@
 struct toobig {
 	uint64_t full_ms;  /* when the bucket is full again; of network_input()'s clock */
 	uint64_t answered; /* since the network was made */
-	uint64_t limited;  /* would have been answered, but for the bucket */
+	uint64_t limited;  /* not looked at, for the bucket was empty */
 };
 
-/* Takes a token, and counts. False: not now. */
-bool toobig_may(struct toobig *tb, uint64_t now_ms);
+/* Whether there is a token. Asked first, so that a flood of what is too long costs little. */
+bool toobig_may(const struct toobig *tb, uint64_t now_ms);
+/* Takes it: an answer goes. */
+void toobig_take(struct toobig *tb, uint64_t now_ms);
 
 /**
  * toobig_answer() - what to say to the sender of a frame

@@ -37,7 +37,8 @@ static bool wants_access(const struct network_want *w)
 bool control_wants_kernel(const struct network_want *w)
 {
 	return w->has_mtu || control_wants_host(w) || w->has_dhcp || w->has_nat ||
-	       (!w->has_multicast && !w->has_querier && !w->has_defaults && !wants_access(w));
+	       (!w->has_multicast && !w->has_querier && !w->has_too_big && !w->has_defaults &&
+		       !wants_access(w));
 }
 
 /* DHCP and NAT stand on the addresses: what was so far may not fit the new ones. */
@@ -109,6 +110,8 @@ int control_settings(const struct network_want *w, struct network_facts *f, stru
 		f->multicast.policy = w->multicast;
 	if (w->has_querier)
 		f->multicast.querier = w->querier;
+	if (w->has_too_big)
+		f->too_big = w->too_big;
 	if (w->has_defaults)
 		f->defaults = w->defaults;
 	/* who asks or not: a guest that comes back reports nothing unasked, and would be deaf */

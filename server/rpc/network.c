@@ -54,7 +54,8 @@ static int want_multicast(
 	}
 	if (f != RPC_FIELD_ABSENT && !want->has_multicast)
 		return bad_field(err, "multicast", "must be snoop, strict or flood");
-	return want_bool(params, "querier", &want->has_querier, &want->querier, err);
+	const int rc = want_bool(params, "querier", &want->has_querier, &want->querier, err);
+	return rc < 0 ? rc : want_bool(params, "too_big", &want->has_too_big, &want->too_big, err);
 }
 
 /* true, false, or the range as text. */
@@ -312,6 +313,7 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 	}
 	rpc_put_text(out, "multicast", policies[facts->multicast.policy]);
 	rpc_put_bool(out, "querier", facts->multicast.querier);
+	rpc_put_bool(out, "too_big", facts->too_big);
 	rpc_put_map(out, "defaults");
 	pack_defaults(&facts->defaults, out);
 	rpc_out_close(out);

@@ -143,6 +143,14 @@ static void put_multicast(const struct mcast_stats *m, struct rpc_out *out)
 	rpc_out_close(out);
 }
 
+static void put_too_big(const struct network_sum *sum, struct rpc_out *out)
+{
+	rpc_put_map(out, "too_big");
+	rpc_put_uint(out, "answered", sum->too_big_answered);
+	rpc_put_uint(out, "limited", sum->too_big_limited);
+	rpc_out_close(out);
+}
+
 void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
 {
 	rpc_out_map(out);
@@ -169,6 +177,7 @@ void pack_STATS_GET(const struct command *cmd, struct rpc_out *out)
 	put_stats(&cmd->out.sum.stats, out);
 	rpc_put_uint(out, "moves", cmd->out.sum.moves);
 	put_multicast(&cmd->out.sum.multicast, out);
+	put_too_big(&cmd->out.sum, out);
 	rpc_put_map(out, "addresses");
 	rpc_put_uint(out, "learned", cmd->out.sum.learned);
 	rpc_put_uint(out, "static", cmd->out.sum.statics);

@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 import harness as h  # noqa: E402
 
 SETTINGS = ("backend", "unit", "host", "service", "mac", "mtu", "addresses", "up", "multicast", "querier",
-            "defaults", "owner", "group", "mode", "allow")
+            "too_big", "defaults", "owner", "group", "mode", "allow")
 
 
 class Base(unittest.TestCase):
@@ -56,7 +56,7 @@ class Base(unittest.TestCase):
 
 class Apply(Base):
     FULL = dict(network="lab", backend=h.HOST_BACKEND, mtu=1400, addresses=["10.0.0.1/24"], multicast="strict",
-                querier=True, defaults={"isolated": True},
+                querier=True, too_big=True, defaults={"isolated": True},
                 ports=[dict(name="a", kind="qemu", mac="02:00:00:00:00:0a", locked=True),
                        dict(name="b", kind="native", isolated=False, cap=1000)])
 
@@ -96,11 +96,12 @@ class Apply(Base):
         d = self.daemon()
         made = d.call("network.apply", **self.FULL)["network"]
         r = d.call("network.apply", network="lab")
-        self.assertEqual(set(r["changed"]), {"mtu", "cap", "addresses", "multicast", "querier", "defaults"})
+        self.assertEqual(set(r["changed"]), {"mtu", "cap", "addresses", "multicast", "querier", "too_big",
+                                             "defaults"})
         self.assertEqual(sorted(r["ports"]["removed"]), ["a", "b"])
         now = r["network"]
-        self.assertEqual([now[k] for k in ("mtu", "addresses", "multicast", "querier", "defaults")],
-                         [1500, [], "snoop", False, {}])
+        self.assertEqual([now[k] for k in ("mtu", "addresses", "multicast", "querier", "too_big", "defaults")],
+                         [1500, [], "snoop", False, False, {}])
         for kept in ("unit", "host", "mac", "backend", "path"):
             self.assertEqual(now[kept], made[kept])
         self.assertEqual(d.clients(), [])
@@ -558,7 +559,7 @@ class Save(Base):
 
     def make(self, d):
         d.ctl("create", "lab", "--backend", h.HOST_BACKEND, "--mtu", "1400", "--address", "10.0.0.1/24",
-              "--address", "fd00::1/64", "--mac", "02:11:22:33:44:55", "--multicast", "strict", "--querier", "on",
+              "--address", "fd00::1/64", "--mac", "02:11:22:33:44:55", "--multicast", "strict", "--querier", "on", "--too-big", "on",
               "--default", "isolated=on", "--unit", str(h.UNIT_BASE + 1234), "--down", "--save", check=True)
         d.create("two", backend=h.HOST_BACKEND, save=True)
         d.call("port.add", network="two", name="a", kind="qemu", mac="02:00:00:00:00:0a", locked=True, cap=900)

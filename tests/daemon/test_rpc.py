@@ -69,7 +69,7 @@ class Fields(Rpc):
     """Results have the fields of docs/protocol.md, of the types it says, and no others."""
 
     NETWORK = dict(name=str, id=str, backend=str, mtu=int, mtu_min=int, mtu_max=int, cap=int,
-                   multicast=str, querier=bool, defaults=dict, ports=int, mode=str,
+                   multicast=str, querier=bool, too_big=bool, defaults=dict, ports=int, mode=str,
                    allow=list, path=str, saved=bool)
     HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, carrier=bool, dhcp=bool, nat=bool)
     RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int)
@@ -103,7 +103,8 @@ class Fields(Rpc):
         r = self.shape(self.d.create("lab", backend="none"), self.NETWORK)
         self.assertEqual(r, {
             "name": "lab", "id": r["id"], "backend": "none", "mtu": 1500, "mtu_min": 68,
-            "mtu_max": 65521, "cap": 1518, "multicast": "snoop", "querier": False, "defaults": {}, "ports": 0,
+            "mtu_max": 65521, "cap": 1518, "multicast": "snoop", "querier": False, "too_big": False, "defaults": {},
+            "ports": 0,
             "mode": "0660", "allow": [], "path": self.d.path("lab"), "saved": False})
         self.assertEqual(self.c.call("network.show", network="lab"), r)
         mine, unit = str(os.getgid()), h.UNIT_BASE + 4321
@@ -209,7 +210,7 @@ class Fields(Rpc):
             for row in page["items"]:
                 self.shape(row, dict(self.COUNTS, port=int, name=str, queued_bytes=int,
                                      **({"age": int} if row["port"] else {})))
-            self.shape(page["network"], dict(self.COUNTS, moves=int, multicast=dict, addresses=dict, groups=int,
+            self.shape(page["network"], dict(self.COUNTS, moves=int, multicast=dict, too_big=dict, addresses=dict, groups=int,
                                              queue_memory=int))
             self.assertEqual(page["network"].pop("addresses"), {"learned": 1, "static": 2})
             self.assertLess(page["items"][1]["age"], 20000)
@@ -222,6 +223,7 @@ class Fields(Rpc):
             self.assertEqual((pb["rx_frames"], pb["tx_bytes"], pb["drops"]), (1, 100, {"spoofed": 1}))
             self.assertEqual(page["network"], {"rx_frames": 2, "rx_bytes": 200, "tx_frames": 2,
                                                "tx_bytes": 200, "drops": {"spoofed": 1}, "moves": 0,
+                                               "too_big": {"answered": 0, "limited": 0},
                                                "multicast": dict.fromkeys((
                                                    "reports", "queries", "bad", "full", "unwanted"), 0)})
         h.poll_until("they left", lambda: len(self.d.ports("fk")) == 1)
@@ -317,7 +319,7 @@ class Params(Rpc):
         mtu = [0, 1, h.MTU_MIN - 1, h.MTU_MAX + 1, 65535, 65536, *self.NUMBERS]
         settings = {"mtu": mtu, "mac": self.MACS, "up": self.BOOLS, "addresses": self.ADDRESSES,
                     "multicast": ["", "Snoop", "snoop ", "none", "x" * 300, 0, True, [], b"snoop"],
-                    "querier": self.BOOLS, "owner": self.UNIX, "group": self.UNIX, "mode": self.MODES,
+                    "querier": self.BOOLS, "too_big": self.BOOLS, "owner": self.UNIX, "group": self.UNIX, "mode": self.MODES,
                     "allow": self.ALLOW}
         settings["defaults"] = self.DEFAULTS
         creation = dict(settings, network=[*self.NAMES, "state", "State"], save=self.BOOLS,
@@ -394,7 +396,7 @@ class Params(Rpc):
                           "locked": True, "mtu": 1400, "up": False, "addresses": [], "limit": 5,
                           "after": 1, "backend": h.HOST_BACKEND, "group": "0", "owner": "0",
                           "mode": "0600", "allow": [],
-                          "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "events": ["*"],
+                          "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "too_big": True, "events": ["*"],
                           "isolated": True, "cap": 1000, "queue": 8192, "rx_rate": 1, "tx_rate": 1, "storm": 1, "defaults": {}, "macs": [],
                           "port": 1, "log_level": "info", "save": False, "replace": False, "ports": []}
                 pairs = list(self.good(method).items())

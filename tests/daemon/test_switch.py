@@ -122,13 +122,15 @@ class Switch(Base):
             q.name: row(2, 64, 6, 1500, runt=1)})
         all_of = row(8, 1564, 12 + host["tx_frames"], 2060 + host["tx_bytes"], runt=1)
         self.assertEqual(page["network"], dict(
-            all_of, moves=0, multicast=quiet, addresses={"learned": 2, "static": int(bool(h.DARWIN))}, groups=0,
+            all_of, moves=0, multicast=quiet, too_big=dict(answered=0, limited=0),
+            addresses={"learned": 2, "static": int(bool(h.DARWIN))}, groups=0,
             queue_memory=0))
         for x in (a, b, q):
             x.close()
         h.poll_until("all gone", lambda: not self.d.clients())
         self.assertEqual(self.d.stats(), dict(
-            all_of, moves=0, multicast=quiet, addresses={"learned": 0, "static": int(bool(h.DARWIN))}, groups=0,
+            all_of, moves=0, multicast=quiet, too_big=dict(answered=0, limited=0),
+            addresses={"learned": 0, "static": int(bool(h.DARWIN))}, groups=0,
             queue_memory=0))
 
     def test_locked_ports(self):

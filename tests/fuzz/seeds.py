@@ -158,6 +158,44 @@ write("arpnd",
       fragment=b"\x3a" + STATIONS + nd(135, TARGET + bytes.fromhex(LLA % "01"), b"\x3a\0\0\1" + bytes(4), 44))
 
 
+# what was too long (fuzz_toobig.c): caps of the next hop and of the sender, how it lies in memory, the frame
+def long_packet(head, mtu=1280, room=1500, cut=1, tag=b"", size=1400):
+    stations = bytes.fromhex("020000000009020000000001") + tag
+    return struct.pack(">HHH", mtu, room, cut) + stations + head + bytes(i & 0xFF for i in range(size - len(head) + 2))
+
+
+def packet4(protocol=17, length=1400):
+    ip = struct.pack(">BBHHHBBH", 0x45, 0, length, 1, 0x4000, 64, protocol, 0) + bytes([10, 0, 0, 7, 10, 9, 9, 9])
+    total = sum(struct.unpack(">10H", ip))
+    total = (total & 0xFFFF) + (total >> 16)
+    return b"\x08\0" + ip[:10] + struct.pack(">H", ~((total & 0xFFFF) + (total >> 16)) & 0xFFFF) + ip[12:]
+
+
+def packet6(following=17, more=b"", length=1400):
+    return (b"\x86\xdd\x60\0\0\0" + struct.pack(">HBB", length - 40, following, 64) + b"\xfd" + bytes(14) + b"\x07"
+            + b"\xfd\x01" + bytes(13) + b"\x09" + more)
+
+
+write("toobig",
+      udp4=long_packet(packet4()), small=long_packet(packet4(), mtu=68, room=68), pieces=long_packet(packet4(), cut=3),
+      error4=long_packet(packet4(1) + b"\x03\x04"), echo4=long_packet(packet4(1) + b"\x08\0"),
+      tagged=long_packet(packet4(), tag=b"\x81\0\x60\x0a"), udp6=long_packet(packet6()),
+      echo6=long_packet(packet6(58, b"\x80\0"), cut=30), error6=long_packet(packet6(58, b"\x01\0")),
+      headers=long_packet(packet6(0, b"\x3c\0" + bytes(6) + b"\x33\1" + bytes(14) + b"\x2c\1" + bytes(10)
+                                  + b"\x3a\0\0\1" + bytes(4) + b"\x81\0")))
+
+
+# rules of two ports (fuzz_vlan.c), and the frame between them
+def between(rules, tags):
+    return bytes(rules).ljust(64, b"\0") + bytes.fromhex("020000000009020000000001" + tags + "0800") + b"payload"
+
+
+ACCESS10, TRUNK10 = [1, 10, 0], [2, 10, 2, 0, 20, 3, 0, 40, 0]
+write("vlan",
+      access=between(ACCESS10 + ACCESS10, ""), trunk=between(TRUNK10 + ACCESS10, "8100000a"),
+      tagged=between(TRUNK10 + TRUNK10, "81006014"), priority=between(ACCESS10 + TRUNK10, "8100e000"),
+      twice=between([0, 0, 0] + TRUNK10, "8100000a81000014"), provider=between([0, 0, 0, 0, 0, 0], "88a8000a"))
+
 # Darwin's: server/hostif/darwin_abi.h has the layouts
 def align4(data):
     return data + bytes(-len(data) % 4)

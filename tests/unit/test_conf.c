@@ -125,6 +125,7 @@ static void test_every_key_of_a_network_is_its_field(void **state)
 					 "up = no\n"
 					 "multicast = strict\n"
 					 "querier = on\n"
+					 "too-big = on\n"
 					 "dhcp = 10.0.0.50-10.0.0.60\n"
 					 "nat = yes\n"
 					 "owner = anna\n"
@@ -148,6 +149,7 @@ static void test_every_key_of_a_network_is_its_field(void **state)
 	assert_true(w->has_up && !w->up);
 	assert_true(w->has_multicast && w->multicast == MCAST_STRICT);
 	assert_true(w->has_querier && w->querier);
+	assert_true(w->has_too_big && w->too_big);
 	assert_true(w->has_dhcp && w->dhcp.on && w->dhcp.given);
 	assert_true(w->has_nat && w->nat);
 	assert_true(w->has_owner && w->has_group);
