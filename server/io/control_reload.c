@@ -59,7 +59,8 @@ void control_judge_files(struct daemon *d, const struct confset *set, struct fau
 			 cmd->in.want.has_unit)
 			units[i] = cmd->in.want.unit;
 		command_free(cmd);
-		if (err.code)
+		/* -EOPNOTSUPP: a program that is not installed is not the file's fault */
+		if (err.code && err.code != -EOPNOTSUPP)
 			faults_add(faults, netfile_path(nf), netfile_line(nf, err.text), "%s",
 				err.text);
 		judge_unit(set, units, i, faults);

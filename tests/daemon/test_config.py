@@ -395,7 +395,7 @@ class Files(Base):
 
     def test_what_the_system_refuses_at_start_is_tried_again(self):
         d = self.daemon(wait=None)
-        self.net(d, "good")
+        self.write(d, "networks.d/good.conf", "[network]\nbackend = none\n")
         self.net(d, "lab", "address = 10.0.0.1/24\n")
         words = d.system.refuse("make")
         d.start()
@@ -405,6 +405,22 @@ class Files(Base):
         h.poll_until("it is made", lambda: len(d.call("network.list")["items"]) == 2, 20)
         self.assertEqual(d.call("network.show", network="lab")["addresses"], ["10.0.0.1/24"])
         self.assertEqual(d.new_log.count("cannot be applied"), 1)
+
+
+    @unittest.skipIf(h.DARWIN, "tools of its own")
+    def test_a_program_that_is_not_there_is_no_error_of_a_file(self):
+        d = self.daemon(wait=None, env={"FETHD_TOOLS": "/nowhere"})
+        self.net(d, "good")
+        self.net(d, "lab", "address = 10.0.0.1/24\ndhcp = yes\n")
+        self.assertEqual(self.check(d), (0, "2 networks, all is well\n", ""))
+        d.start()
+        self.assertEqual([r["name"] for r in d.call("network.list")["items"]], ["good"])
+        self.assertRegex(d.new_log, "lab.conf cannot be applied, trying again [^\n]* no dnsmasq here")
+        failed = d.call("daemon.reload")["failed"]
+        self.assertEqual([f["network"] for f in failed], ["lab"])
+        # what is wrong in the file is found all the same
+        self.net(d, "lab", "dhcp = yes\n")
+        self.refused("invalid", "networks.d/lab.conf:3: dhcp: ", call=lambda: d.call("daemon.reload"))
 
 
 class Reload(Base):
