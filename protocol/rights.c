@@ -24,7 +24,7 @@ unsigned right_parse(const char *text, size_t len)
 const char *right_name(unsigned right)
 {
 	size_t i = 0;
-	while (i < 3 && names[i].right != right)
+	while (i < 3 && !(names[i].right & right))
 		i++;
 	return names[i].name;
 }

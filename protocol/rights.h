@@ -21,7 +21,7 @@ enum right {
 
 /* "attach", "observe" or "control": its right; any other text: RIGHT_ANY. */
 unsigned right_parse(const char *text, size_t len);
-const char *right_name(unsigned right); /* of one of those three, or RIGHT_ADMIN */
+const char *right_name(unsigned right); /* of several the first of these, or "admin" */
 
 /* Who is allowed what. */
 struct allow {

@@ -322,7 +322,8 @@ static void put_refusal(const struct session *se, const char *network)
 		se->sp.pid, where);
 }
 
-/* Of a network that the caller has no right on it is not told whether it exists. */
+/* @right: what is missing. Of a network that the caller has no right on it is not told whether it
+ * exists. */
 static void deny(struct session *se, uint32_t msgid, unsigned right, const char *network)
 {
 	struct err err;
@@ -360,7 +361,7 @@ static bool prepare_call(struct session *se, const struct rpc_msg *msg, struct c
 	about_network(se, msg, about);
 	cmd->right = method_needs(m, !se->host->net, msg->params);
 	if (!may(se, cmd, about)) {
-		deny(se, msg->msgid, cmd->right, about);
+		deny(se, msg->msgid, cmd->right & ~cmd->rights, about);
 		return false;
 	}
 	peer_assign(&cmd->who, se->sp.client.who);
@@ -370,7 +371,7 @@ static bool prepare_call(struct session *se, const struct rpc_msg *msg, struct c
 		return true;
 	/* a right on a network that is named is none for a method which knows of no network */
 	if (strcmp(cmd->network, about) != 0 && !may(se, cmd, cmd->network)) {
-		deny(se, msg->msgid, cmd->right, cmd->network);
+		deny(se, msg->msgid, cmd->right & ~cmd->rights, cmd->network);
 		return false;
 	}
 	return true;

@@ -31,8 +31,9 @@ unsigned method_needs(const struct method *m, bool control, const msgpack_object
 {
 	char name[FETH_NAME_MAX + 1];
 	const msgpack_object *o;
-	if (m->kind == CMD_ATTACH && wants_monitor(params))
-		return RIGHT_OBSERVE;
+	if (m->kind == CMD_ATTACH && wants_monitor(params)) /* a name is taken from ports */
+		return RIGHT_OBSERVE |
+		       (rpc_get(params, "name", &o) != RPC_FIELD_ABSENT ? RIGHT_ATTACH : 0u);
 	if (m->kind == CMD_PORT_SET &&
 		rpc_get_text(params, "name", name, sizeof(name)) == RPC_FIELD_OK &&
 		name_same(name, "host"))

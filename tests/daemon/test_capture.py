@@ -416,12 +416,12 @@ class Apart(Base):
 
         def revoked():
             with h.Native(path("eyes", "feth.sock")) as c:
-                c.call("attach", monitor=True, name="eye")
+                c.call("attach", monitor=True)
                 return c.closed()
         taken = []
         t = threading.Thread(target=lambda: taken.append(h.run_as((54321, 54321, []), revoked)))
         t.start()
-        h.poll_until("it watches", lambda: self.d.port("eye", "eyes"))
+        h.poll_until("it watches", lambda: self.d.port("monitor-1", "eyes"))
         self.d.call("network.set", network="eyes", mode="0602")  # it may be a port now, but watch no more
         t.join(20)
         self.assertEqual(taken, [True])

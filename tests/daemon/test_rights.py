@@ -360,6 +360,8 @@ class Ways(Rights):
             if O in NETWORKS["lab"][1].get(caller, ()):
                 self.assertTrue(c.call("attach", monitor={})["monitor"])
                 c.call("detach")
+                if A not in NETWORKS["lab"][1].get(caller, ()):  # a name it took no port could have
+                    self.denied(c, "attach", monitor={}, name="vm1")
             else:
                 self.denied(c, "attach", monitor={})
             c.close()
