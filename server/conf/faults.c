@@ -10,16 +10,16 @@ void faults_add(struct faults *faults, const char *file, unsigned line, const ch
 {
 	if (!faults->list)
 		faults->list = calloc(FAULTS_MAX, sizeof(*faults->list));
-	if (faults->list && faults->n < FAULTS_MAX) {
-		struct fault *f = &faults->list[faults->n];
-		va_list args;
-		snprintf(f->file, sizeof(f->file), "%s", file);
-		f->line = line;
-		va_start(args, format);
-		vsnprintf(f->text, sizeof(f->text), format, args);
-		va_end(args);
-	}
+	struct fault *f = faults->list && faults->n < FAULTS_MAX ? &faults->list[faults->n] : NULL;
 	faults->n++;
+	if (!f)
+		return;
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(f->text, sizeof(f->text), format, ap);
+	va_end(ap);
+	snprintf(f->file, sizeof(f->file), "%s", file);
+	f->line = line;
 }
 
 void faults_fini(struct faults *faults)

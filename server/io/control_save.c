@@ -85,18 +85,17 @@ static void ports_listed(struct command *cmd)
 	struct saving *sv = cmd->owner;
 	struct err err = cmd->err;
 	struct netctl *ent = control_find(sv->d, sv->cmd->network);
-	int rc = err.code;
-	if (!rc && !ent)
-		rc = err_set(&err, -ENOENT, "it has just gone");
-	if (!rc)
-		rc = write_file(ent, cmd, &err);
-	if (!rc) {
+	if (!err.code && ent)
+		(void)write_file(ent, cmd, &err);
+	else if (!err.code)
+		err_set(&err, -ENOENT, "it has just gone");
+	if (!err.code && ent) {
 		remember_ports(ent, cmd);
 		control_mark_saved(ent, true);
 		sv->cmd->out.facts.saved = true;
 		log_info("network", "saved net=%s", sv->cmd->network);
 	} else {
-		err_set(&sv->cmd->err, rc,
+		err_set(&sv->cmd->err, err.code,
 			"%s is as you asked, but was not saved, so it will not be at the next "
 			"start: "
 			"%.380s",

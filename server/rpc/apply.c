@@ -75,11 +75,13 @@ static int want_ports(const msgpack_object_map *params, struct command *cmd, str
 		return err_set(err, -E2BIG, "ports: at most %u are possible", APPLY_PORTS_MAX);
 	struct command *scratch = command_new(CMD_PORT_ADD);
 	cmd->apply->ports = calloc(list->size + 1u, sizeof(*cmd->apply->ports));
-	int rc = scratch && cmd->apply->ports ? 0 : no_memory(err);
-	if (scratch) {
-		memcpy(scratch->network, cmd->network, sizeof(scratch->network));
-		scratch->rights = RIGHT_CONTROL;
+	if (!scratch || !cmd->apply->ports) {
+		command_free(scratch);
+		return no_memory(err);
 	}
+	int rc = 0;
+	memcpy(scratch->network, cmd->network, sizeof(scratch->network));
+	scratch->rights = RIGHT_CONTROL;
 	for (uint32_t i = 0; i < list->size && !rc; i++) {
 		rc = want_port(&list->ptr[i], i, scratch, &cmd->apply->ports[i], err);
 		if (!rc)
