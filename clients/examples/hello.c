@@ -42,6 +42,14 @@ static void print_frame(const struct feth_frame *frame)
 	fflush(stdout);
 }
 
+/* Of a clock that nobody sets. */
+static time_t seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
 int main(int argc, char **argv)
 {
 	struct feth_conn *conn = NULL;
@@ -65,7 +73,7 @@ int main(int argc, char **argv)
 	if (feth_send(conn, &(struct feth_frame){ data, len }, 1) < 0)
 		return fail(conn, "send", feth_error(conn));
 
-	for (const time_t end = time(NULL) + strtol(argv[4], NULL, 10); time(NULL) < end;) {
+	for (const time_t end = seconds() + strtol(argv[4], NULL, 10); seconds() < end;) {
 		struct feth_frame frames[64];
 		const int n = feth_recv(conn, frames, 64, 100);
 		if (n < 0)

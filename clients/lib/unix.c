@@ -27,10 +27,17 @@
  * ever. */
 #define FILLS_MAX 16u
 
+#ifdef CLOCK_UPTIME_RAW
+#define CLOCK_AWAKE CLOCK_UPTIME_RAW /* Darwin, whose CLOCK_MONOTONIC goes on in a sleep */
+#else
+#define CLOCK_AWAKE CLOCK_MONOTONIC
+#endif
+
+/* A machine that slept has waited for nobody: neither side could do anything meanwhile. */
 static uint64_t now_ms(void)
 {
 	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(CLOCK_AWAKE, &ts);
 	return (uint64_t)ts.tv_sec * 1000u + (uint64_t)ts.tv_nsec / 1000000u;
 }
 

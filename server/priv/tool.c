@@ -91,10 +91,16 @@ actions:
 	return -rc;
 }
 
+#ifdef CLOCK_UPTIME_RAW
+#define CLOCK_AWAKE CLOCK_UPTIME_RAW /* Darwin, whose CLOCK_MONOTONIC goes on in a sleep */
+#else
+#define CLOCK_AWAKE CLOCK_MONOTONIC
+#endif
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_AWAKE, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
