@@ -248,8 +248,9 @@ void network_list_declared(const struct network *net, struct command *cmd)
 		standard->rules = declared_rules(net, &nothing);
 		standard->mac = netid_mac(&net->key, net->facts.spec.network, rec->info.name);
 		standard->locked = false;
-		/* as nobody sees it, since its cap is a result of rules and network */
-		is->cap = rec->floor.cap;
-		standard->cap = standard->rules.cap;
+		/* as nobody sees it, since its cap is a result of rules and network; none of its
+		 * own is a cap over all networks' */
+		is->cap = rec->floor.cap ? rec->floor.cap : FETH_FRAME_MAX;
+		standard->cap = standard->rules.cap ? standard->rules.cap : FETH_FRAME_MAX;
 	}
 }

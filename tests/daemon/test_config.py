@@ -614,6 +614,19 @@ class Save(Base):
         self.assertEqual(d.call("daemon.reload")["changed"], ["two"])
         self.assertEqual([p["name"] for p in d.clients("two")], ["a"])
 
+    def test_a_default_that_came_later(self):
+        """The ports that were there have it not, nor after a restart."""
+        d = self.daemon()
+        d.create("lab", backend=h.HOST_BACKEND)
+        d.call("port.add", network="lab", name="a", kind="native")
+        self.assertTrue(d.call("network.set", network="lab", save=True,
+                               defaults={"cap": 1000, "isolated": True, "vlan": 7, "storm": 1})["saved"])
+        before = self.settings(d)
+        self.assertEqual(before[1][0]["cap"], 1518)
+        d.stop()
+        d.start()
+        self.assertEqual(self.settings(d), before)
+
     def test_delete(self):
         d = self.daemon()
         self.make(d)
