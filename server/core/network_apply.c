@@ -39,6 +39,25 @@ static int check_mac(const struct network *net, const struct apply *a, const str
 		conf->name, field, holder);
 }
 
+/* A port that is locked, and was given no address, has the one of its name to itself. */
+static int check_derived(const struct network *net, const struct apply *a,
+	const struct port_conf *conf, struct err *err)
+{
+	const struct feth_mac mac = netid_mac(&net->key, net->facts.spec.network, conf->name);
+	for (uint32_t i = 0; i < a->n_ports; i++) {
+		const struct port_conf *other = &a->ports[i];
+		bool same = other->mac_given && mac_equal(other->mac, mac);
+		for (unsigned k = 0; k < other->rules.n_macs; k++)
+			same |= mac_equal(other->rules.macs[k], mac);
+		if (same && other != conf)
+			return err_set(err, -EEXIST,
+				"port %s: mac: that address belongs to %s, which is locked to it; "
+				"give another",
+				other->name, conf->name);
+	}
+	return check_mac(net, a, conf, "locked", mac, err);
+}
+
 static int check_port(const struct network *net, const struct apply *a,
 	const struct port_conf *conf, struct err *err)
 {
@@ -53,7 +72,9 @@ static int check_port(const struct network *net, const struct apply *a,
 			"port %s: its kind is %s, which cannot change while it is there; with "
 			"replace it is removed and made anew",
 			conf->name, port_kind_name(rec->info.kind));
-	int rc = conf->mac_given ? check_mac(net, a, conf, "mac", conf->mac, err) : 0;
+	int rc = conf->mac_given ? check_mac(net, a, conf, "mac", conf->mac, err)
+		 : conf->locked  ? check_derived(net, a, conf, err)
+				 : 0;
 	for (unsigned i = 0; !rc && i < conf->rules.n_macs; i++)
 		rc = check_mac(net, a, conf, "macs", conf->rules.macs[i], err);
 	return rc;

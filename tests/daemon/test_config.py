@@ -221,6 +221,23 @@ class Apply(Base):
         d.system.allow()
         self.assertEqual((self.settings(d), d.system.everything()), (before, kernel))
 
+    def test_an_address_that_a_name_gives(self):
+        """A locked port's address is its own although nobody wrote it down."""
+        d = self.daemon()
+        a = dict(name="a", kind="native", locked=True)
+        d.call("network.apply", network="lab", backend=h.HOST_BACKEND, ports=[a, dict(name="old", kind="native")])
+        own, before = d.port("a")["mac"], self.settings(d)
+        for b in (dict(mac=own), dict(macs=[own])):
+            for first in (True, False):
+                ports = [dict(name="b", kind="native", **b)]
+                ports.insert(1 if first else 0, a)
+                self.refused("exists", "port b: mac: that address belongs to a", call=lambda: d.call(
+                    "network.apply", network="lab", mtu=1400, ports=ports))
+                self.assertEqual(self.settings(d), before)
+        # to one that gives it up, it may go
+        r = d.call("network.apply", network="lab", ports=[dict(a, locked=False), dict(name="b", kind="native", mac=own)])
+        self.assertEqual(r["ports"]["added"], ["b"])
+
     def test_a_new_network_whose_ports_cannot_be_is_none(self):
         d = self.daemon()
         host = d.call("network.apply", network="lab", backend=h.HOST_BACKEND)["network"]["mac"]
