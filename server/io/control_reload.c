@@ -27,6 +27,7 @@ struct reloading {
 	unsigned next;         /* old's, then those with a unit, then the others */
 	enum { REMOVING, WITH_UNIT, WITHOUT, THROUGH } phase;
 	bool running, again;
+	bool signal; /* SIGHUP came: the files may be others since they were read */
 };
 
 static void run(struct reloading *r);
@@ -144,8 +145,8 @@ static bool remove_next(struct reloading *r)
 	while (r->old && r->next < r->old->n) {
 		const char *name = netfile_name(r->old->nets[r->next++].nf);
 		struct netctl *ent = control_find(r->d, name);
-		if (conffiles_find(r->d->conf, name) || !ent || ent->stopping)
-			continue;
+		if (conffiles_find(r->d->conf, name) || !ent || ent->stopping || !ent->facts.saved)
+			continue; /* where it is not saved no file has made it what it is */
 		struct command *cmd = command_new(CMD_NETWORK_DELETE);
 		if (!cmd)
 			continue;
@@ -196,6 +197,7 @@ static void through(struct reloading *r)
 {
 	struct daemon *d = r->d;
 	struct command *cmd = r->cmd;
+	const bool signal = r->signal;
 	d->reloading = NULL;
 	if (any_pending(d) && !d->stopping)
 		uv_timer_start(&d->pending, on_pending, PENDING_MS, 0);
@@ -205,6 +207,8 @@ static void through(struct reloading *r)
 	free(r);
 	if (cmd)
 		cmd->done(cmd);
+	if (signal && !d->stopping)
+		control_reload(d, NULL);
 }
 
 /* Steps may end at once or later: no step begins inside of another. */
@@ -323,6 +327,10 @@ void control_reload(struct daemon *d, struct command *cmd)
 {
 	struct err err = { 0 };
 	struct confset *set = NULL;
+	if (d->reloading && !cmd) { /* who signals hears of no refusal */
+		d->reloading->signal = true;
+		return;
+	}
 	if (d->reloading || d->stopping)
 		err_set(&err, -EBUSY, "the configuration is being applied already; try again");
 	else

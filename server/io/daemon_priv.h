@@ -160,7 +160,8 @@ void control_apply(struct daemon *d, struct command *cmd);
 bool control_save_after(struct daemon *d, struct command *cmd);
 void control_mark_saved(struct netctl *ent, bool saved);
 
-/* control_reload.c: daemon.reload, and SIGHUP where @cmd is NULL. */
+/* control_reload.c: daemon.reload, and SIGHUP where @cmd is NULL: one during a reload is followed
+ * by another. */
 void control_reload(struct daemon *d, struct command *cmd);
 /* Applies what is pending, at start all of it. */
 void control_pending(struct daemon *d);

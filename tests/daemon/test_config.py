@@ -482,6 +482,42 @@ class Reload(Base):
         h.poll_until("refused", lambda: "not reloaded, all is as it was: networks.d/b.conf:3: mtu: 13" in d.log)
         self.assertEqual(d.call("network.show", network="b")["mtu"], 1300)
 
+    def test_a_signal_during_a_reload_is_not_lost(self):
+        d = self.daemon()
+        with d.control() as c:
+            for _ in range(10):
+                for i in range(20):
+                    self.net(d, f"n{i}")
+                c.call("daemon.reload")
+                for i in range(20):
+                    os.unlink(f"{d.conf_dir}/networks.d/n{i}.conf")
+                before = d.log.count("reloaded networks=")
+                call = c.request("daemon.reload")
+                d.proc.send_signal(signal.SIGHUP)
+                want = 2
+                try:
+                    c.reply(call)
+                except h.RpcError as e:  # the signal came first
+                    self.assertEqual(e.code, "busy")
+                    want = 1
+                h.poll_until("both are done", lambda: d.log.count("reloaded networks=") == before + want)
+
+    def test_what_no_file_made_is_not_removed_with_it(self):
+        d = self.daemon()
+        d.create("lab", backend="none")
+        with d.attach("lab", name="me") as me:
+            self.net(d, "lab")
+            failed = d.call("daemon.reload")["failed"]
+            self.assertIn("backend: lab has another", failed[0]["message"])
+            os.unlink(f"{d.conf_dir}/networks.d/lab.conf")
+            self.assertEqual(d.call("daemon.reload")["removed"], [])
+            me.call("hello")
+        # one that a file has changed is the file's
+        self.write(d, "networks.d/lab.conf", "[network]\nmtu = 1300\n")
+        self.assertEqual(d.call("daemon.reload")["changed"], ["lab"])
+        os.unlink(f"{d.conf_dir}/networks.d/lab.conf")
+        self.assertEqual(d.call("daemon.reload")["removed"], ["lab"])
+
     def test_an_error_leaves_all_as_it_was(self):
         d = self.daemon(wait=None)
         self.three(d)
