@@ -128,14 +128,15 @@ void network_forget_addresses(struct network *net, const struct port_rec *rec)
 		add_static(net, rec);
 }
 
-/* As if the port had sent a frame without a tag. */
+/* As if the port had sent a frame without a tag, where it may. */
 static void learn(
 	struct network *net, const struct port_rec *rec, struct feth_mac mac, uint64_t now_ms)
 {
 	const struct vlan_rule *vlan = net->sw.ports[rec->info.id].vlan;
 	const mac_key key = fdb_key_in(&net->sw.fdb, mac_key_at(mac.b), vlan ? vlan->native : 0);
 	uint16_t old;
-	(void)fdb_learn(&net->sw.fdb, key, rec->info.id, now_ms, &old);
+	if (!vlan || vlan->native) /* of a trunk whose frames all have tags nobody knows in which */
+		(void)fdb_learn(&net->sw.fdb, key, rec->info.id, now_ms, &old);
 }
 
 void network_learn_given(struct network *net, const struct port_rec *rec, uint64_t now_ms)

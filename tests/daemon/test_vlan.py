@@ -61,6 +61,17 @@ class Frames(Base):
                 elif c is self.q:
                     self.assertEqual(c.recv(None), tagged(end, vlan))
 
+    def test_the_address_of_a_trunk_without_a_native_vlan(self):
+        """It is not known where the trunk is no member: what is for it there is not lost at it."""
+        t = self.native("t", mac=h.mac_text(h.mac(5)), vlan={"tagged": [10]})
+        self.assertNotIn(h.mac_text(h.mac(5)), [r["mac"] for r in self.c.items("fdb.list", network="lab")])
+        f = h.frame(h.mac(5), h.mac(1), os.urandom(50))
+        self.host.send(f)
+        self.assertEqual(self.q.recv(None), f)
+        t.send(tagged(h.frame(h.mac(6), h.mac(5)), 10))
+        self.assertEqual(self.a.recv(None), h.frame(h.mac(6), h.mac(5)))
+        self.quiet(self.other)
+
     def test_a_flood_reaches_the_members_in_the_form_of_each(self):
         for size in (60, 500, 513, 1514, 9014):  # copied, and as pieces
             for n in (1, 100):
