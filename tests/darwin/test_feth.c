@@ -1744,22 +1744,22 @@ static void test_answers_find_room(void **state)
 {
 	(void)state;
 	known = (struct memberships){ 0 };
-	for (uint32_t i = 0; i < 100; i++) {
+	for (uint32_t i = 0; i < MEMBERSHIPS_MAX + 36; i++) {
 		membership_put(&known, 500 + i, i % 3, i % 2, 1000 + i);
 		for (uint32_t k = 0; k <= i; k++) {
-			if (k + 64 > i)
+			if (k + MEMBERSHIPS_MAX > i)
 				assert_known(500 + k, k % 3, 1000 + i, k % 2);
 			else
 				assert_false(is_known(500 + k, k % 3, 1000 + i));
 		}
 	}
 	/* the same again takes no other's place, and is no longer the oldest */
-	membership_put(&known, 536, 0, true, 1100);
-	assert_known(536, 0, 1100, true);
-	assert_known(537, 1, 1100, true);
-	membership_put(&known, 700, 0, true, 1101);
-	assert_known(536, 0, 1101, true);
-	assert_false(is_known(537, 1, 1101));
+	membership_put(&known, 536, 0, true, 2000);
+	assert_known(536, 0, 2000, true);
+	assert_known(537, 1, 2000, true);
+	membership_put(&known, 700, 0, true, 2001);
+	assert_known(536, 0, 2001, true);
+	assert_false(is_known(537, 1, 2001));
 	unsigned used = 0;
 	for (unsigned i = 0; i < MEMBERSHIPS_MAX; i++)
 		used += known.all[i].uid == 536;

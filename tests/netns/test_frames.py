@@ -18,6 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 from harness import BROADCAST, Daemon, mac, main, poll_until
 from netlab import ARP, CTAG, IPV4, IPV6, STAG, Namespace, Station, Tap, frame_type, require
 
+RARP = 0x8035
 DECNET = bytes.fromhex("ab0000030000")     # all level 1 routers, ethertype 6003
 APPLETALK = bytes.fromhex("090007ffffff")  # broadcast of EtherTalk 2, in 802.3 with SNAP
 SNAP_APPLETALK = bytes.fromhex("aaaa03080007809b")
@@ -338,8 +339,11 @@ class Stations(unittest.TestCase):
                     while True:
                         said.append(tap.recv(end - time.monotonic(), noise=True))
                 said += [f for f, out in tap2.drain() if not out]
-                # The switch asks once what the host listens to; that is not from the service member.
-                self.assertEqual([f.hex() for f in said if not is_query(f)], [])
+                # The switch asks once what the host listens to, and says where the client is; neither is from
+                # the service member.
+                announced = [f for f in said if frame_type(f) == RARP]
+                self.assertEqual({f[6:12] for f in announced}, {mac(0x0A)})
+                self.assertEqual([f.hex() for f in said if not is_query(f) and f not in announced], [])
                 self.assertNotIn(service, [f[6:12] for f in said])
                 # All that the client heard in that time was the host's own; it was not made to speak.
                 sealed = "not sealed" not in self.d.log  # a kernel without cls_bpf
