@@ -143,7 +143,7 @@ class WithoutDaemon(unittest.TestCase):
         page = (ROOT / "docs/man/fethctl.1").read_text().replace("\\-", "-")
         names = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  ", run_ctl(["help"]).stdout, re.M)
         for name in names:
-            self.assertIn(".It Cm " + name, page)
+            self.assertRegex(page, rf"(?m)^\.It (Cm|Xo\n\.Cm) {name}\b")
             text = run_ctl(["help", *name.split()]).stdout
             for option in re.findall(r"^  --([a-z-]+)", text, re.M):
                 self.assertIn("Fl -" + option, page)
