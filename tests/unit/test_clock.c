@@ -161,7 +161,7 @@ static void count(void *ctx, unsigned port, const struct frame *frame)
 static void test_our_querier_asks_once_however_long_it_was(void **state)
 {
 	struct fixture *f = *state;
-	struct counted asked = { 0 };
+	static struct counted asked;
 	configure(f, MCAST_SNOOP, true, false);
 	for (unsigned i = 0; i < 300; i++)
 		tick(f); /* beyond those of the start */
@@ -325,7 +325,7 @@ static void test_any_clock_breaks_nothing(void **state)
 {
 	struct fixture *f = *state;
 	struct rng rng = rng_start("clock");
-	struct counted asked = { 0 };
+	static struct counted asked;
 	configure(f, MCAST_SNOOP, true, true);
 	fake_detach(&f->p[3]);
 	assert_int_equal(fake_attach(&f->fn, &f->p[3], "locked", 7, true, NULL), 0);
