@@ -11,6 +11,7 @@
 
 #include "clients/ctl/capture.h"
 #include "clients/ctl/ctl.h"
+#include "clients/ctl/sigpipe.h"
 #include "protocol/text.h"
 
 #define RECORDS 64u
@@ -37,40 +38,18 @@ struct capturing {
 	const char *end;            /* why it ends, where there is something to say */
 };
 
-/* -- signals -- */
-
-static int signal_pipe[2] = { -1, -1 };
-
-static void on_signal(int signum)
-{
-	const int saved = errno;
-	(void)signum;
-	(void)!write(signal_pipe[1], "", 1); /* full: then it is known already */
-	errno = saved;
-}
-
-/* No SA_RESTART: a write to a reader that has stopped must end, too. */
+/* A write to a reader that has stopped must end with them, too. */
 static int catch_signals(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action = { .sa_handler = on_signal };
-	if (pipe(signal_pipe) < 0)
-		return -errno;
-	for (int i = 0; i < 2; i++) {
-		fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
-		fcntl(signal_pipe[i], F_SETFL, O_NONBLOCK);
-	}
-	sigemptyset(&action.sa_mask);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &action, NULL);
-	action.sa_handler = SIG_IGN; /* writing says EPIPE */
-	sigaction(SIGPIPE, &action, NULL);
-	return 0;
+	const struct sigaction ignore = { .sa_handler = SIG_IGN }; /* writing says EPIPE */
+	sigaction(SIGPIPE, &ignore, NULL);
+	return sigpipe_open(signals, sizeof(signals) / sizeof(signals[0]), true);
 }
 
 static bool signalled(void)
 {
-	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
+	struct pollfd p = { .fd = sigpipe_fd(), .events = POLLIN };
 	return poll(&p, 1, 0) > 0;
 }
 
@@ -294,7 +273,7 @@ static int wait_for_more(const struct capturing *c)
 {
 	struct pollfd p[] = {
 		{ .fd = feth_fd(c->ctl->conn), .events = POLLIN },
-		{ .fd = signal_pipe[0], .events = POLLIN },
+		{ .fd = sigpipe_fd(), .events = POLLIN },
 		{ .fd = fileno(c->out.file) }, /* its reader may go while nothing happens */
 	};
 	while (poll(p, 3, -1) < 0)

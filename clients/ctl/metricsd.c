@@ -392,7 +392,7 @@ static int serve(struct ctl *ctl, const char *network, const char *where)
 		free(m);
 		return ctl_fail("cannot serve metrics at %s: %s", where, why);
 	}
-	const int rc = sigpipe_open(signals, sizeof(signals) / sizeof(signals[0]));
+	const int rc = sigpipe_open(signals, sizeof(signals) / sizeof(signals[0]), false);
 	signal(SIGPIPE, SIG_IGN);
 	if (rc < 0)
 		status = ctl_fail("cannot wait for signals: %s", strerror(-rc));

@@ -21,9 +21,9 @@ static void on_signal(int signum)
 	errno = saved;
 }
 
-int sigpipe_open(const int *signals, size_t n)
+int sigpipe_open(const int *signals, size_t n, bool interrupt)
 {
-	struct sigaction sa = { .sa_flags = SA_RESTART };
+	struct sigaction sa = { .sa_flags = interrupt ? 0 : SA_RESTART };
 	sa.sa_handler = on_signal;
 	sigemptyset(&sa.sa_mask);
 	if (n > SIGPIPE_MAX)

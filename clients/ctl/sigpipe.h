@@ -3,12 +3,14 @@
 #ifndef CLIENTS_CTL_SIGPIPE_H
 #define CLIENTS_CTL_SIGPIPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define SIGPIPE_MAX 16u /* signals that may be caught */
 
-/* Catches these. Return: 0 or a negative errno; sigpipe_close() either way. */
-int sigpipe_open(const int *signals, size_t n);
+/* Catches these. @interrupt: what waits at that moment, such as a write, returns EINTR. Return: 0
+ * or a negative errno; sigpipe_close() either way. */
+int sigpipe_open(const int *signals, size_t n, bool interrupt);
 /* What the signals did before, they do again. */
 void sigpipe_close(void);
 

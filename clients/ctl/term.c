@@ -67,7 +67,7 @@ int term_open(void)
 		return -ENOTTY;
 	if (tcgetattr(STDIN_FILENO, &term.before) < 0)
 		return -errno;
-	const int rc = sigpipe_open(heard, COUNT(heard));
+	const int rc = sigpipe_open(heard, COUNT(heard), false);
 	if (rc < 0)
 		return rc;
 	struct sigaction sa = { .sa_flags = 0 };

@@ -35,6 +35,9 @@ void network_announce_host(struct network *net)
 static void send(struct network *net, uint16_t in, const uint8_t *buf, uint32_t len)
 {
 	struct frame frame = { .head = buf, .head_len = len, .len = len };
+	if (net->n_monitors)
+		network_watch(net, PORT_NONE, (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE }, NULL,
+			&frame, 1);
 	if (net->sw.vlans)
 		network_vlan_flood(net, in, &frame);
 	else
