@@ -123,7 +123,7 @@ class Fair(unittest.TestCase):
         full = [self.d.attach() for _ in range(60)]
         for c in full:
             self.addCleanup(c.close)
-        tx = self.enterContext(self.d.attach())
+        tx = self.enterContext(self.d.attach(storm=0))
         before = self.d.rss_kib()
         tiny = msgpack.packb(frame(h.BROADCAST, mac(2)))
         for _ in range(60):
