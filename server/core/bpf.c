@@ -146,20 +146,34 @@ static uint8_t byte_at(const struct frame *frame, size_t at)
 	return ((const uint8_t *)seg->base)[at];
 }
 
-/* Big-endian. False: not all of it is in the frame. */
-static bool load(const struct frame *frame, uint64_t at, unsigned size, uint32_t *out)
+static bool load_scattered(const struct frame *frame, uint64_t at, unsigned size, uint32_t *out)
 {
 	uint32_t v = 0;
 	if (at + size > frame->len)
 		return false;
-	if (at + size <= frame->head_len)
-		for (unsigned i = 0; i < size; i++)
-			v = v << 8 | frame->head[at + i];
-	else
-		for (unsigned i = 0; i < size; i++)
-			v = v << 8 | byte_at(frame, (size_t)at + i);
+	for (unsigned i = 0; i < size; i++)
+		v = v << 8 | byte_at(frame, (size_t)at + i);
 	*out = v;
 	return true;
+}
+
+/* Big-endian. False: not all of it is in the frame. */
+static inline bool load(const struct frame *frame, uint64_t at, unsigned size, uint32_t *out)
+{
+	if (at + size > frame->head_len)
+		return load_scattered(frame, at, size, out);
+	const uint8_t *p = frame->head + at;
+	switch (size) {
+	case 1:
+		*out = p[0];
+		return true;
+	case 2:
+		*out = (uint32_t)p[0] << 8 | p[1];
+		return true;
+	default:
+		*out = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+		return true;
+	}
 }
 
 /* LD and LDX. False: the frame is too short. */

@@ -15,7 +15,7 @@
 #include "server/core/frame.h"
 
 /* BPF_MAXINSNS of the BSDs. `tcpdump` expressions that people write are 5 to 60 steps: `arp` takes
- * 11 ns a frame, and 512 steps of loads and jumps 3.3 us (gcc -O2, 60 bytes). */
+ * 11 ns a frame, and 512 steps of loads and jumps 2 to 3 us (gcc -O2, 60 bytes). */
 #define BPF_STEPS_MAX 512u
 #define BPF_WORDS 16u /* BPF_MEMWORDS */
 

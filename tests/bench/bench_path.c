@@ -13,6 +13,7 @@
 #include "protocol/wire.h"
 #include "server/core/egress.h"
 #include "server/core/ingress.h"
+#include "server/core/monitor.h"
 #include "server/core/network.h"
 
 #define BATCH 64u
@@ -29,7 +30,7 @@ struct sink {
 
 struct lab {
 	struct network *net;
-	struct sink source, sinks[SINKS_MAX];
+	struct sink source, sinks[SINKS_MAX], eye;
 	unsigned n_sinks;
 	enum framing in;
 	bool from_host;
@@ -92,8 +93,18 @@ static uint32_t sink_queued(const struct port *port)
 	return 0;
 }
 
+static uint64_t eye_now(const struct port *port)
+{
+	(void)port;
+	return 1;
+}
+
 static const struct port_ops sink_ops = {
-	.send = sink_send, .flush = sink_flush, .close = sink_close, .queued = sink_queued
+	.send = sink_send,
+	.flush = sink_flush,
+	.close = sink_close,
+	.queued = sink_queued,
+	.now_ns = eye_now,
 };
 
 static unsigned host_send(struct hostif *hif, const struct frame *frames, unsigned n)
@@ -158,21 +169,25 @@ void bench_measured(struct lab *lab, unsigned batches)
 }
 
 enum target { TO_PORT, TO_HOST, TO_ALL, TO_EACH };
+enum watch { NOBODY, FOR_ARP, FOR_ALL }; /* a monitor, that wants no frame of these, or each */
 
 static const struct path {
 	const char *name;
 	enum framing in, out; /* FRAMING_NONE: the host side */
 	enum target target;
 	unsigned sinks;
+	enum watch watch;
 } paths[] = {
-	{ "native-native", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1 },
-	{ "native-qemu", FRAMING_NATIVE, FRAMING_QEMU, TO_PORT, 1 },
-	{ "qemu-native", FRAMING_QEMU, FRAMING_NATIVE, TO_PORT, 1 },
-	{ "qemu-qemu", FRAMING_QEMU, FRAMING_QEMU, TO_PORT, 1 },
-	{ "native-mixed4", FRAMING_NATIVE, FRAMING_NATIVE, TO_EACH, 4 },
-	{ "native-flood8", FRAMING_NATIVE, FRAMING_NATIVE, TO_ALL, 8 },
-	{ "native-host", FRAMING_NATIVE, FRAMING_NONE, TO_HOST, 1 },
-	{ "host-native", FRAMING_NONE, FRAMING_NATIVE, TO_PORT, 1 },
+	{ "native-native", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, NOBODY },
+	{ "native-qemu", FRAMING_NATIVE, FRAMING_QEMU, TO_PORT, 1, NOBODY },
+	{ "qemu-native", FRAMING_QEMU, FRAMING_NATIVE, TO_PORT, 1, NOBODY },
+	{ "qemu-qemu", FRAMING_QEMU, FRAMING_QEMU, TO_PORT, 1, NOBODY },
+	{ "native-mixed4", FRAMING_NATIVE, FRAMING_NATIVE, TO_EACH, 4, NOBODY },
+	{ "native-flood8", FRAMING_NATIVE, FRAMING_NATIVE, TO_ALL, 8, NOBODY },
+	{ "native-host", FRAMING_NATIVE, FRAMING_NONE, TO_HOST, 1, NOBODY },
+	{ "host-native", FRAMING_NONE, FRAMING_NATIVE, TO_PORT, 1, NOBODY },
+	{ "native-watched", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, FOR_ARP },
+	{ "native-captured", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, FOR_ALL },
 };
 
 static const struct feth_mac host_mac = { { 2, 0, 0, 0, 0, 0xfe } };
@@ -188,6 +203,25 @@ static int attach(struct lab *lab, struct sink *s, const char *name, enum framin
 	s->port.ops = &sink_ops;
 	sendq_init(&s->q, network_pool(lab->net), network_pool(lab->net), framing);
 	return network_attach(lab->net, &conf, &s->port, 0, &info, &err);
+}
+
+static int watch(struct lab *lab, enum watch watch)
+{
+	static const struct bpf_step arp[] = { { 0x28, 0, 0, 12 }, { 0x15, 0, 1, 0x806 },
+		{ 0x06, 0, 0, 65535 }, { 0x06, 0, 0, 0 } };
+	static struct monitor_conf conf = { .snaplen = MONITOR_SNAPLEN_MAX };
+	const struct port_conf port = { .kind = PORT_KIND_NATIVE, .monitor = &conf };
+	struct port_info info;
+	struct err err;
+	if (watch == NOBODY)
+		return 0;
+	if (watch == FOR_ARP) {
+		memcpy(conf.steps, arp, sizeof(arp));
+		conf.n_steps = 4;
+	}
+	lab->eye.port.ops = &sink_ops;
+	sendq_init(&lab->eye.q, network_pool(lab->net), network_pool(lab->net), FRAMING_NATIVE);
+	return network_attach(lab->net, &port, &lab->eye.port, 0, &info, &err);
 }
 
 static void fill(struct lab *lab, const struct path *path)
@@ -248,7 +282,7 @@ static int lab_open(struct lab *lab, const struct path *path)
 	}
 	network_flush(lab->net);
 	fill(lab, path);
-	return 0;
+	return watch(lab, path->watch);
 }
 
 /* Frames that went where they should. */
@@ -271,11 +305,14 @@ static int run(const struct path *path, unsigned batches)
 	const uint64_t per_frame = path->target == TO_ALL ? lab.n_sinks : 1;
 	const uint64_t want = (uint64_t)batches * BATCH * per_frame;
 	const uint64_t got = arrived(&lab, path);
+	const uint64_t seen = path->watch ? lab.eye.port.stats->tx_frames : 0;
+	if (path->watch)
+		network_detach(lab.net, &lab.eye.port);
 	network_detach(lab.net, &lab.source.port);
 	for (unsigned i = 0; i < lab.n_sinks; i++)
 		network_detach(lab.net, &lab.sinks[i].port);
 	network_free(lab.net);
-	if (got == want)
+	if (got == want && seen == (path->watch == FOR_ALL ? want : 0))
 		return 0;
 	fprintf(stderr, "bench_path: %s: %llu frames of %llu arrived\n", path->name,
 		(unsigned long long)got, (unsigned long long)want);

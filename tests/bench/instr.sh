@@ -20,6 +20,8 @@ native-mixed4 600
 native-flood8 365
 native-host 80
 host-native 180
+native-watched 255
+native-captured 330
 '
 usage() {
 	echo "usage: instr.sh [--build DIR] [--out DIR] [PATH...]" >&2
