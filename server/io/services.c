@@ -62,6 +62,9 @@ static bool same(const struct network_facts *a, const struct network_facts *b)
 void services_dhcp(struct netctl *ent, const struct network_facts *before, bool anew)
 {
 	const struct network_facts *f = &ent->facts;
+	if (!anew &&
+		!before) /* new: RUN/state may not have known what is still there of its name */
+		services_clean(f->spec.network);
 	if (!anew && before && same(before, f))
 		return;
 	if (f->dhcp.on && f->spec.up) /* of an interface that is down nobody can have the address */

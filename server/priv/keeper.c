@@ -123,7 +123,7 @@ static void on_child(int signum)
 /* In the child: becomes the server. */
 static void become(char *argv[], int said)
 {
-	const int null = open("/dev/null", O_RDWR);
+	const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct sigaction standard = { .sa_handler = SIG_DFL };
 	sigset_t none;
 	sigemptyset(&none);

@@ -1,9 +1,12 @@
-/* fuzz_text.c - the parsers of text.h and rights.h: what they take they must write so that they
- * take it again. */
+/* fuzz_text.c - the parsers of text.h, rights.h and dhcp.h: what they take they must write so that
+ * they take it again; and what is found in what nft and pfctl print (nat.h). */
+#include <ctype.h>
 #include <stdio.h>
 
 #include "protocol/rights.h"
 #include "protocol/text.h"
+#include "server/core/dhcp.h"
+#include "server/core/nat.h"
 #include "tests/support/bytes.h"
 #include "tests/support/fuzz.h"
 
@@ -54,6 +57,32 @@ static void rule(const char *text)
 	must(a.group == b.group && a.rights == b.rights && !strcmp(a.name, b.name));
 }
 
+static void range(const char *text)
+{
+	struct dhcp_want a, b;
+	const char *why = NULL;
+	char out[DHCP_RANGE_TEXT];
+	if (!dhcp_parse(&a, text, &why)) {
+		must(why);
+		return;
+	}
+	must(a.on && a.given && a.from <= a.to);
+	dhcp_format(out, &(struct dhcp_facts){ .from = a.from, .to = a.to });
+	must(!strcmp(out, text) && dhcp_parse(&b, out, &why));
+	must(a.from == b.from && a.to == b.to);
+}
+
+static void tables(const char *text)
+{
+	char name[NAT_NAME];
+	for (const char *p = text, *before = p; nat_find(&p, "fethd-1-", name); before = p) {
+		must(p > before && p <= text + strlen(text));
+		must(!strncmp(name, "fethd-1-", 8) && name[8] && strlen(name) < NAT_NAME);
+		for (const char *c = name; *c; c++) /* nft will read it */
+			must(isalnum((unsigned char)*c) || *c == '-' || *c == '_');
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	char *bytes = (char *)exact_copy(data, len);
@@ -71,6 +100,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	mac(s);
 	cidr(s);
 	rule(s);
+	range(s);
+	tables(s);
 	free(copy);
 	return 0;
 }

@@ -243,6 +243,20 @@ class Ends(Base):
         self.d.start()
         self.nothing_left()
 
+    def test_one_that_nobody_remembers(self):
+        """Daemon, keeper and RUN/state gone: it has the port, and the name of the network to be known by."""
+        self.create()
+        pid, keeper = self.serving(), self.keeper()
+        os.kill(self.d.proc.pid, signal.SIGSTOP)
+        os.kill(keeper, signal.SIGKILL)
+        self.d.kill()
+        os.unlink(self.d.path("state"))
+        self.d.start()
+        self.create()
+        self.assertNotIn(pid, self.mine())
+        self.serving()
+        self.assertNotIn("not running", self.d.new_log)
+
     def test_somebody_else_s_dnsmasq_is_left_alone(self):
         with subprocess.Popen([*self.ns.prefix, "dnsmasq", "--conf-file=/dev/null", "-k", "--port=0",
                                f"--pid-file={self.d.dir}/other.pid"], stdin=subprocess.DEVNULL) as other:

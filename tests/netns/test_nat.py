@@ -13,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
 from dhcpclient import Host
-from harness import FETHCTL, Daemon, RpcError, main, poll_until, skip_all
+from harness import FETHCTL, Daemon, RpcError, main, poll_until, run_as, skip_all
 from netlab import Namespace, Tap, require
 
 ADDRESS = "10.77.0.1/24"
@@ -244,6 +244,19 @@ class Restores(Base):
         self.d.call("network.set", network="lab", nat=False)
         self.assertEqual(self.switch("ip_forward"), 1)
         self.assertEqual(self.tables(), ["table ip somebody"])
+
+    def test_without_root(self):
+        """--rootless: rules and forwarding are those of the daemon's own namespace."""
+        with Daemon("--rootless", uid=1000) as d:
+            def use():
+                d.call("network.create", network="lab", addresses=[ADDRESS], nat=True)
+                inside = d.ctl("enter", "lab", "--", "sh", "-c", "nft list tables; cat /proc/sys/net/ipv4/ip_forward")
+                d.call("network.set", network="lab", nat=False)
+                after = d.ctl("enter", "lab", "--", "sh", "-c", "nft list tables; cat /proc/sys/net/ipv4/ip_forward")
+                return inside.stdout, after.stdout
+            inside, after = run_as((1000, 1000, []), use)
+            self.assertRegex(inside, r"\Atable ip fethd-[0-9a-f]{16}-lab\n1\n\Z")
+            self.assertEqual(after, "0\n")
 
     def tool(self, script):
         """What the daemon finds for nft from now on."""
