@@ -165,7 +165,7 @@ int ctl_watch(struct ctl *ctl, const char *network, uint32_t seconds, uint32_t c
 	for (uint32_t printed = 0; !status && (!count || printed < count);) {
 		char why[1024];
 		struct snapshot *now =
-			snapread_wait(ctl->conn, network, CTL_TIMEOUT_MS, why, sizeof(why));
+			snapread_wait(&ctl->conn, network, CTL_TIMEOUT_MS, why, sizeof(why));
 		if (!now) {
 			status = ctl_fail("cannot read the counters%s%s: %s",
 				network ? " of network " : "", network ? network : "", why);

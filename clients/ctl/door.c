@@ -129,8 +129,8 @@ int door_open(struct door *door, const char *where, char *why, size_t size)
 	if (!*where || strlen(where) >= sizeof(address.un.sun_path) ||
 		strlen(where) >= sizeof(door->path))
 		return say(why, size, -ENAMETOOLONG, "the path is empty or too long for a socket");
-	strcpy(address.un.sun_path, where);
-	strcpy(door->path, where);
+	memcpy(address.un.sun_path, where, strlen(where) + 1);
+	memcpy(door->path, where, strlen(where) + 1);
 	int rc = clear_path(&address.un, why, size);
 	if (!rc)
 		rc = listen_at(door, &address, sizeof(address.un), why, size);
@@ -153,7 +153,7 @@ void door_close(struct door *door)
 
 void door_name(const struct door *door, char *out, size_t size)
 {
-	union address address;
+	union address address = { .any.sa_family = AF_UNSPEC };
 	socklen_t len = sizeof(address);
 	char host[INET6_ADDRSTRLEN] = "";
 	if (!door->tcp || getsockname(door->fd, &address.any, &len) < 0) {

@@ -419,7 +419,7 @@ static int print(struct ctl *ctl, const char *network)
 	char why[1024];
 	if (network ? ctl_connect_observer(ctl, network) : ctl_connect(ctl, NULL))
 		return CTL_FAILED;
-	struct snapshot *s = snapread_wait(ctl->conn, network, CTL_TIMEOUT_MS, why, sizeof(why));
+	struct snapshot *s = snapread_wait(&ctl->conn, network, CTL_TIMEOUT_MS, why, sizeof(why));
 	if (!s)
 		return ctl_fail("cannot read the counters%s%s: %s", network ? " of network " : "",
 			network ? network : "", why);

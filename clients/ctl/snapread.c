@@ -405,57 +405,39 @@ void snapread_start(struct feth_conn *conn, const char *network, snapread_done *
 
 /* -- waiting -- */
 
-/* Outlives whoever waited, if he gave up: its answer comes at the latest when the connection ends.
- */
 struct waiting {
-	bool over, given_up;
+	bool over;
 	struct snapshot *s;
-	char why[1024];
+	char *why; /* borrowed, with its size */
+	size_t size;
 };
 
 static void on_waited(void *user, struct snapshot *s, const char *code, const char *why)
 {
 	struct waiting *w = user;
 	(void)code;
-	if (w->given_up) {
-		snapshot_free(s);
-		free(w);
-		return;
-	}
 	w->over = true;
 	w->s = s;
 	if (!s)
-		snprintf(w->why, sizeof(w->why), "%s", why);
+		snprintf(w->why, w->size, "%s", why);
 }
 
 struct snapshot *snapread_wait(
-	struct feth_conn *conn, const char *network, int timeout_ms, char *why, size_t size)
+	struct feth_conn **conn, const char *network, int timeout_ms, char *why, size_t size)
 {
 	const uint64_t until = clock_now_ms() + (uint64_t)timeout_ms;
-	struct waiting *w = calloc(1, sizeof(*w));
-	if (!w) {
-		snprintf(why, size, "%s", no_memory);
-		return NULL;
-	}
-	snapread_start(conn, network, on_waited, w);
-	while (!w->over) {
+	struct waiting w = { .why = why, .size = size };
+	snapread_start(*conn, network, on_waited, &w);
+	while (!w.over) {
 		struct feth_frame frame; /* none can come: this is no port */
 		const uint64_t now = clock_now_ms();
-		const int rc = now < until ? feth_recv(conn, &frame, 1, (int)(until - now)) : 0;
-		if (w->over || rc >= 0 || rc == -EINTR) {
-			if (w->over || now < until)
-				continue;
-			w->given_up = true;
+		const int rc = now < until ? feth_recv(*conn, &frame, 1, (int)(until - now)) : 0;
+		if (w.over || (now < until && (rc >= 0 || rc == -EINTR)))
+			continue;
+		feth_close(*conn); /* on_waited() is called here: nobody is owed an answer then */
+		*conn = NULL;
+		if (now >= until)
 			snprintf(why, size, "the daemon did not answer within %d ms", timeout_ms);
-			return NULL;
-		}
-		w->given_up = true;
-		snprintf(why, size, "%s", feth_error(conn));
-		return NULL;
 	}
-	struct snapshot *s = w->s;
-	if (!s)
-		snprintf(why, size, "%s", w->why);
-	free(w);
-	return s;
+	return w.s;
 }

@@ -20,10 +20,10 @@ typedef void snapread_done(void *user, struct snapshot *s, const char *code, con
  */
 void snapread_start(struct feth_conn *conn, const char *network, snapread_done *done, void *user);
 
-/* The same, waiting for it: NULL, and a sentence in @why, where it did not come within @timeout_ms.
- */
+/* The same, waiting for it: NULL, and a sentence in @why, where it did not come within @timeout_ms;
+ * then *conn may have been closed, and be NULL. */
 struct snapshot *snapread_wait(
-	struct feth_conn *conn, const char *network, int timeout_ms, char *why, size_t size);
+	struct feth_conn **conn, const char *network, int timeout_ms, char *why, size_t size);
 
 void snapshot_free(struct snapshot *s); /* NULL is fine */
 

@@ -19,11 +19,11 @@ void top_number(bool known, double value, char out[TOP_NUMBER])
 	static const char units[] = "kMGTPE";
 	unsigned u = 0;
 	if (!known) {
-		strcpy(out, "-");
+		snprintf(out, TOP_NUMBER, "-");
 		return;
 	}
 	if (value < 0.05) {
-		strcpy(out, "0");
+		snprintf(out, TOP_NUMBER, "0");
 		return;
 	}
 	if (value < 999.5) {
@@ -36,7 +36,7 @@ void top_number(bool known, double value, char out[TOP_NUMBER])
 		u++;
 	}
 	if (value >= 999.5) {
-		strcpy(out, "lots");
+		snprintf(out, TOP_NUMBER, "lots");
 		return;
 	}
 	const int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
