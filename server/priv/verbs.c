@@ -316,7 +316,7 @@ static int give_sockets(const char *path, const struct access_files *files, stru
 	if (!dir && fd >= 0)
 		close(fd);
 	const struct dirent *e;
-	while (!rc && (e = readdir(dir))) {
+	while (dir && !rc && (e = readdir(dir))) {
 		struct stat st;
 		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
 			rc = give(fd, e->d_name, files);

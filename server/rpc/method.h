@@ -78,8 +78,8 @@ int want_monitor(const msgpack_object_map *params, struct monitor_conf **out, st
 /* Whether an attach with these params is one that only watches, so that another right is needed. */
 bool wants_monitor(const msgpack_object_map *params);
 /* The rules of rules.h that are given, in @params or another map. */
-int want_rules(const msgpack_object_map *params, struct port_rules *out, struct err *err);
-int want_vlan(const msgpack_object_map *params, struct port_rules *out, struct err *err);
+int want_rules(const msgpack_object_map *params, struct port_rules *r, struct err *err);
+int want_vlan(const msgpack_object_map *params, struct port_rules *rules, struct err *err);
 /* A network's `defaults`: the same, less what is of one port alone. */
 int want_defaults(
 	const msgpack_object_map *params, bool *has, struct port_rules *out, struct err *err);
