@@ -347,6 +347,10 @@ void control_reload(struct daemon *d, struct command *cmd)
 	compare(d, set);
 	take_daemon(d, set, cmd ? cmd->reload : NULL);
 	d->conf = set;
-	log_info("config", "reloaded networks=%u", set->n);
+	if (cmd)
+		log_info("config", "reloaded networks=%u uid=%u pid=%u", set->n,
+			(unsigned)cmd->who.uid, (unsigned)cmd->who.pid);
+	else
+		log_info("config", "reloaded networks=%u", set->n);
 	begin(d, cmd, old);
 }

@@ -93,7 +93,8 @@ static void ports_listed(struct command *cmd)
 		remember_ports(ent, cmd);
 		control_mark_saved(ent, true);
 		sv->cmd->out.facts.saved = true;
-		log_info("network", "saved net=%s", sv->cmd->network);
+		log_info("network", "saved net=%s uid=%u pid=%u", sv->cmd->network,
+			(unsigned)sv->cmd->who.uid, (unsigned)sv->cmd->who.pid);
 	} else {
 		err_set(&sv->cmd->err, err.code,
 			"%s is as you asked, but was not saved, so it will not be at the next "
