@@ -3,6 +3,8 @@
  *
  *   hello PATH-OF-feth.sock MAC TEXT SECONDS
  *   cc hello.c $(pkg-config --cflags --libs feth) -o hello */
+#define _POSIX_C_SOURCE 200809L /* clock_gettime(), also with -std=c11 */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
