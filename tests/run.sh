@@ -95,9 +95,10 @@ tests() {
 	return $rc
 }
 
+# configure_and_build PRESET [TARGET]
 configure_and_build() {
 	cmake --preset "$1" >"$results/cmake-$1.log" 2>&1 || { cat "$results/cmake-$1.log"; return 1; }
-	cmake --build --preset "$1" -j "$jobs" >"$results/build-$1.log" 2>&1 ||
+	cmake --build --preset "$1" -j "$jobs" ${2:+--target "$2"} >"$results/build-$1.log" 2>&1 ||
 		{ tail -60 "$results/build-$1.log"; return 1; }
 }
 
@@ -126,9 +127,9 @@ part_lint() { have dev && tests lint build/dev; }
 part_unit() { have dev && tests unit build/dev -j "$jobs"; }
 part_property() { have dev && tests property build/dev -j "$jobs"; }
 part_clang() {
-	step "build clang" configure_and_build clang && tests unit build/clang -j "$jobs"
+	step "build clang" configure_and_build clang unit && tests unit build/clang -j "$jobs"
 }
-part_daemon() { have release && have dev && tests daemon build/dev; }
+part_daemon() { have release && have dev && tests daemon build/dev -j "$jobs"; }
 # a line per rule: on how many releases it was tested, by how many tests
 rules() {
 	build/dev/tests/darwin/darwin_rules >"$results/rules.log" 2>&1
