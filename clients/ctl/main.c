@@ -178,8 +178,8 @@ const struct command commands[] = {
 	{ "port set", "NET NAME [options]", "change the rules of a port",
 		"What is given is changed, at once, whether or not the port has a client. Of a "
 		"port\n"
-		"that is not declared it goes with its client. NAME may be host, whose rates and\n"
-		"storm can be limited.\n",
+		"that is not declared it goes with its client. NAME may be host, whose rates,\n"
+		"storm and loop guard can be set.\n",
 		port_set_options, 2, 2, false, cmd_port_set },
 	{ "port remove", "NET NAME", "remove a port and close its client", NULL, NULL, 2, 2, false,
 		cmd_port_remove },

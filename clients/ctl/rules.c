@@ -98,6 +98,7 @@ static const struct rule rules[] = {
 	{ "rx-rate", "rx_rate", put_rate },
 	{ "tx-rate", "tx_rate", put_rate },
 	{ "storm", "storm", put_limit },
+	{ "loop-guard", "loop_guard", put_switch },
 };
 
 #define N_RULES (sizeof(rules) / sizeof(rules[0]))
@@ -186,6 +187,14 @@ void rules_text(FILE *f, const msgpack_object *port)
 	}
 	if (is(port, "up", false)) {
 		fprintf(f, "%slink down", sep);
+		sep = ", ";
+	}
+	if (is(port, "looped", true)) {
+		fprintf(f, "%sLOOPED", sep);
+		sep = ", ";
+	}
+	if (is(port, "loop_guard", false)) {
+		fprintf(f, "%sno loop guard", sep);
 		sep = ", ";
 	}
 	if (out_get(port, "vlan")) {

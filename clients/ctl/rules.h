@@ -14,8 +14,9 @@
 		{ "queue", "BYTES", false, "frames that may wait for its client" },                \
 		{ "rx-rate", "RATE", false, "from the client, as 10Mbit or 2MB (a second); off" }, \
 		{ "tx-rate", "RATE", false, "to the client" },                                     \
+		{ "storm", "N|off", false, "flooded frames a second from the client" },            \
 	{                                                                                          \
-		"storm", "N|off", false, "flooded frames a second from the client"                 \
+		"loop-guard", "on|off", false, "cut it where it brings back what was flooded"      \
 	}
 
 /* Puts what was given into open params. Return: 0, or CTL_FAILED after a sentence */

@@ -40,6 +40,7 @@ const struct key keys_port[] = {
 	{ "rx-rate", "rx_rate", KEY_UINT, 0 },
 	{ "tx-rate", "tx_rate", KEY_UINT, 0 },
 	{ "storm", "storm", KEY_UINT, 0 },
+	{ "loop-guard", "loop_guard", KEY_BOOL, 0 },
 	{ 0 },
 };
 

@@ -80,6 +80,7 @@ struct port_info {
 	struct feth_mac mac;
 	bool locked;
 	struct port_rules rules; /* in force: all are given */
+	bool looped;             /* it brings back what was flooded: no frame goes in or out */
 	uint32_t mtu;
 	uint32_t cap;      /* longest frame it takes or gets, with one tag; bytes */
 	uint32_t uid, pid; /* where attached */

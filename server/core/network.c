@@ -18,6 +18,7 @@ int network_new(struct network **out, const struct network_facts *facts,
 	net->ctx = ctx;
 	net->recs[PORT_HOST] = &net->host_side;
 	net->vlan.vlan = VLAN_OWN;
+	loopguard_init(&net->guard, seed);
 	block_pool_init(&net->pool, BLOCK_POOL_LIMIT);
 	int rc = vswitch_init(&net->sw, seed);
 	if (rc < 0)
@@ -246,6 +247,11 @@ static inline void conclude(
 		send_port(net, in, v.port, frames, n, false); /* what most are goes first */
 		return;
 	}
+	if ((v.kind == VERDICT_FLOOD || v.kind == VERDICT_GROUP) &&
+		network_loops(net, in, frames, n)) {
+		network_refuse(net, in, DROP_LOOPED, frames, n);
+		return;
+	}
 	const unsigned pass = floods(v) ? police_storm(net, in, n) : n;
 	if (net->n_monitors && pass)
 		network_watch(net, in, v, NULL, frames, pass);
@@ -330,10 +336,13 @@ void network_input(
 
 void network_flush(struct network *net)
 {
+	if (loopguard_suspects(&net->guard, net->now_ms))
+		network_loop_probe(net);
 	network_flush_ports(net);
 	net->toobig.n = 0;
 	if (net->n_monitors)
 		network_watch_flush(net);
+	network_tell_loops(net);
 	network_tell_groups(net);
 }
 
@@ -369,6 +378,7 @@ void network_tick(struct network *net, uint64_t now_ms)
 	mcast_tick(&net->sw.mcast, now_ms);
 	while (mcast_asks(&net->sw.mcast, &ask))
 		send_query(net, &ask);
+	network_loop_tick(net);
 	network_tell_twins(net, now_ms);
 	network_announce(net);
 	network_tell_groups(net);

@@ -39,7 +39,7 @@ static void send(struct network *net, uint16_t in, const uint8_t *buf, uint32_t 
 		network_watch(net, PORT_NONE, (struct verdict){ VERDICT_FLOOD, 0, PORT_NONE }, NULL,
 			&frame, 1);
 	if (net->sw.vlans)
-		network_vlan_flood(net, in, &frame);
+		network_vlan_flood(net, in, vlan_of(net->sw.ports[in].vlan, &frame), &frame);
 	else
 		network_flood(net, in, &frame, 1);
 }

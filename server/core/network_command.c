@@ -18,6 +18,7 @@ struct port_info network_host_info(const struct network *net)
 		.mtu = net->facts.spec.mtu,
 		.cap = frame_room(net->facts.spec.mtu, true),
 		.rules = net->host_side.info.rules,
+		.looped = net->host_side.info.looped,
 	};
 	return info;
 }

@@ -8,6 +8,7 @@
 #include "server/core/network_priv.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static bool has_mac(const struct port_rules *rules, struct feth_mac mac)
 {
@@ -168,16 +169,26 @@ void network_note_move(struct network *net, uint64_t now_ms)
 		net->events->moved(net->ctx, mac_of_key(key), from, to);
 }
 
-/* The host's own stays; a guest behind it is the other one. */
+/* An address for a station at a port: what the port has where it is given none, unless that is
+ * @taken; then one that no port has, for none is called so. */
+static struct feth_mac own_mac(const struct network *net, uint16_t port, struct feth_mac taken)
+{
+	const char *network = net->facts.spec.network, *name = network_port_name(net, port);
+	const struct feth_mac mac = netid_mac(&net->key, network, name);
+	char other[FETH_NAME_MAX + 3];
+	snprintf(other, sizeof(other), "%s.2", name);
+	return mac_equal(mac, taken) ? netid_mac(&net->key, network, other) : mac;
+}
+
+/* The one at the host side keeps its address. */
 void network_tell_twins(struct network *net, uint64_t now_ms)
 {
 	struct twin w;
 	while (twins_next(&net->twins, now_ms, &w)) {
+		const struct feth_mac mac = mac_of_key(w.key);
 		const uint16_t from = w.to == PORT_HOST ? w.to : w.from;
 		const uint16_t to = w.to == PORT_HOST ? w.from : w.to;
-		const struct feth_mac own =
-			netid_mac(&net->key, net->facts.spec.network, network_port_name(net, to));
 		if (net->events->duplicate)
-			net->events->duplicate(net->ctx, mac_of_key(w.key), from, to, own);
+			net->events->duplicate(net->ctx, mac, from, to, own_mac(net, to, mac));
 	}
 }

@@ -188,6 +188,7 @@ void network_detach(struct network *net, struct port *port)
 	rec->touched = false;
 	rec->info.attached = false;
 	rec->info.uid = rec->info.pid = 0;
+	network_loop_forget(net, rec);
 	rec->info.rules = rec->floor; /* what the client itself asked for goes with it */
 	network_apply_rules(net, rec);
 	network_set_addr(net, rec, &rec->floor_addr);

@@ -1,12 +1,13 @@
 /* network_priv.h - the inside of a network, shared by the network*.c files and police.c only:
  * network.c moves frames, network_ports.c comes and goes, network_rules.c restricts, network_macs.c
- * knows whose addresses are whose, network_announce.c says where they are, network_monitor.c
- * watches, network_command.c answers. */
+ * knows whose addresses are whose, network_announce.c says where they are, network_loop.c cuts
+ * loops, network_monitor.c watches, network_command.c answers. */
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
 #include "server/core/apply.h"
 #include "server/core/bucket.h"
+#include "server/core/loopguard.h"
 #include "server/core/monitor.h"
 #include "server/core/network.h"
 #include "server/core/toobig.h"
@@ -82,6 +83,9 @@ struct network {
 	uint64_t now_ms; /* of the batch, or the command, under way */
 	struct vswitch sw;
 	struct twins twins;
+	struct loopguard guard;
+	struct portset loop_news; /* ports of which it is to be told that they are looped, or not */
+	bool has_loop_news;
 	struct block_pool pool;
 
 	const struct hostif_ops *host_ops; /* borrowed, with host; NULL while there is none */
@@ -200,15 +204,25 @@ void network_vlan_apply(struct network *net, struct port_rec *rec, bool has);
 void network_vlan_input(struct network *net, uint16_t in, struct frame *frames, unsigned n);
 void network_vlan_pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms);
-/* network_flood() of one frame without a tag, in the VLAN of such; to nobody where it is of none.
- */
-void network_vlan_flood(struct network *net, uint16_t in, struct frame *frame);
+/* network_flood() of one frame without a tag, in a VLAN; to nobody where that is VLAN_REFUSED. */
+void network_vlan_flood(struct network *net, uint16_t in, uint16_t vlan, struct frame *frame);
 /* Whether a port is a member of the VLAN of the run under way. */
 bool network_vlan_reaches(const struct network *net, uint16_t port);
 /* The frames of the run as port @out gets them; *n is how many. NULL: none, it is no member. Those
  * that cannot leave so, with a second tag, are counted at @in, if it was for @out alone. */
 struct frame *network_vlan_out(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
 	unsigned *n, bool flooded);
+/* Frames from @in are about to be flooded. True: they are not to be, the port is looped. */
+bool network_loops(struct network *net, uint16_t in, const struct frame *frames, unsigned n);
+/* Sends a frame that can come back only by a loop. */
+void network_loop_probe(struct network *net);
+/* A port whose time is over is tried again. */
+void network_loop_tick(struct network *net);
+/* The port begins anew: it has another client, or is not guarded. */
+void network_loop_forget(struct network *net, struct port_rec *rec);
+/* Says which ports are looped now, and which no longer. */
+void network_tell_loops(struct network *net);
+
 /* A port's client has come, or its addresses or link have changed: says so soon. */
 void network_announce_port(struct network *net, const struct port_rec *rec);
 void network_announce_host(struct network *net);

@@ -15,7 +15,7 @@ void network_apply_rules(struct network *net, struct port_rec *rec)
 {
 	struct vport *vport = &net->sw.ports[rec->info.id];
 	vport->mtu = payload_cap(net, &rec->info.rules);
-	vport->special = net->sw.vlans || rules_special(&rec->info.rules);
+	vport->special = net->sw.vlans || rec->info.looped || rules_special(&rec->info.rules);
 	rec->info.mtu = net->facts.spec.mtu;
 	rec->info.cap = frame_room(vport->mtu, true);
 	network_vlan_apply(net, rec, rec->info.rules.vlan.kind != VLAN_TRANSPARENT);
@@ -63,7 +63,8 @@ static int set_host(
 					       : rules_name(foreign);
 	if (field)
 		return err_set(err, -EINVAL,
-			"%s: the host side has rx_rate, tx_rate and storm of its own; all else is "
+			"%s: the host side has rx_rate, tx_rate, storm and loop_guard of its own; "
+			"all else is "
 			"the network's, see network.set",
 			field);
 	rules_take(&rec->info.rules, &conf->rules);
@@ -116,6 +117,8 @@ int network_set_port(struct network *net, uint16_t id, const struct port_conf *c
 	if (rc < 0)
 		return rc;
 	rec->info.rules = rules;
+	if (!rules.loop_guard)
+		network_loop_forget(net, rec);
 	if (conf->control) {
 		rules_take(&rec->floor, &conf->rules);
 		rec->floor_addr = network_addr_with(rec->floor_addr, conf);

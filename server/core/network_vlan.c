@@ -114,9 +114,8 @@ static void deliver(struct network *net, uint16_t in, struct verdict v, uint16_t
 	run_end(&net->vlan);
 }
 
-void network_vlan_flood(struct network *net, uint16_t in, struct frame *frame)
+void network_vlan_flood(struct network *net, uint16_t in, uint16_t vlan, struct frame *frame)
 {
-	const uint16_t vlan = vlan_of(net->sw.ports[in].vlan, frame);
 	if (vlan == VLAN_REFUSED)
 		return;
 	if (!room_for(net, frame, 1))

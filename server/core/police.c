@@ -55,17 +55,25 @@ static void limit(struct network *net, struct port_rec *rec, struct bucket *buck
 	}
 }
 
-void police_input(struct network *net, uint16_t in, struct frame *frames, unsigned n)
+static void take(struct network *net, struct port_rec *rec, struct frame *frames, unsigned n)
 {
-	struct port_rec *rec = net->recs[in];
 	const struct port_rules *rules = &rec->info.rules;
-	if (!rules->up)
-		network_refuse(net, in, DROP_LINK_DOWN, frames, n);
-	else if (rules->rx_rate)
+	if (rules->rx_rate)
 		limit(net, rec, &rec->police.rx, rules->rx_rate, frames, n, false, pass_in,
 			drop_in);
 	else
 		pass_in(net, rec, frames, n, false);
+}
+
+void police_input(struct network *net, uint16_t in, struct frame *frames, unsigned n)
+{
+	struct port_rec *rec = net->recs[in];
+	if (!rec->info.rules.up)
+		network_refuse(net, in, DROP_LINK_DOWN, frames, n);
+	else if (rec->info.looped)
+		network_refuse(net, in, DROP_LOOPED, frames, n);
+	else
+		take(net, rec, frames, n);
 }
 
 static void send_out(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
@@ -88,7 +96,9 @@ void police_output(struct network *net, uint16_t in, struct port_rec *rec, struc
 {
 	const struct port_rules *rules = &rec->info.rules;
 	struct port_rec *from = net->recs[in];
-	if (!rules->up)
+	if (rec->info.looped)
+		rec->stats.drops[DROP_LOOPED] += flooded ? 0 : n;
+	else if (!rules->up)
 		rec->stats.drops[DROP_LINK_DOWN] += flooded ? 0 : n;
 	else if (rules->isolated && from->info.rules.isolated)
 		from->stats.drops[DROP_ISOLATED] += flooded ? 0 : n;

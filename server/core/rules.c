@@ -17,8 +17,9 @@ const struct port_rules rules_builtin = {
 
 /* It is not limited: what the host sends is its administrator's doing. */
 const struct port_rules rules_host = {
-	.given = RULE_RX_RATE | RULE_TX_RATE | RULE_STORM,
+	.given = RULE_RX_RATE | RULE_TX_RATE | RULE_STORM | RULE_LOOP_GUARD,
 	.up = true,
+	.loop_guard = true,
 };
 
 const char *rules_name(uint32_t bits)

@@ -22,6 +22,9 @@ void twins_moved(struct twins *t, mac_key key, uint16_t from, uint16_t to, uint6
 	w->from = from;
 	w->to = to;
 	w->last_ms = now_ms;
+	if (w->moves && now_ms - w->counted_ms < TWINS_GAP_MS)
+		return;
+	w->counted_ms = now_ms;
 	if (!w->moves || now_ms - w->first_ms > TWINS_MS) {
 		w->moves = 1;
 		w->first_ms = now_ms;

@@ -6,8 +6,9 @@
  * nearly every frame they send, for as long as they run: even two that do nothing but ask for an
  * address by DHCP or solicit routers move it several times in their first seconds. So TWINS_MOVES
  * moves within TWINS_MS are twins, between whichever ports: there may be three of them. A loop
- * moves addresses as well, a thousand times at once; so who asks twins_next() does so some time
- * later, when the loop guard has spoken.
+ * moves addresses as well, a thousand times at once, until it is cut, here or elsewhere; so of
+ * moves in quick succession one in TWINS_GAP_MS counts, and what a loop that was cut here has moved
+ * counts no longer.
  *
  * An address is told of once in TWINS_TOLD_MS, and TWINS_TOLD of them in that time: there is one
  * thing to do about all of them.
@@ -22,6 +23,7 @@
  * back and does so again. */
 #define TWINS_MOVES 5u
 #define TWINS_MS 10000u
+#define TWINS_GAP_MS 100u /* five of these are longer than a loop lasts before it is cut */
 #define TWINS_MAX 64u /* addresses watched at once; then the one that moved least recently goes */
 #define TWINS_TOLD_MS 60000u
 #define TWINS_TOLD 8u
@@ -31,7 +33,8 @@ struct twin {
 	uint16_t from, to; /* the last move */
 	uint16_t moves;    /* since first_ms, TWINS_MOVES at most; 0: the place is free */
 	uint64_t first_ms;
-	uint64_t last_ms;
+	uint64_t last_ms; /* when it last moved */
+	uint64_t counted_ms;
 	uint64_t told_ms;
 	bool told;
 };

@@ -422,6 +422,23 @@ static void on_duplicate(
 	newsdesk_duplicate(&nl->desk, mac, from, to, own);
 }
 
+/* Seldom: the longer a port loops the longer it is cut. */
+static void on_looped(void *ctx, const struct port_info *info, uint32_t hold_ms)
+{
+	struct netloop *nl = ctx;
+	const char *name = network_facts(nl->net)->spec.network;
+	if (info->looped)
+		log_warn("switch",
+			"net=%s: port %s brings back what was sent to all: there is a loop behind "
+			"it; no frame goes in or out there for %u s. Join it to the "
+			"network once only, or end the bridge or client that sends back what it "
+			"gets",
+			name, info->name, (unsigned)(hold_ms / 1000));
+	else
+		log_info("switch", "net=%s: port %s is tried again after a loop", name, info->name);
+	newsdesk_port(&nl->desk, info, true);
+}
+
 static void on_changed(void *ctx, const struct network_facts *facts)
 {
 	struct netloop *nl = ctx;
@@ -435,6 +452,7 @@ static const struct network_events network_events = {
 	.port = on_port,
 	.moved = on_moved,
 	.duplicate = on_duplicate,
+	.looped = on_looped,
 	.changed = on_changed,
 };
 

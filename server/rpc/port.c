@@ -9,7 +9,7 @@
 /* Fields a later version has: who asks for them must not believe to have them. */
 static int refuse_unknown(const msgpack_object_map *params, struct err *err)
 {
-	static const char *const later[] = { "offload", "loop_guard" };
+	static const char *const later[] = { "offload" };
 	const msgpack_object *o;
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
@@ -185,6 +185,8 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 		rpc_put_bool(out, "monitor", true);
 	else
 		put_station(port, out);
+	if (port->looped)
+		rpc_put_bool(out, "looped", true);
 	if (port->attached && port->kind != PORT_KIND_HOST) {
 		rpc_put_uint(out, "uid", port->uid);
 		rpc_put_uint(out, "pid", port->pid);

@@ -94,7 +94,6 @@ int want_defaults(
 	const msgpack_object_map *params, bool *has, struct port_rules *out, struct err *err)
 {
 	static const char *const own[] = { "mac", "macs", "locked" };
-	static const char *const later[] = { "loop_guard" };
 	struct err why = { 0 };
 	const msgpack_object *o;
 	const enum rpc_field f = rpc_get(params, "defaults", &o);
@@ -108,11 +107,6 @@ int want_defaults(
 			return err_set(err, -EINVAL,
 				"defaults: %s is of one port; say it where that is declared",
 				own[i]);
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (rpc_get(&o->via.map, later[i], &(const msgpack_object *){ NULL }) !=
-			RPC_FIELD_ABSENT)
-			return err_set(err, -EOPNOTSUPP,
-				"defaults: this version of fethd does not have %s", later[i]);
 	*has = true;
 	if (want_rules(&o->via.map, out, &why) < 0)
 		return err_set(err, why.code, "defaults: %s", why.text);
@@ -133,6 +127,8 @@ void pack_rules(const struct port_rules *rules, struct rpc_out *out)
 		rpc_put_uint(out, "tx_rate", rules->tx_rate);
 	if (rules->given & RULE_STORM)
 		rpc_put_uint(out, "storm", rules->storm);
+	if (rules->given & RULE_LOOP_GUARD)
+		rpc_put_bool(out, "loop_guard", rules->loop_guard);
 	if (rules->given & RULE_VLAN)
 		pack_vlan(&rules->vlan, out);
 }

@@ -306,7 +306,7 @@ class Each(Base):
         n = 0
         while time.monotonic() < end:  # two stations of one address
             for c in (a, b):
-                c.send(h.frame(h.BROADCAST, h.mac(5)))
+                c.send(h.frame(h.BROADCAST, h.mac(5), b"%d" % n))  # the same again would be a loop
                 h.taken(c)
                 n += 1
         moves = self.d.stats()["moves"]

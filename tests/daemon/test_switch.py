@@ -232,10 +232,10 @@ class Switch(Base):
         host.take_few()
         a, b = self.ports("native", "native")
         n = 400
-        f = h.frame(h.BROADCAST, h.mac(1), size=1000)
-        for _ in range(n):
+        frames = [h.frame(h.BROADCAST, h.mac(1), b"%d" % i, size=1000) for i in range(n)]
+        for f in frames:
             a.send(f)
-        for _ in range(n):
+        for f in frames:
             self.assertEqual(b.recv(), f)  # nobody else loses by it
         stats = self.d.stats("host")
         self.assertGreater(stats["drops"]["host_refused"], 0)

@@ -344,6 +344,7 @@ static void one_run(struct rng *rng)
 	r->rng.state = rng_next(rng);
 	r->mtu = 100;
 	assert_int_equal(fakenet_open(&r->fn, true, r->mtu), 0);
+	fakenet_unguard(&r->fn);
 	const struct netid_key key = netid_key("test"); /* as fakenet_open() */
 	for (unsigned m = 0; m < MACS; m++) {
 		const char name[3] = { 'p', (char)('0' + (m - MAC_DERIVED) % 10), '\0' };

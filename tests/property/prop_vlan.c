@@ -440,6 +440,7 @@ static void test_frames_reach_members_of_their_vlan_in_the_form_that_is_due(void
 		memset(r, 0, sizeof(*r));
 		r->rng.state = rng_next(&rng);
 		assert_int_equal(fakenet_open(&r->fn, true, 1500), 0);
+		fakenet_unguard(&r->fn);
 		r->fn.seen = on_seen;
 		r->fn.seen_ctx = r;
 		r->slots[HOST].attached = true;

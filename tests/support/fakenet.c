@@ -135,7 +135,32 @@ static void on_group(void *ctx, const struct feth_mac *group, bool joined, uint1
 		note(fn->groups, text);
 }
 
-static const struct network_events events = { .ports = on_ports, .group = on_group };
+static void on_looped(void *ctx, const struct port_info *info, uint32_t hold_ms)
+{
+	struct fakenet *fn = ctx;
+	char text[FETH_NAME_MAX + 3];
+	snprintf(text, sizeof(text), "%c%s ", info->looped ? '+' : '-', info->name);
+	if (!hold_ms)
+		abort();
+	if (strlen(fn->loops) + strlen(text) < FAKE_LOG)
+		note(fn->loops, text);
+}
+
+static void on_duplicate(
+	void *ctx, struct feth_mac mac, uint16_t from, uint16_t to, struct feth_mac own)
+{
+	struct fakenet *fn = ctx;
+	char text[8];
+	snprintf(text, sizeof(text), "%u ", mac.b[5]);
+	if (strlen(fn->loops) + strlen(text) < FAKE_LOG)
+		note(fn->loops, text);
+	if (from == to || mac_equal(mac, own))
+		abort();
+}
+
+static const struct network_events events = {
+	.ports = on_ports, .group = on_group, .looped = on_looped, .duplicate = on_duplicate
+};
 
 int fakenet_open(struct fakenet *fn, bool has_host, uint32_t mtu)
 {
@@ -153,6 +178,13 @@ int fakenet_open(struct fakenet *fn, bool has_host, uint32_t mtu)
 	if (rc == 0 && has_host)
 		network_set_host(fn->net, &host_ops, (struct hostif *)(void *)fn);
 	return rc;
+}
+
+void fakenet_unguard(struct fakenet *fn)
+{
+	struct network *net = fn->net;
+	net->facts.defaults.given |= RULE_LOOP_GUARD;
+	net->facts.defaults.loop_guard = net->host_side.info.rules.loop_guard = false;
 }
 
 void fakenet_close(struct fakenet *fn)

@@ -35,6 +35,10 @@ struct fakenet {
 	/* Of network_events.group, as long as there is room: "+333300010007=2 " where port 2 is the
 	 * only member, "+333300010007 " of several, "-333300010007 " of none. */
 	char groups[FAKE_LOG];
+	/* Of network_events.looped and duplicate, as long as there is room: "+b " where port b is
+	 * cut, "-b " where it is tried again, "2 " where two stations have the address with this
+	 * last byte. */
+	char loops[FAKE_LOG];
 	uint64_t now_ms;
 	/* If not NULL, is shown every frame that a port gets, and NULL for its flush; of the host,
 	 * port 0, what it is given. */
@@ -44,6 +48,8 @@ struct fakenet {
 
 /* Return: 0 or what network_new() says. @has_host: else it is a private switch. */
 int fakenet_open(struct fakenet *fn, bool has_host, uint32_t mtu);
+/* Ports to be made, and the host side, may send what others have sent: random frames do. */
+void fakenet_unguard(struct fakenet *fn);
 /* Detaches nobody: that is the test's. */
 void fakenet_close(struct fakenet *fn);
 

@@ -280,7 +280,7 @@ static void test_twins_are_told_once_after_a_jump(void **state)
 		assert_false(twins_next(&t, now, &told));
 		for (unsigned k = 0; k < 100; k++)
 			twins_moved(&t, key_n(i + 1), (uint16_t)(1 + k % 2), (uint16_t)(2 - k % 2),
-				now);
+				now += TWINS_GAP_MS);
 		while (n < 100 && twins_next(&t, now, &told))
 			n++;
 		assert_int_equal(n, 1);

@@ -40,8 +40,9 @@ static void test_three_stations_are_found_as_well(void **state)
 	struct twin w;
 	(void)state;
 	for (unsigned i = 0; i < TWINS_MOVES; i++)
-		twins_moved(&t, key_n(7), (uint16_t)(1 + i % 3), (uint16_t)(1 + (i + 1) % 3), 1000);
-	assert_true(twins_next(&t, 1000, &w));
+		twins_moved(&t, key_n(7), (uint16_t)(1 + i % 3), (uint16_t)(1 + (i + 1) % 3),
+			1000 + i * TWINS_GAP_MS);
+	assert_true(twins_next(&t, 2000, &w));
 }
 
 static void test_moves_far_apart_are_none(void **state)
@@ -52,13 +53,27 @@ static void test_moves_far_apart_are_none(void **state)
 	assert_false(twins_next(&t, 1000000, &w));
 }
 
+static void test_a_loop_that_is_soon_over_is_none(void **state)
+{
+	struct twin w;
+	(void)state;
+	for (unsigned i = 0; i < 4000; i++)
+		twins_moved(
+			&t, key_n(7), (uint16_t)(1 + i % 2), (uint16_t)(2 - i % 2), 1000 + i / 10);
+	assert_false(twins_next(&t, 2000, &w));
+	for (unsigned i = 0; i < 1000; i++) /* but not one that goes on */
+		twins_moved(
+			&t, key_n(7), (uint16_t)(1 + i % 2), (uint16_t)(2 - i % 2), 1400 + i / 10);
+	assert_true(twins_next(&t, 2000, &w));
+}
+
 static void test_each_is_told_of_once_a_minute(void **state)
 {
 	struct twin w;
 	unsigned told = 0;
 	(void)state;
 	for (unsigned s = 0; s < 600; s++) {
-		to_and_fro(7, 10, 1000 + 1000 * s, 90);
+		to_and_fro(7, 9, 1000 + 1000 * s, 100);
 		told += twins_next(&t, 1950 + 1000 * s, &w);
 		assert_false(twins_next(&t, 1950 + 1000 * s, &w));
 	}
@@ -71,11 +86,11 @@ static void test_of_many_some_are_told(void **state)
 	unsigned told = 0;
 	(void)state;
 	for (unsigned mac = 1; mac < 200; mac++)
-		to_and_fro(mac, TWINS_MOVES, 1000, 10);
+		to_and_fro(mac, TWINS_MOVES, 1000, 100);
 	while (twins_next(&t, 2000, &w))
 		told++;
 	assert_int_equal(told, TWINS_TOLD);
-	to_and_fro(201, TWINS_MOVES, 3000 + TWINS_TOLD_MS, 10);
+	to_and_fro(201, TWINS_MOVES, 3000 + TWINS_TOLD_MS, 100);
 	assert_true(twins_next(&t, 4000 + TWINS_TOLD_MS, &w));
 }
 
@@ -98,13 +113,13 @@ static void test_what_a_loop_moved_or_who_has_left_does_not_count(void **state)
 {
 	struct twin w;
 	(void)state;
-	to_and_fro(7, TWINS_MOVES, 1000, 10);
+	to_and_fro(7, TWINS_MOVES, 1000, 100);
 	twins_forget(&t, PORT_NONE);
 	assert_false(twins_next(&t, 2000, &w));
-	to_and_fro(7, TWINS_MOVES, 3000, 10);
+	to_and_fro(7, TWINS_MOVES, 3000, 100);
 	twins_forget(&t, 2);
 	assert_false(twins_next(&t, 4000, &w));
-	to_and_fro(7, TWINS_MOVES, 5000, 10);
+	to_and_fro(7, TWINS_MOVES, 5000, 100);
 	twins_forget(&t, 3);
 	assert_true(twins_next(&t, 6000, &w));
 }
@@ -117,6 +132,7 @@ int main(void)
 		T(test_five_moves_in_ten_seconds_are_twins),
 		T(test_three_stations_are_found_as_well),
 		T(test_moves_far_apart_are_none),
+		T(test_a_loop_that_is_soon_over_is_none),
 		T(test_each_is_told_of_once_a_minute),
 		T(test_of_many_some_are_told),
 		T(test_a_crowd_of_other_moves_does_not_hide_twins_that_go_on),
