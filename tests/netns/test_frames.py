@@ -15,6 +15,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
+from groupframes import is_query
 from harness import BROADCAST, Daemon, mac, main, poll_until
 from netlab import ARP, CTAG, IPV4, IPV6, STAG, Namespace, Station, Tap, frame_type, require
 
@@ -369,13 +370,6 @@ class Stations(unittest.TestCase):
         finally:
             self.d.call("network.delete", network="quiet")
             self.d.call("network.delete", network="moved")
-
-
-def is_query(f):
-    """Whether it is a general query of the switch's: IGMPv3 (RFC 3376, 4.1) or MLDv2 (RFC 3810, 5.1)."""
-    if f[:6] == b"\x01\0\x5e\0\0\x01":
-        return frame_type(f) == IPV4 and f[23] == 2 and f[14 + 4 * (f[14] & 15)] == 0x11
-    return f[:6] == b"\x33\x33\0\0\0\x01" and frame_type(f) == IPV6 and f[20] == 0 and f[62] == 130
 
 
 def ip4(text):

@@ -132,3 +132,10 @@ def data(mac, group, payload=b"stream"):
     udp = udp[:6] + struct.pack("!H", checksum(pseudo + udp)) + udp[8:]
     head = struct.pack("!IHBB", 0x60000000, len(udp), 17, 4) + packed(src) + packed(group)
     return ether(group_mac(group), mac, IP6, head + udp)
+
+
+def is_query(f):
+    """Whether it is a general query of the switch's: IGMPv3 (RFC 3376, 4.1) or MLDv2 (RFC 3810, 5.1)."""
+    if f[:6] == b"\x01\0\x5e\0\0\x01":
+        return f[12:14] == b"\x08\0" and f[23] == 2 and f[14 + 4 * (f[14] & 15)] == 0x11
+    return f[:6] == b"\x33\x33\0\0\0\x01" and f[12:14] == b"\x86\xdd" and f[20] == 0 and f[62] == 130
