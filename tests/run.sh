@@ -147,7 +147,7 @@ part_darwin() {
 	[ $full = 0 ] || tests darwin-full build/dev -j "$jobs"
 }
 part_macos() { step "build for macOS" bash tests/macos/cross.sh; }
-part_netns() { have dev && tests netns build/dev; }
+part_netns() { have dev && tests netns build/dev -j "$jobs"; }
 part_guest() {
 	have release || return 1
 	step "guest image" bash tests/guest/build.sh "$FETHD_GUEST_DIR"
