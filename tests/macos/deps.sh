@@ -213,7 +213,7 @@ install_libuv()
 	[ -s "$prefix/lib/libuv.a" ]
 }
 
-# A Mac's libpcap is in no package: the linker is content with a stub as Apple's own SDK has them.
+# A Mac's libpcap is in no package: the linker is content with a list of names, as Apple's own SDK has them.
 install_libpcap()
 {
 	local prefix=$1 target=$2-macos names

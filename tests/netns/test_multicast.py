@@ -355,7 +355,7 @@ class Mdns(Base):
             """An answer of its simple protocol, the one that nss-mdns speaks."""
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as s:
                 s.settimeout(10)
-                s.connect(f"/proc/{p.pid}/root/run/avahi-daemon/socket")
+                s.connect(os.path.join(f"/proc/{p.pid}/root", "run/avahi-daemon/socket"))
                 s.sendall(question.encode() + b"\n")
                 return s.makefile().readline().split()
             return None
