@@ -272,7 +272,7 @@ class Slow(unittest.TestCase):
         for c in readers:
             self.assertGreater(self.full(c.name), 0)
         grown = self.d.rss_kib() - before
-        self.assertLess(grown, 30 * (QUEUE // 1024) + 4096)
+        self.assertLess(grown, 30 * (QUEUE // 1024) + 5120)
         for c in readers[:15]:
             c.close()
         for c in readers[15:]:
