@@ -14,7 +14,6 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 import harness as h  # noqa: E402
 import simhost as s  # noqa: E402
-from groupframes import is_query  # noqa: E402
 
 if not h.DARWIN:
     h.skip_all("FETHD_DARWIN_PROFILE names no release of macOS")
@@ -25,8 +24,8 @@ MTU_BPF_OLD = 2034  # 2048 bytes less a header: BPF's limit up to macOS 13
 
 
 def unasked(recv, *args):
-    """The next frame that is no query of the switch's."""
-    while is_query(f := recv(*args)):
+    """The next frame that is not of the switch's own: no query, and no announcement of the host."""
+    while (f := recv(*args))[12:14] != h.ETHERTYPE.to_bytes(2, "big"):
         pass
     return f
 
