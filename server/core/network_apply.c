@@ -191,18 +191,22 @@ static void take_macs_back(struct network *net, const struct apply *a, uint32_t 
 }
 
 /* A declared port becomes what @conf says, and what that does not say the default. Its client
- * stays. */
+ * stays, and with it what it asked for itself (decision 11) as far as that is no looser. */
 static int redeclare(struct network *net, struct port_rec *rec, const struct port_conf *conf,
 	uint64_t now_ms, struct err *err)
 {
 	const struct port_addr addr = declared_addr(net, conf);
-	const struct port_conf all = { .control = true, .rules = declared_rules(net, conf) };
+	const struct port_rules rules = declared_rules(net, conf);
+	const struct port_rules own = rules_own(&rec->floor, &rec->info.rules, &rules);
+	struct port_conf all = { .control = true, .rules = rules };
+	rules_take(&all.rules, &own);
 	struct port_info info;
 	int rc = network_check_macs(net, rec->info.id, &addr, &all.rules, err);
 	if (!rc)
 		rc = network_set_port(net, rec->info.id, &all, now_ms, &info, err);
 	if (rc < 0)
 		return rc;
+	rec->floor = rules;
 	rec->floor_addr = addr;
 	network_set_addr(net, rec, &addr);
 	if (net->events->port)

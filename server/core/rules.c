@@ -59,7 +59,8 @@ static bool raised(uint32_t limit, uint32_t to)
 	return limit && (!to || to > limit);
 }
 
-const char *rules_loosened(const struct port_rules *rules, const struct port_rules *more)
+/* RULE_* bits of what rules_loosened() looks for. */
+static uint32_t loosened(const struct port_rules *rules, const struct port_rules *more)
 {
 	uint32_t loose = 0;
 	if (rules->isolated && !more->isolated)
@@ -80,7 +81,28 @@ const char *rules_loosened(const struct port_rules *rules, const struct port_rul
 		loose |= RULE_STORM;
 	if (more->given & RULE_VLAN && vlan_wider(&rules->vlan, &more->vlan))
 		loose |= RULE_VLAN;
-	return rules_name(loose & more->given);
+	return loose & more->given;
+}
+
+const char *rules_loosened(const struct port_rules *rules, const struct port_rules *more)
+{
+	return rules_name(loosened(rules, more));
+}
+
+struct port_rules rules_own(
+	const struct port_rules *floor, const struct port_rules *now, const struct port_rules *next)
+{
+	struct port_rules own = *now;
+	own.given = 0;
+#define RULE(symbol, name, field)                                                                  \
+	if (now->field != floor->field)                                                            \
+		own.given |= RULE_##symbol;
+	RULES(RULE)
+#undef RULE
+	if (!vlan_same(&now->vlan, &floor->vlan))
+		own.given |= RULE_VLAN;
+	own.given &= ~loosened(next, &own);
+	return own;
 }
 
 bool rules_same(const struct port_rules *a, const struct port_rules *b)

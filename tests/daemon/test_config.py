@@ -107,6 +107,24 @@ class Apply(Base):
         self.assertEqual(d.clients(), [])
         self.assertEqual(os.listdir(d.path("lab", "ports")), [])
 
+    def test_a_client_keeps_what_it_asked_of_itself(self):
+        """As far as it is no looser than what the port is declared with now, and until it goes."""
+        d = self.daemon()
+        port = dict(name="b", kind="native", cap=1200)
+        d.call("network.apply", network="lab", backend="none", ports=[port])
+
+        def now():
+            p = d.port("b")
+            return p["isolated"], p["cap"], p["storm"], p["rx_rate"]
+        with d.attach("lab", name="b", isolated=True, cap=1000, rx_rate=5000):
+            self.assertEqual(now(), (True, 1000, 10000, 5000))
+            d.call("network.apply", network="lab", backend="none", ports=[dict(port, storm=50)])
+            self.assertEqual(now(), (True, 1000, 50, 5000))
+            d.call("network.apply", network="lab", backend="none", ports=[dict(port, cap=900, rx_rate=4000)])
+            self.assertEqual(now(), (True, 900, 10000, 4000))
+        h.poll_until("it has gone", lambda: d.port("b")["state"] == "waiting")
+        self.assertEqual(now(), (False, 900, 10000, 4000))
+
     def test_ports_by_hand_and_clients_are_left(self):
         d = self.daemon()
         d.create("lab", backend=h.HOST_BACKEND)
