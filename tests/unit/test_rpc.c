@@ -528,6 +528,45 @@ static void test_events_are_names_and_patterns(void **state)
 	assert_int_equal(parse_list(&cmd, "event.subscribe", "x", 0, "", &err), -EINVAL);
 }
 
+/* What the table of fields itself says, whatever a method's own parser would. */
+static void checked(enum command_kind method, bool control, const char *want, unsigned pairs,
+	const uint8_t *bytes, size_t len)
+{
+	struct bytes b = { 0 };
+	struct rpc_msg msg;
+	struct err err = { 0 };
+	const msgpack_object_map *m = params(&msg, &b, pairs, bytes, len);
+	assert_int_equal(method_check(method, control, m, &err), want ? -EINVAL : 0);
+	if (want)
+		assert_ptr_equal(strstr(err.text, want), err.text);
+	rpc_msg_fini(&msg);
+	free(b.data);
+}
+
+static void test_params_are_held_to_the_table_of_fields(void **state)
+{
+	(void)state;
+	checked(CMD_HELLO, true, NULL, 0, NULL, 0);
+	checked(CMD_HELLO, true, NULL, 1, BYTES(0xa1, 'x', 0xc0)); /* not known: not looked at */
+	checked(CMD_GROUP_JOIN, false, "groups: must be given", 0, NULL, 0);
+	checked(CMD_GROUP_JOIN, false, NULL, 1, BYTES(0xa6, 'g', 'r', 'o', 'u', 'p', 's', 0x90));
+	checked(CMD_GROUP_JOIN, false, NULL, 1,
+		BYTES(0xa6, 'g', 'r', 'o', 'u', 'p', 's', 0xa1, 'x'));
+	checked(CMD_GROUP_JOIN, false, "groups: must be text|array", 1,
+		BYTES(0xa6, 'g', 'r', 'o', 'u', 'p', 's', 0x07));
+	checked(CMD_PORT_LIST, true, "network: must be given", 0, NULL, 0);
+	checked(CMD_PORT_LIST, false, NULL, 0, NULL, 0);
+	checked(CMD_PORT_LIST, false, "limit: must be uint", 1,
+		BYTES(0xa5, 'l', 'i', 'm', 'i', 't', 0xff));
+	checked(CMD_PORT_LIST, false, "limit: is given twice", 2,
+		BYTES(0xa5, 'l', 'i', 'm', 'i', 't', 1, 0xa5, 'l', 'i', 'm', 'i', 't', 1));
+	/* on a network's own socket the network is not looked at */
+	checked(CMD_PORT_LIST, false, NULL, 1,
+		BYTES(0xa7, 'n', 'e', 't', 'w', 'o', 'r', 'k', 0x07));
+	checked(CMD_PORT_LIST, true, "network: must be name", 1,
+		BYTES(0xa7, 'n', 'e', 't', 'w', 'o', 'r', 'k', 0x07));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -549,6 +588,7 @@ int main(void)
 		cmocka_unit_test(test_groups_are_all_or_a_list),
 		cmocka_unit_test(test_no_station_and_no_broadcast_is_a_group),
 		cmocka_unit_test(test_events_are_names_and_patterns),
+		cmocka_unit_test(test_params_are_held_to_the_table_of_fields),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
