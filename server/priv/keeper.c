@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +16,7 @@
 #include <unistd.h>
 
 #include "server/priv/sock.h"
-
-extern char **environ;
+#include "server/priv/tool.h"
 
 /* How long a keeper may take to end its server, which it kills. Not one has ever come near it; it
  * is killed itself then. */
@@ -27,42 +25,6 @@ extern char **environ;
 #define ARGS_MAX 16
 
 /* -- fethd's side -- */
-
-static int spawn(pid_t *out, int fd, char *const argv[], const char *program)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	sigset_t defaults, none;
-	short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-#ifdef POSIX_SPAWN_CLOEXEC_DEFAULT /* Darwin: nothing but what is given here is inherited */
-	flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
-#endif
-	sigemptyset(&none);
-	sigfillset(&defaults);
-	int rc = posix_spawn_file_actions_init(&actions);
-	if (rc)
-		return -rc;
-	rc = posix_spawnattr_init(&attr);
-	if (rc)
-		goto actions;
-	posix_spawnattr_setflags(&attr, flags);
-	posix_spawnattr_setsigdefault(&attr, &defaults);
-	posix_spawnattr_setsigmask(&attr, &none);
-	/* a group of its own: ^C in fethd's terminal is for fethd alone */
-	posix_spawnattr_setpgroup(&attr, 0);
-	rc = posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
-	if (!rc)
-		rc = posix_spawn_file_actions_addopen(
-			&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	if (!rc)
-		rc = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDERR_FILENO);
-	if (!rc)
-		rc = posix_spawn(out, program, &actions, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-actions:
-	posix_spawn_file_actions_destroy(&actions);
-	return -rc;
-}
 
 int kept_start(struct kept *out, const char *const argv[], struct err *err)
 {
@@ -76,7 +38,7 @@ int kept_start(struct kept *out, const char *const argv[], struct err *err)
 		rc = sock_pair(fds);
 	if (rc < 0)
 		return err_set(err, rc, "cannot start %s: %s", argv[0], strerror(-rc));
-	rc = spawn(&out->pid, fds[1], args, program);
+	rc = tool_spawn(&out->pid, program, args, (const int[]){ fds[1], -1, STDERR_FILENO });
 	close(fds[1]);
 	if (rc < 0) {
 		close(fds[0]);

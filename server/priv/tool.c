@@ -56,13 +56,13 @@ bool tool_user(const char *name, char group[TOOL_GROUP])
 	return true;
 }
 
-static int spawn(pid_t *out, const char *const argv[], int in, int said)
+int tool_spawn(pid_t *out, const char *program, char *const argv[], const int fds[3])
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attr;
 	sigset_t defaults, none;
 	short flags = POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-#ifdef POSIX_SPAWN_CLOEXEC_DEFAULT
+#ifdef POSIX_SPAWN_CLOEXEC_DEFAULT /* Darwin: nothing but what is given here is inherited */
 	flags |= POSIX_SPAWN_CLOEXEC_DEFAULT;
 #endif
 	sigemptyset(&none);
@@ -76,15 +76,13 @@ static int spawn(pid_t *out, const char *const argv[], int in, int said)
 	posix_spawnattr_setflags(&attr, flags);
 	posix_spawnattr_setsigdefault(&attr, &defaults);
 	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setpgroup(&attr, 0); /* what it starts is killed with it */
-	rc = posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+	posix_spawnattr_setpgroup(&attr, 0);
+	for (int fd = 0; fd < 3 && !rc; fd++)
+		rc = fds[fd] >= 0 ? posix_spawn_file_actions_adddup2(&actions, fds[fd], fd)
+				  : posix_spawn_file_actions_addopen(
+					    &actions, fd, "/dev/null", O_RDWR, 0);
 	if (!rc)
-		rc = posix_spawn_file_actions_adddup2(&actions, said, STDOUT_FILENO);
-	if (!rc)
-		rc = posix_spawn_file_actions_adddup2(&actions, said, STDERR_FILENO);
-	if (!rc)
-		rc = posix_spawn(
-			out, argv[0], &actions, &attr, (char *const *)(uintptr_t)argv, environ);
+		rc = posix_spawn(out, program, &actions, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
 actions:
 	posix_spawn_file_actions_destroy(&actions);
@@ -168,7 +166,8 @@ static int start(pid_t *pid, const char *const argv[], const char *input, int *s
 		rc = -EIO;
 	close(in[1]);
 	if (!rc)
-		rc = spawn(pid, argv, in[0], said[1]);
+		rc = tool_spawn(pid, argv[0], (char *const *)(uintptr_t)argv,
+			(const int[]){ in[0], said[1], said[1] });
 	close(in[0]);
 	close(said[1]);
 	if (rc < 0)

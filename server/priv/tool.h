@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "server/base/err.h"
 
@@ -18,6 +19,12 @@ const char *tool_where(const char *name);
 #define TOOL_GROUP 64u
 /* Whether there is this user; if so, what his first group is called. */
 bool tool_user(const char *name, char group[TOOL_GROUP]);
+
+/* Starts a program, in a process group of its own (so that what it starts can be killed with it,
+ * and ^C in our terminal is not for it), with signals as they are at first. @fds: its standard
+ * files; -1: /dev/null. Nothing else is inherited but what lacks FD_CLOEXEC. 0, or a negative
+ * errno. */
+int tool_spawn(pid_t *out, const char *program, char *const argv[], const int fds[3]);
 
 /**
  * tool_run() - run a program to its end

@@ -1,9 +1,7 @@
 """test_mac.py - the addresses of ports: locked, guarded, changed, moved, in twice."""
 import os
-import select
 import subprocess
 import sys
-import threading
 import time
 import unittest
 
@@ -35,10 +33,7 @@ class Base(unittest.TestCase):
         return self.c.call("port.set", network="lab", name=name, **rules)
 
     def refused(self, code, c, method, **params):
-        with self.assertRaises(h.RpcError, msg=f"{method} {params}") as e:
-            c.call(method, **params)
-        self.assertEqual(e.exception.code, code, e.exception)
-        return e.exception.message
+        return h.refused(self, code, c, method, **params)
 
     def spoofed(self, name):
         return self.d.stats(name)["drops"]["spoofed"]
@@ -369,46 +364,6 @@ class Announced(Base):
         b.recv(self.RARP)
 
 
-class Bounce(threading.Thread):
-    """Sends by each of some clients what the other gets, as a bridge does, until the end of the with
-    block."""
-
-    def __init__(self, a, b, change=lambda f: f):
-        super().__init__(daemon=True)
-        self.way = {a.sock: (a, b), b.sock: (b, a)}
-        self.change, self.n, self.error, self.done = change, 0, None, threading.Event()
-
-    def run(self):
-        try:
-            while not self.done.is_set():
-                for sock in select.select(list(self.way), [], [], 0.02)[0]:
-                    get, give = self.way[sock]
-                    for f in map(self.change, h.come(get)):
-                        if f:
-                            give.send(f)
-                            self.n += 1
-        except OSError as e:
-            self.error = e
-
-    def quiet(self):
-        """Waits until nothing goes round any more."""
-        def same():
-            before = self.n
-            time.sleep(0.1)
-            return self.n == before
-        h.poll_until("it is quiet", same)
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.done.set()
-        self.join(20)
-        if not kind:
-            assert not self.is_alive() and not self.error, self.error
-
-
 class Loop(Base):
     def looped(self):
         return [p["name"] for p in self.d.ports() if p.get("looped")]
@@ -418,7 +373,7 @@ class Loop(Base):
         pair = h.Pair(self.d)
         self.addCleanup(pair.close)
         a, x, y = self.native("a"), self.native("x"), self.native("y")
-        with Bounce(x, y) as bridge:
+        with h.Bridge(x, y) as bridge:
             a.send(h.frame(h.BROADCAST, h.mac(1), b"round and round"))
             e = self.c.note("port.changed")
             self.assertTrue(e["looped"])
@@ -473,7 +428,7 @@ class Loop(Base):
         for _ in range(500):  # ARP that nobody answers, again and again
             a.send(af.arp(h.mac(1), h.mac(1)))
         # a reflector: what x gets comes back, of another sender
-        with Bounce(x, x, lambda f: f[6:12] != h.mac(0x55) and f[:6] + h.mac(0x55) + f[12:]):
+        with h.Bridge(x, x, lambda f: f[6:12] != h.mac(0x55) and f[:6] + h.mac(0x55) + f[12:]):
             for n in range(300):
                 b.send(h.frame(bytes.fromhex("01005e0000fb"), h.mac(2), b"%d" % n, 0x0800))
             h.taken(b)
@@ -495,7 +450,7 @@ class Loop(Base):
             self.assertFalse(self.d.port(port)["loop_guard"])
             self.d.ctl("port", "set", "lab", port, "--loop-guard", "on", check=True)
             self.assertTrue(self.d.port(port)["loop_guard"])
-        with Bounce(x, y) as bridge:
+        with h.Bridge(x, y) as bridge:
             a.send(h.frame(h.BROADCAST, h.mac(1), b"round and round"))
             h.poll_until("it goes on", lambda: bridge.n > 1000)
             self.assertEqual(self.looped(), [])

@@ -36,10 +36,7 @@ class Base(unittest.TestCase):
         return self.c.call("port.set", network="lab", name=name, **rules)
 
     def refused(self, code, c, method, **params):
-        with self.assertRaises(h.RpcError, msg=f"{method} {params}") as e:
-            c.call(method, **params)
-        self.assertEqual(e.exception.code, code, e.exception)
-        return e.exception.message
+        return h.refused(self, code, c, method, **params)
 
     def drops(self, name):
         return self.d.stats(name)["drops"]

@@ -10,6 +10,7 @@ import fcntl
 import ipaddress
 import os
 import pickle
+import select
 import shutil
 import signal
 import socket
@@ -856,22 +857,22 @@ class FakeHost:
             os.unlink(self.path)
 
 
-class Flood(threading.Thread):
-    """Sends the same frames over and over until the end of the with block."""
+class Worker(threading.Thread):
+    """Does its turn() over and over until the end of the with block, which fails if it did."""
 
-    def __init__(self, client, *frames, pause=0.0):
+    def __init__(self):
         super().__init__(daemon=True)
-        self.client, self.frames, self.pause = client, frames, pause
         self.n, self.error, self.done = 0, None, threading.Event()
 
     def run(self):
         try:
             while not self.done.is_set():
-                self.client.send(*self.frames)
-                self.n += len(self.frames)
-                self.done.wait(self.pause) if self.pause else time.sleep(0)
+                self.turn()
         except OSError as e:
             self.error = e
+
+    def turn(self):
+        raise NotImplementedError
 
     def __enter__(self):
         self.start()
@@ -882,6 +883,51 @@ class Flood(threading.Thread):
         self.join(20)
         if not kind:
             assert not self.is_alive() and not self.error, self.error
+
+
+class Flood(Worker):
+    """Sends the same frames."""
+
+    def __init__(self, client, *frames, pause=0.0):
+        super().__init__()
+        self.client, self.frames, self.pause = client, frames, pause
+
+    def turn(self):
+        self.client.send(*self.frames)
+        self.n += len(self.frames)
+        self.done.wait(self.pause) if self.pause else time.sleep(0)
+
+
+class Bridge(Worker):
+    """Sends by each of two clients what the other gets, through change() if that is something."""
+
+    def __init__(self, a, b, change=lambda f: f):
+        super().__init__()
+        self.way = {a.sock: (a, b), b.sock: (b, a)}
+        self.change = change
+
+    def turn(self):
+        for sock in select.select(list(self.way), [], [], 0.02)[0]:
+            get, give = self.way[sock]
+            frames = [f for f in map(self.change, come(get)) if f]
+            give.send(*frames)
+            self.n += len(frames)
+
+    def quiet(self, seconds=10.0, noise=0):
+        """Waits until nothing goes round any more but `noise` frames in a fifth of a second."""
+        def same():
+            before = self.n
+            time.sleep(0.2)
+            return self.n - before <= noise
+        poll_until("it is quiet", same, seconds)
+
+
+def refused(case, code, c, method, **params):
+    """The sentence with which a call is refused."""
+    with case.assertRaises(RpcError, msg=f"{method} {params}") as e:
+        c.call(method, **params)
+    case.assertEqual(e.exception.code, code, e.exception)
+    return e.exception.message
 
 
 class Counts(dict):
