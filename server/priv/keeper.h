@@ -36,7 +36,9 @@ int keeper_run(char *argv[]);
 /* The path of this program. */
 int keeper_program(char *out, size_t size);
 /* Kills every process that has @argument among its arguments, but for ourselves, and returns how
- * many. For those whose keeper was killed. */
+ * many, when they are gone and what they had bound is free: after PROCESS_END_MS each at the
+ * latest. For those whose keeper was killed. */
+#define PROCESS_END_MS 1000
 unsigned process_kill_by_argument(const char *argument);
 
 #endif

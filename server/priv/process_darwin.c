@@ -36,6 +36,15 @@ static bool runs_with(int pid, char *buf, size_t size, const char *argument)
 	return false;
 }
 
+/* Nobody but launchd is the parent of such a process, and it does not keep the dead. */
+static bool end(pid_t pid)
+{
+	const bool killed = !kill(pid, SIGKILL);
+	for (unsigned ms = 0; killed && ms < PROCESS_END_MS && !kill(pid, 0); ms++)
+		usleep(1000);
+	return killed;
+}
+
 unsigned process_kill_by_argument(const char *argument)
 {
 	int name[] = { CTL_KERN, KERN_PROC, KERN_PROC_ALL };
@@ -50,7 +59,7 @@ unsigned process_kill_by_argument(const char *argument)
 		for (size_t i = 0; i < size / sizeof(*all); i++) {
 			const int pid = all[i].kp_proc.p_pid;
 			if (pid > 1 && pid != getpid() && runs_with(pid, args, room, argument))
-				n += !kill(pid, SIGKILL);
+				n += end(pid);
 		}
 	}
 	free(all);

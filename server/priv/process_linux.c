@@ -2,10 +2,12 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/priv/keeper.h"
@@ -51,6 +53,20 @@ static bool runs_with(const char *pid, const char *argument)
 	return n > 0 && has_argument(args, (size_t)n, argument);
 }
 
+/* A descriptor of the process is readable once it has closed its own, sockets included
+ * (kernel/exit.c: do_exit()). Before Linux 5.3 there is none, and nothing to wait for. */
+static bool end(pid_t pid)
+{
+	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	const bool killed = !kill(pid, SIGKILL);
+	if (p.fd >= 0) {
+		if (killed)
+			(void)poll(&p, 1, PROCESS_END_MS);
+		close(p.fd);
+	}
+	return killed;
+}
+
 unsigned process_kill_by_argument(const char *argument)
 {
 	DIR *dir = opendir("/proc");
@@ -60,7 +76,7 @@ unsigned process_kill_by_argument(const char *argument)
 		const long pid =
 			isdigit((unsigned char)e->d_name[0]) ? strtol(e->d_name, NULL, 10) : 0;
 		if (pid > 1 && pid != getpid() && runs_with(e->d_name, argument))
-			n += !kill((pid_t)pid, SIGKILL);
+			n += end((pid_t)pid);
 	}
 	if (dir)
 		closedir(dir);
