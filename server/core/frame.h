@@ -26,13 +26,15 @@ enum framing {
 };
 
 /* Work still owed on a frame; the fields of virtio_net_hdr (virtio 1.2, 5.1.6) in host order. All
- * zero: none. Validated once at ingress. */
+ * zero: none. Offsets count from the start of the frame as it lies here, with a tag if it has one.
+ * Validated once at ingress by offload_valid() (offload.h), which also sets hdr_len. */
 struct offload {
-	uint8_t flags;        /* VIRTIO_NET_HDR_F_* */
-	uint8_t gso_type;     /* VIRTIO_NET_HDR_GSO_* */
+	uint8_t flags;        /* VNET_NEEDS_CSUM or 0 */
+	uint8_t gso_type;     /* VNET_GSO_*; not 0: a super-frame, to be cut into segments */
 	uint16_t gso_size;    /* payload bytes per segment */
 	uint16_t csum_start;  /* where summing begins */
 	uint16_t csum_offset; /* behind csum_start: where the sum goes */
+	uint16_t hdr_len;     /* of a super-frame: bytes before its payload, as we read them */
 };
 
 struct block;
@@ -48,6 +50,7 @@ struct frame {
 	uint8_t wire_hdr; /* bytes of that framing right before head; 0: none there. Only with
 			     more_n == 0, so header and frame are one span */
 	struct offload offload;
+	uint16_t made;      /* owned by network_offload.c: its finished form, once made; else 0 */
 	struct block *copy; /* owned by network.c: the shared copy, once some queue made one */
 };
 
@@ -88,13 +91,15 @@ static inline uint32_t frame_room(uint32_t mtu, bool tagged)
 	return mtu + 14 + (tagged ? 4 : 0);
 }
 
-/* Whether a frame of 14 bytes at least has that room. */
+/* Whether a frame of 14 bytes at least has that room; of a super-frame, whether its segments do. */
 static inline bool frame_fits(const struct frame *f, uint32_t mtu)
 {
 	if (f->len <= frame_room(mtu, false))
 		return true;
-	return f->len <= frame_room(mtu, true) &&
-	       (frame_type(f) == ETH_P_CTAG || frame_type(f) == ETH_P_STAG);
+	const uint32_t len =
+		f->offload.gso_type ? (uint32_t)f->offload.hdr_len + f->offload.gso_size : f->len;
+	const bool tagged = frame_type(f) == ETH_P_CTAG || frame_type(f) == ETH_P_STAG;
+	return len <= frame_room(mtu, tagged);
 }
 
 #endif

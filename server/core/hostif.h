@@ -156,6 +156,11 @@ struct hostif_ops {
 
 	/* The descriptor to poll for reading, or -1. */
 	int (*fd)(const struct hostif *hif);
+
+	/* OFFLOAD_*: what send() takes unfinished (offload.h), the same as long as it is open.
+	 * NULL: nothing. Only where there is one, which may return 0, may the frames of recv() have
+	 * `offload` set, for whoever calls recv() to judge by offload_valid(). */
+	uint8_t (*offload)(const struct hostif *hif);
 };
 
 /* Every backend compiled in, NULL-terminated; and one by name, or NULL. (hostif/backends.c) */

@@ -39,6 +39,11 @@ struct port {
 	const struct port_ops *ops;
 	struct port_stats *stats; /* the network's, set by network_attach() */
 	uint16_t id;              /* its number, set by network_attach() */
+	/* Set by the edge before network_attach(); all zero is a port that knows whole frames only.
+	 */
+	uint8_t offload;      /* OFFLOAD_*: what send() takes unfinished (offload.h) */
+	bool owes;            /* its own frames may have `offload` set, by offload_valid() */
+	uint32_t offload_max; /* bytes of the longest super-frame send() takes; 0: any */
 };
 
 #endif

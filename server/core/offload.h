@@ -1,0 +1,114 @@
+/* offload.h - work owed on a frame: a checksum that is still to be written, and a packet that is
+ * still to be cut into segments.
+ *
+ * A guest or a kernel that knows its frames stay on this machine leaves both to whoever sends them
+ * out, and says so in a virtio_net_hdr (virtio 1.2, 5.1.6). Here a frame keeps that in
+ * `frame.offload`. It is judged once, where it comes in; from then on everybody may rely on it.
+ * Whoever does not take what a frame owes gets it finished (network_offload.c).
+ *
+ * The checksum field holds the sum of the pseudo-header meanwhile, length included, not
+ * complemented.
+ *
+ * Pure. */
+#ifndef SERVER_CORE_OFFLOAD_H
+#define SERVER_CORE_OFFLOAD_H
+
+#include "server/core/frame.h"
+
+/* What a receiver takes unfinished, and what a frame needs it to take. */
+enum {
+	OFFLOAD_CSUM = 1,
+	OFFLOAD_TSO4 = 2,
+	OFFLOAD_TSO6 = 4,
+	OFFLOAD_ECN = 8, /* super-frames of TCP with CWR set */
+	OFFLOAD_USO4 = 16,
+	OFFLOAD_USO6 = 32,
+};
+
+/* Values of virtio_net_hdr, which systems other than Linux have no header for. */
+#define VNET_NEEDS_CSUM 1u /* flags; what is sent on has no other */
+#define VNET_GSO_TCPV4 1u
+#define VNET_GSO_TCPV6 4u
+#define VNET_GSO_UDP_L4 5u
+#define VNET_GSO_V6 0x40u  /* ours, on no wire: UDP_L4 is over IPv6 */
+#define VNET_GSO_ECN 0x80u /* with TCP */
+
+#define VNET_HDR_LEN 10u     /* without num_buffers */
+#define VNET_HDR_NUM_LEN 12u /* with */
+
+/* Into how many segments one super-frame may be cut: 64 KiB at the segment of the smallest MTU that
+ * TCP meets in practice (536 bytes, RFC 9293, 3.7.1: 123) four times over. Bounds what a hostile
+ * gso_size of 1 costs. */
+#define OFFLOAD_SEGMENTS 512u
+/* Ethernet, two tags, IPv6 and TCP with all options are 122; the rest is for extension headers. */
+#define OFFLOAD_HEADERS 256u
+
+/* Where the headers of TCP or UDP in IP lie in a frame. */
+struct offload_parts {
+	uint16_t l3;      /* bytes before the IP header, tags included */
+	uint16_t l4;      /* before that of TCP or UDP */
+	uint16_t payload; /* before the payload */
+	uint8_t protocol; /* 6 or 17 */
+	bool v6;
+};
+
+/**
+ * offload_parse() - read the headers of TCP or UDP
+ * @b:		the first @have bytes of the frame; OFFLOAD_HEADERS are always enough
+ * @len:	bytes of the whole frame
+ *
+ * Up to two tags, IPv4 with options, IPv6 with extension headers (hop-by-hop, routing and
+ * destination options) are understood. Checksums are not looked at.
+ *
+ * Return: whether it is a whole packet, no fragment, whose lengths agree with that of the frame to
+ * the byte: none is longer or shorter, or ends in padding
+ */
+bool offload_parse(const uint8_t *b, uint32_t have, uint32_t len, struct offload_parts *out);
+
+/**
+ * offload_valid() - judge what a frame is said to owe
+ * @frame:	len and all bytes as they are; whatever in `offload`
+ * @mtu:	of the port it came from
+ *
+ * Nothing is believed: the checksum lies inside the frame, and of a super-frame the headers agree
+ * with gso_type and csum_start, a segment with its headers is no longer than the MTU allows, there
+ * are at most OFFLOAD_SEGMENTS, and the headers have at most OFFLOAD_HEADERS bytes. Sets
+ * offload.hdr_len. A super-frame that is only one segment becomes a plain frame that owes its
+ * checksum. To be called by the edge for each frame that has anything in `offload`; of the others
+ * it is true.
+ *
+ * Return: false: drop it, DROP_BAD_OFFLOAD
+ */
+bool offload_valid(struct frame *frame, uint32_t mtu);
+
+/* OFFLOAD_*: what a receiver must take to get a valid frame as it is; 0: it owes nothing. */
+static inline uint8_t offload_needs(const struct frame *frame)
+{
+	const uint8_t type = frame->offload.gso_type;
+	uint8_t needs = frame->offload.flags ? OFFLOAD_CSUM : 0;
+	if (!type)
+		return needs;
+	switch (type & 0x3fu) {
+	case VNET_GSO_TCPV4:
+		needs |= OFFLOAD_TSO4;
+		break;
+	case VNET_GSO_TCPV6:
+		needs |= OFFLOAD_TSO6;
+		break;
+	default:
+		needs |= type & VNET_GSO_V6 ? OFFLOAD_USO6 : OFFLOAD_USO4;
+		break;
+	}
+	return type & VNET_GSO_ECN ? needs | OFFLOAD_ECN : needs;
+}
+
+/* Fills frame->offload from the first VNET_HDR_LEN bytes of a little-endian virtio_net_hdr, to be
+ * judged by offload_valid(); hdr_len and num_buffers are not looked at. That a checksum was
+ * verified already (VIRTIO_NET_HDR_F_DATA_VALID) is no work owed, and not kept. */
+void offload_from_vnet(struct frame *frame, const uint8_t *hdr);
+
+/* Writes the first VNET_HDR_LEN bytes of the header of a frame whose offload is valid; hdr_len says
+ * how much of it is headers. Whoever has num_buffers behind it writes that itself. */
+void offload_to_vnet(uint8_t *hdr, const struct frame *frame);
+
+#endif
