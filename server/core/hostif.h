@@ -33,7 +33,7 @@
 struct hostif_spec {
 	char network[FETH_NAME_MAX + 1];
 	char host[HOSTIF_NAME];      /* the member with the addresses, "feth101" */
-	char service[HOSTIF_NAME];   /* the member we read and write, "feth5101" */
+	char service[HOSTIF_NAME];   /* the member we read and write, "feth5101"; empty: none */
 	char tag[HOSTIF_TAG];        /* "fethd:<run dir>:<network>": what marks a pair as ours */
 	struct feth_mac mac;         /* of the host member */
 	struct feth_mac service_mac; /* of the service member; never on the wire */
@@ -73,6 +73,7 @@ struct hostif;
 struct hostif_ops {
 	const char *name; /* "veth" */
 	bool has_host;    /* false: `none`, a private switch; then only the fields up here count */
+	bool single;      /* there is no service member: spec.service is empty */
 	bool untagged;    /* whose pair it is rests on RUN/state: no make() before it is written */
 	uint32_t mtu_min, mtu_max;
 	uint32_t unit_base; /* where units begin if nobody says otherwise (design, 6) */

@@ -9,6 +9,7 @@ const struct hostif_ops *const hostif_backends[] = {
 #endif
 #ifdef __linux__
 	&hostif_veth,
+	&hostif_tap,
 #endif
 	&hostif_none,
 	&hostif_fake,

@@ -11,6 +11,7 @@
 #define HOSTIF_MTU_MAX 65521u
 
 extern const struct hostif_ops hostif_veth;
+extern const struct hostif_ops hostif_tap;
 extern const struct hostif_ops hostif_feth; /* feth_darwin.c */
 extern const struct hostif_ops hostif_none;
 extern const struct hostif_ops hostif_fake;

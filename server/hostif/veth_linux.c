@@ -33,45 +33,20 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
 #include "server/hostif/backends.h"
 #include "server/hostif/ethtool_linux.h"
 #include "server/hostif/mcast_linux.h"
-#include "server/hostif/netlink_linux.h"
+#include "server/hostif/member_linux.h"
 #include "server/hostif/packet_linux.h"
-#include "server/hostif/wanted.h"
 
-#define IPV6_MTU_MIN 1280u /* RFC 8200, 5: below it Linux takes IPv6 off the interface */
-#define SWEEP_MAX 1024u    /* interfaces; a daemon has 64 networks of two */
-
-/* Says what failed and why, "lab: cannot @verb @object: why"; returns @rc. @nl (may be NULL) is
- * what was asked. */
-static int refused(struct err *err, const struct hostif_spec *spec, int rc, const struct nl *nl,
-	const char *verb, const char *object)
-{
-	if (rc == -EPERM)
-		return err_set(err, rc,
-			"%s: cannot %s %s: needs root or CAP_NET_ADMIN and CAP_NET_RAW; run fethd "
-			"as root, or with --rootless",
-			spec->network, verb, object);
-	const char *why = nl ? nl->why : "";
-	/* EACCES: IPv6 is switched off here, say. That is the system's word, not a matter of who
-	 * asked, which `denied` would mean. */
-	return err_set(err, rc == -EACCES ? -EIO : rc, "%s: cannot %s %s: %s%s%s", spec->network,
-		verb, object, strerror(-rc), why[0] ? ": " : "", why);
-}
+#define SWEEP_MAX 1024u /* interfaces; a daemon has 64 networks of two */
 
 static bool veth_allowed(void)
 {
-	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[2] = { { 0 } };
-	if (syscall(SYS_capget, &head, data) < 0)
-		return false;
-	const uint32_t want = 1u << CAP_NET_ADMIN | 1u << CAP_NET_RAW;
-	return (data[0].effective & want) == want;
+	return member_allowed(1u << CAP_NET_ADMIN | 1u << CAP_NET_RAW);
 }
 
 /* -- finding what is ours -- */
@@ -79,20 +54,6 @@ static bool veth_allowed(void)
 struct pair {
 	struct nl_link host, service; /* index 0: there is none */
 };
-
-/* The link that has exactly this name; -ENODEV. One that has it as an alternative name is -EEXIST:
- * the name is taken, by somebody else. */
-static int link_named(struct nl *nl, const char *name, struct nl_link *out)
-{
-	struct nl_link link;
-	const int rc = nl_link_get(nl, name, &link);
-	if (rc < 0)
-		return rc;
-	if (strcmp(link.name, name) != 0)
-		return -EEXIST;
-	*out = link;
-	return 0;
-}
 
 static bool is_ours(const struct nl_link *link, const char *tag)
 {
@@ -103,9 +64,9 @@ static bool is_ours(const struct nl_link *link, const char *tag)
 static int pair_find(struct nl *nl, const struct hostif_spec *spec, struct pair *out)
 {
 	struct pair p;
-	int rc = link_named(nl, spec->host, &p.host);
+	int rc = member_named(nl, spec->host, &p.host);
 	if (!rc)
-		rc = link_named(nl, spec->service, &p.service);
+		rc = member_named(nl, spec->service, &p.service);
 	if (rc < 0)
 		return rc == -EEXIST ? -ENODEV : rc;
 	if (!is_ours(&p.host, spec->tag) || !is_ours(&p.service, spec->tag))
@@ -119,12 +80,12 @@ static int name_check(struct nl *nl, const struct hostif_spec *spec, const char 
 	int *out_index, struct err *err)
 {
 	struct nl_link link;
-	int rc = link_named(nl, name, &link);
+	int rc = member_named(nl, name, &link);
 	*out_index = 0;
 	if (rc == -ENODEV)
 		return 0;
 	if (rc < 0 && rc != -EEXIST)
-		return refused(err, spec, rc, nl, "look for interface", name);
+		return member_refused(err, spec, rc, nl, "look for interface", name);
 	if (rc == -EEXIST || !is_ours(&link, spec->tag))
 		return err_set(err, -EEXIST,
 			"%s: cannot make interface %s: there is one of this name that is not "
@@ -147,7 +108,7 @@ static int names_clear(struct nl *nl, const struct hostif_spec *spec, struct err
 	for (int i = 0; i < 2; i++) {
 		rc = index[i] ? nl_link_delete(nl, index[i]) : 0;
 		if (rc < 0 && rc != -ENODEV) /* the second goes with the first */
-			return refused(err, spec, rc, nl, "replace interface", spec->host);
+			return member_refused(err, spec, rc, nl, "replace interface", spec->host);
 	}
 	return 0;
 }
@@ -187,35 +148,6 @@ static int service_prepare(struct nl *nl, const struct nl_link *service)
 
 /* -- changing a pair -- */
 
-static struct end end_of(const struct nl_link *link)
-{
-	return (struct end){ .mtu = link->mtu, .mac = link->mac, .up = link->up };
-}
-
-static int link_mtu(struct nl *nl, struct nl_link *link, uint32_t mtu)
-{
-	const int rc = link->mtu == mtu ? 0 : nl_link_set_mtu(nl, link->index, mtu);
-	if (!rc)
-		link->mtu = mtu;
-	return rc;
-}
-
-static int link_mac(struct nl *nl, struct nl_link *link, struct feth_mac mac)
-{
-	const int rc = mac_equal(link->mac, mac) ? 0 : nl_link_set_mac(nl, link->index, mac);
-	if (!rc)
-		link->mac = mac;
-	return rc;
-}
-
-static int link_up(struct nl *nl, struct nl_link *link, bool up)
-{
-	const int rc = link->up == up ? 0 : nl_link_set_up(nl, link->index, up);
-	if (!rc)
-		link->up = up;
-	return rc;
-}
-
 /* Across 1280 the kernel makes the member's IPv6 anew, with an address of its own and a router
  * solicitation, as soon as the MTU is set. So it is down meanwhile; the host member sees its
  * carrier go and come, the packet socket stays bound. */
@@ -223,13 +155,13 @@ static int service_mtu(struct nl *nl, struct nl_link *service, uint32_t mtu)
 {
 	const bool wakes = service->mtu < IPV6_MTU_MIN && mtu >= IPV6_MTU_MIN;
 	const bool was_up = service->up;
-	int rc = wakes ? link_up(nl, service, false) : 0;
+	int rc = wakes ? member_up(nl, service, false) : 0;
 	if (rc < 0)
 		return rc;
-	rc = link_mtu(nl, service, mtu);
+	rc = member_mtu(nl, service, mtu);
 	if (!rc && wakes)
 		rc = service_silence_ipv6(nl, service);
-	const int up = link_up(nl, service, was_up);
+	const int up = member_up(nl, service, was_up);
 	return rc ? rc : up;
 }
 
@@ -239,7 +171,7 @@ static int pair_mtu(struct nl *nl, struct pair *p, uint32_t host, uint32_t servi
 {
 	int rc = service > p->service.mtu ? service_mtu(nl, &p->service, service) : 0;
 	if (!rc)
-		rc = link_mtu(nl, &p->host, host);
+		rc = member_mtu(nl, &p->host, host);
 	if (!rc)
 		rc = service_mtu(nl, &p->service, service);
 	return rc;
@@ -253,84 +185,28 @@ static int pair_apply(struct nl *nl, struct pair *p, const struct state *to, con
 	if (rc < 0)
 		return rc;
 	*out_what = "set the MAC of interface";
-	rc = link_mac(nl, &p->host, to->host.mac);
+	rc = member_mac(nl, &p->host, to->host.mac);
 	if (!rc)
-		rc = link_mac(nl, &p->service, to->service.mac);
+		rc = member_mac(nl, &p->service, to->service.mac);
 	if (rc < 0)
 		return rc;
 	*out_what = to->host.up ? "bring up interface" : "take down interface";
-	rc = link_up(nl, &p->service, to->service.up);
+	rc = member_up(nl, &p->service, to->service.up);
 	if (!rc)
-		rc = link_up(nl, &p->host, to->host.up);
+		rc = member_up(nl, &p->host, to->host.up);
 	return rc;
-}
-
-/* Removes the addresses of @now that @want has not, then adds all of @want: also those that were
- * there may be missing, since IPv6 addresses go with the link state, and IPv4 ones with the first
- * of their subnet. What somebody else added stays. @added: one bit per address that was missing. */
-static int addrs_apply(struct nl *nl, int index, const struct hostif_spec *now,
-	const struct hostif_spec *want, uint32_t *added, struct err *err)
-{
-	char text[CIDR_TEXT];
-	char verb[CIDR_TEXT + 16];
-
-	for (unsigned i = 0; i < now->n_addrs; i++) {
-		if (has_addr(want->addrs, want->n_addrs, &now->addrs[i]))
-			continue;
-		const int rc = nl_addr_delete(nl, index, &now->addrs[i]);
-		/* gone already; ENXIO: with all of IPv6, below its least MTU */
-		if (rc < 0 && rc != -EADDRNOTAVAIL && rc != -ENOENT && rc != -ENXIO) {
-			cidr_format(text, &now->addrs[i]);
-			snprintf(verb, sizeof(verb), "take %s from", text);
-			return refused(err, want, rc, nl, verb, now->host);
-		}
-	}
-	for (unsigned i = 0; i < want->n_addrs; i++) {
-		const int rc = nl_addr_add(nl, index, &want->addrs[i]);
-		if (rc < 0 && rc != -EEXIST) {
-			cidr_format(text, &want->addrs[i]);
-			snprintf(verb, sizeof(verb), "give %s to", text);
-			return refused(err, want, rc, nl, verb, want->host);
-		}
-		if (!rc)
-			*added |= 1u << i;
-	}
-	return 0;
-}
-
-static void addrs_undo(struct nl *nl, int index, const struct hostif_spec *now,
-	const struct hostif_spec *want, uint32_t added)
-{
-	for (unsigned i = 0; i < want->n_addrs; i++)
-		if (added & 1u << i && !has_addr(now->addrs, now->n_addrs, &want->addrs[i]))
-			(void)nl_addr_delete(nl, index, &want->addrs[i]);
-	for (unsigned i = 0; i < now->n_addrs; i++)
-		(void)nl_addr_add(nl, index, &now->addrs[i]);
-}
-
-_Static_assert(HOSTIF_ADDRS_MAX <= 32, "one bit per address");
-
-static int spec_check(const struct hostif_spec *spec, struct err *err)
-{
-	for (unsigned i = 0; i < spec->n_addrs && spec->mtu < IPV6_MTU_MIN; i++)
-		if (spec->addrs[i].family == 6)
-			return err_set(err, -EINVAL,
-				"%s: an MTU of %u is too small for IPv6: make it %u or more, or "
-				"remove the IPv6 address",
-				spec->network, spec->mtu, IPV6_MTU_MIN);
-	return 0;
 }
 
 static int veth_change(
 	const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
 {
-	int rc = spec_check(want, err);
+	int rc = member_check(want, err);
 	if (rc < 0)
 		return rc;
 	struct nl nl;
 	rc = nl_open(&nl);
 	if (rc < 0)
-		return refused(err, want, rc, NULL, "open netlink for", want->host);
+		return member_refused(err, want, rc, NULL, "open netlink for", want->host);
 
 	struct pair p;
 	rc = pair_find(&nl, now, &p);
@@ -339,23 +215,23 @@ static int veth_change(
 			"%s: cannot change interface %s: it or %s is gone, or not ours any more",
 			want->network, now->host, now->service);
 	else if (rc < 0)
-		refused(err, want, rc, &nl, "look for interface", now->host);
+		member_refused(err, want, rc, &nl, "look for interface", now->host);
 	if (rc < 0)
 		goto done;
 
 	/* The kernel's word counts, not @now: somebody may have used `ip link`. */
-	const struct state was = { .host = end_of(&p.host), .service = end_of(&p.service) };
+	const struct state was = { .host = member_end(&p.host), .service = member_end(&p.service) };
 	const struct state to = state_wanted(want);
 	const char *what;
 	uint32_t added = 0;
 	rc = pair_apply(&nl, &p, &to, &what);
 	if (rc < 0)
-		refused(err, want, rc, &nl, what, want->host);
+		member_refused(err, want, rc, &nl, what, want->host);
 	else
-		rc = addrs_apply(&nl, p.host.index, now, want, &added, err);
+		rc = member_addrs(&nl, p.host.index, now, want, &added, err);
 	if (rc < 0) {
 		(void)pair_apply(&nl, &p, &was, &what);
-		addrs_undo(&nl, p.host.index, now, want, added);
+		member_addrs_undo(&nl, p.host.index, now, want, added);
 	}
 done:
 	nl_close(&nl);
@@ -383,25 +259,25 @@ static int pair_make(
 			"or use the backend none",
 			spec->network, spec->host);
 	if (rc < 0)
-		return refused(err, spec, rc, nl, "make interface", spec->host);
+		return member_refused(err, spec, rc, nl, "make interface", spec->host);
 
 	/* From here on by index. The names are ours as of now, and the ends know each other: that
 	 * both are what we made is sure enough to put our tag on them. */
-	rc = link_named(nl, spec->host, &p.host);
+	rc = member_named(nl, spec->host, &p.host);
 	if (!rc)
-		rc = link_named(nl, spec->service, &p.service);
+		rc = member_named(nl, spec->service, &p.service);
 	if (!rc && (p.host.peer != p.service.index || p.service.peer != p.host.index ||
 			   !mac_equal(p.host.mac, spec->mac) ||
 			   !mac_equal(p.service.mac, spec->service_mac)))
 		rc = -EAGAIN;
 	if (rc < 0)
-		return refused(err, spec, rc, nl, "find the new interface", spec->host);
+		return member_refused(err, spec, rc, nl, "find the new interface", spec->host);
 
 	rc = nl_link_set_alias(nl, p.host.index, spec->tag);
 	if (!rc)
 		rc = nl_link_set_alias(nl, p.service.index, spec->tag);
 	if (rc < 0) {
-		refused(err, spec, rc, nl, "tag interface", spec->host);
+		member_refused(err, spec, rc, nl, "tag interface", spec->host);
 		(void)nl_link_delete(nl, p.host.index);
 		return rc;
 	}
@@ -418,7 +294,7 @@ static int offloads_off(const struct hostif_spec *spec, const char *name, struct
 			"%s: cannot use interface %s: %s cannot be switched off, and clients would "
 			"get unfinished frames",
 			spec->network, name, on);
-	return rc < 0 ? refused(err, spec, rc, NULL, "switch off the offloads of", name) : 0;
+	return rc < 0 ? member_refused(err, spec, rc, NULL, "switch off the offloads of", name) : 0;
 }
 
 /* Brings a new pair into service, around the packet socket @fd. */
@@ -445,15 +321,15 @@ static int pair_start(struct nl *nl, const struct hostif_spec *spec, struct pair
 	if (!rc)
 		rc = packet_bind(fd, p->service.index);
 	if (rc < 0)
-		return refused(err, spec, rc, nl, "start interface", spec->service);
+		return member_refused(err, spec, rc, nl, "start interface", spec->service);
 
 	/* up before its addresses: IPv6 ones of a link that is down do not work until it is */
 	rc = spec->up ? nl_link_set_up(nl, p->host.index, true) : 0;
 	if (rc < 0)
-		return refused(err, spec, rc, nl, "bring up interface", spec->host);
+		return member_refused(err, spec, rc, nl, "bring up interface", spec->host);
 	static const struct hostif_spec nothing;
 	uint32_t added = 0;
-	return addrs_apply(nl, p->host.index, &nothing, spec, &added, err);
+	return member_addrs(nl, p->host.index, &nothing, spec, &added, err);
 }
 
 static int veth_make(const struct hostif_spec *spec, struct hostif_made *out, struct err *err)
@@ -463,17 +339,17 @@ static int veth_make(const struct hostif_spec *spec, struct hostif_made *out, st
 	bool bypass;
 	const char *what;
 
-	int rc = spec_check(spec, err);
+	int rc = member_check(spec, err);
 	if (rc < 0)
 		return rc;
 	const int fd = packet_socket(&bypass, &what);
 	if (fd == -EPERM)
-		return refused(err, spec, fd, NULL, "make interface", spec->host);
+		return member_refused(err, spec, fd, NULL, "make interface", spec->host);
 	if (fd < 0)
-		return refused(err, spec, fd, NULL, what, spec->service);
+		return member_refused(err, spec, fd, NULL, what, spec->service);
 	rc = nl_open(&nl);
 	if (rc < 0) {
-		refused(err, spec, rc, NULL, "open netlink for", spec->host);
+		member_refused(err, spec, rc, NULL, "open netlink for", spec->host);
 		goto fail;
 	}
 	rc = names_clear(&nl, spec, err);
@@ -507,7 +383,7 @@ static int veth_remove(const struct hostif_spec *spec)
 	/* both names: one may have been renamed or moved to a container, and goes with its peer */
 	for (int i = 0; i < 2 && rc >= 0; i++) {
 		struct nl_link link;
-		if (link_named(&nl, names[i], &link) || !is_ours(&link, spec->tag))
+		if (member_named(&nl, names[i], &link) || !is_ours(&link, spec->tag))
 			continue;
 		rc = nl_link_delete(&nl, link.index);
 		if (rc == -ENODEV)
@@ -517,17 +393,6 @@ static int veth_remove(const struct hostif_spec *spec)
 		log_warn("veth", "not removed if=%s: %s", spec->host, strerror(-rc));
 	nl_close(&nl);
 	return rc < 0 ? rc : 0;
-}
-
-static bool veth_name_free(const char *name)
-{
-	struct nl nl;
-	struct nl_link link;
-	bool found = true;
-	if (nl_open(&nl) >= 0)
-		found = nl_link_get(&nl, name, &link) != -ENODEV;
-	nl_close(&nl);
-	return !found;
 }
 
 /* -- after a crash -- */
@@ -582,17 +447,9 @@ static bool veth_carrier(const struct hostif_spec *spec)
 	struct nl_link link = { .carrier = false };
 	int rc = nl_open(&nl);
 	if (!rc)
-		rc = link_named(&nl, spec->service, &link);
+		rc = member_named(&nl, spec->service, &link);
 	nl_close(&nl);
 	return !rc && is_ours(&link, spec->tag) && link.carrier;
-}
-
-static int veth_watch_open(struct err *err)
-{
-	const int rc = nl_watch_open();
-	if (rc < 0)
-		return err_set(err, rc, "cannot watch interfaces (netlink): %s", strerror(-rc));
-	return rc;
 }
 
 const struct hostif_ops hostif_veth = {
@@ -604,11 +461,11 @@ const struct hostif_ops hostif_veth = {
 	.make = veth_make,
 	.change = veth_change,
 	.remove = veth_remove,
-	.name_free = veth_name_free,
+	.name_free = member_name_free,
 	.carrier = veth_carrier,
 	.sweep = veth_sweep,
 	.groups = mcast_groups,
-	.watch_open = veth_watch_open,
+	.watch_open = member_watch_open,
 	.watch_read = nl_watch_read,
 	.groups_told = nl_groups_told,
 	.open = packet_open,

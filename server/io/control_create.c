@@ -143,6 +143,8 @@ static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made
 {
 	struct hostif_spec *s = &ent->facts.spec;
 	netid_names(unit, s->host, s->service);
+	if (ent->ops->single)
+		s->service[0] = '\0';
 	ent->facts.unit = unit;
 	ent->d->making = ent;
 	int rc = state_save(ent->d, err);
@@ -167,7 +169,12 @@ static int make_some_pair(
 	const uint32_t base = unit_base(d, ent->ops);
 	if (w->has_unit) {
 		const int rc = make_pair(ent, w->unit, made, err);
-		if (rc == -EEXIST)
+		if (rc == -EEXIST && ent->ops->single)
+			err_set(err, rc,
+				"%s: unit %u is taken: an interface %s that is not ours exists; "
+				"choose another",
+				w->name, w->unit, ent->facts.spec.host);
+		else if (rc == -EEXIST)
 			err_set(err, rc,
 				"%s: unit %u is taken: an interface %s or %s that is not ours "
 				"exists; choose another",

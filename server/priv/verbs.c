@@ -156,12 +156,16 @@ bool verbs_name_ours(const char *name)
 static const struct hostif_ops *checked(
 	const char *backend, const struct hostif_spec *spec, struct err *err)
 {
-	if (!verbs_name_ours(spec->host) || !verbs_name_ours(spec->service)) {
+	const struct hostif_ops *ops = host_backend(backend, err);
+	if (!ops)
+		return NULL;
+	if (!verbs_name_ours(spec->host) ||
+		!(ops->single ? !spec->service[0] : verbs_name_ours(spec->service))) {
 		err_set(err, -EINVAL, "%s and %s are no interface names of ours", spec->host,
 			spec->service);
 		return NULL;
 	}
-	return host_backend(backend, err);
+	return ops;
 }
 
 bool verb_pair_allowed(const char *backend)

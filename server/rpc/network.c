@@ -215,7 +215,7 @@ int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, 
 	const enum rpc_field f =
 		rpc_get_text(params, "backend", want->backend, sizeof(want->backend));
 	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->backend[0]))
-		return bad_field(err, "backend", "must be auto, veth or none");
+		return bad_field(err, "backend", "must be auto, veth, tap, feth or none");
 	memcpy(want->name, cmd->network, sizeof(want->name));
 	return want_save(params, want, err);
 }
@@ -292,7 +292,8 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 	if (facts->has_host) {
 		rpc_put_uint(out, "unit", facts->unit);
 		rpc_put_text(out, "host", facts->spec.host);
-		rpc_put_text(out, "service", facts->spec.service);
+		if (facts->spec.service[0])
+			rpc_put_text(out, "service", facts->spec.service);
 		rpc_put_mac(out, "mac", facts->spec.mac);
 		rpc_put_bool(out, "up", facts->spec.up);
 		rpc_put_bool(out, "carrier", facts->carrier);

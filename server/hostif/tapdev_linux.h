@@ -1,0 +1,11 @@
+/* tapdev_linux.h - making a tap interface (linux, Documentation/networking/tuntap.rst). It lives as
+ * long as its descriptor: nothing of it stays after a crash. Below tap_linux.c and priv/. */
+#ifndef SERVER_HOSTIF_TAPDEV_LINUX_H
+#define SERVER_HOSTIF_TAPDEV_LINUX_H
+
+/* Makes the interface @name in the namespace of this thread, down, and returns its descriptor;
+ * -EEXIST where there is one of that name, which is left alone; -EOPNOTSUPP where the system has
+ * none; other -errno. */
+int tapdev_make(const char *name);
+
+#endif
