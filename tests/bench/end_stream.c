@@ -1,5 +1,5 @@
 /* end_stream.c - ends on a Unix stream: native, QEMU's framing, and native framing with nobody to
- * attach to (through bench_relay). See ends.h. */
+ * attach to: through bench_relay, or with nothing between the two ends at all. See ends.h. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +103,24 @@ static int open_raw(struct end *end, const char *where, bool hello)
 	return connect_to(end, where);
 }
 
+/* The other end is a raw one; it is waited for when the first frames are. */
+static int open_direct(struct end *end, const char *where, bool hello)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	(void)hello;
+	if (strlen(where) >= sizeof(addr.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(addr.sun_path, where);
+	end->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	end->listens = true;
+	return end->fd < 0 || bind(end->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+			       listen(end->fd, 1) < 0
+		       ? -1
+		       : 0;
+}
+
 static int stream_send(struct end *end)
 {
 	struct batch *b = &end->out;
@@ -193,6 +211,20 @@ static int qemu_recv(struct end *end)
 	return 1;
 }
 
+static int direct_recv(struct end *end)
+{
+	if (end->listens) {
+		const int fd = accept(end->fd, NULL, NULL);
+		if (fd < 0)
+			return errno == EINTR ? 0 : -1;
+		close(end->fd);
+		end->fd = fd;
+		end->listens = false;
+		end_socket(fd);
+	}
+	return native_recv(end);
+}
+
 const struct end_ops end_native = {
 	.name = "native",
 	.header = native_header,
@@ -215,4 +247,12 @@ const struct end_ops end_raw = {
 	.open = open_raw,
 	.send = stream_send,
 	.recv = native_recv,
+};
+
+const struct end_ops end_direct = {
+	.name = "direct",
+	.header = native_header,
+	.open = open_direct,
+	.send = stream_send,
+	.recv = direct_recv,
 };

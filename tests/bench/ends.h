@@ -25,21 +25,25 @@ struct tally {
 	uint64_t other;         /* of others */
 	uint64_t disorder;      /* ours that did not come in the order sent */
 	uint32_t next;          /* the least sequence number that may come */
+	uint8_t from[6];        /* who sent the last of ours */
 };
 
 /* What a sender repeats: a batch of frames, each behind its framing, back to back. */
 struct batch {
-	uint8_t *bytes; /* owned */
-	unsigned n;     /* frames */
-	uint32_t size;  /* of a frame */
-	uint8_t hdr;    /* framing bytes before each */
-	uint32_t next;  /* sequence number of the first frame of the next batch */
+	uint8_t *bytes;    /* owned */
+	unsigned n;        /* frames */
+	uint32_t size;     /* of a frame */
+	uint8_t hdr;       /* framing bytes before each */
+	uint32_t next;     /* sequence number of the first frame of the next batch */
+	uint32_t stations; /* destinations taken in turn, as end_station() numbers them; 0: one */
+	uint8_t station;   /* their high byte */
 };
 
 struct end {
 	const struct end_ops *ops;
 	int fd;
-	void *conn; /* of vde */
+	void *conn;   /* of vde */
+	bool listens; /* of direct: fd waits for the other end */
 	uint8_t mac[6];
 	struct batch out;
 	uint8_t *buf; /* owned: what was read; END_BATCH_MAX slots, which is more than END_READ */
@@ -59,11 +63,18 @@ struct end_ops {
 	int (*recv)(struct end *end);
 };
 
-extern const struct end_ops end_native, end_qemu, end_raw, end_packet;
+extern const struct end_ops end_native, end_qemu, end_raw, end_direct, end_packet;
 #ifdef BENCH_VDE
 extern const struct end_ops end_vde;
 #endif
 
+/* CPU seconds of this process; seconds of a clock that only goes forward. */
+double end_cpu(void);
+double end_now(void);
+/* Makes end->out: @n frames of @size bytes to @dst. 0, or -1 without memory. */
+int batch_make(struct end *end, const uint8_t dst[6], uint32_t size, unsigned n);
+/* Has the switch learn @stations addresses at this end. 0, or -1 with errno. */
+int end_stations(struct end *end, uint8_t high, uint32_t stations);
 /* Counts a frame. */
 void tally_frame(struct tally *t, const uint8_t *frame, size_t len);
 /* Writes the sequence numbers of the next batch. */
@@ -71,6 +82,9 @@ void batch_stamp(struct batch *b);
 /* A broadcast frame from end->mac of another type than those that are counted. Returns its length.
  */
 size_t end_hello(const struct end *end, uint8_t out[60]);
+/* The address of station n of those behind one end: 02:be:HIGH and n, so mixed that neighbours in n
+ * are none in a table. */
+void end_station(uint8_t out[6], uint8_t high, uint32_t n);
 /* Reads give up after 100 ms, writes after 200 ms; send buffer as END_SNDBUF. */
 void end_socket(int fd);
 

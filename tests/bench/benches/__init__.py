@@ -1,0 +1,1 @@
+"""One file, one bench: a lab.Bench named BENCH."""

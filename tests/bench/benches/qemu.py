@@ -1,0 +1,13 @@
+"""Client to client in QEMU's framing."""
+import flow
+import lab as L
+
+BENCH = L.Bench(
+    "qemu",
+    "Client to client in QEMU's framing, and from native to QEMU's, 64 frames a write.",
+    [60, 1514, 9014],
+    flow.cells(("fethd qemu-qemu", flow.between("qemu", "qemu"), 64),
+               ("fethd native-qemu", flow.between("native", "qemu"), 64),
+               ("fethd qemu-qemu single", flow.between("qemu", "qemu"), 1),
+               ("vde_switch", flow.vde, 64)),
+    flow.rate, flow.COLUMNS, head="kframes/s", seconds=0.3)
