@@ -94,6 +94,11 @@ static uint8_t type_of(const struct offload_parts *p)
 	return p->v6 ? VNET_GSO_TCPV6 : VNET_GSO_TCPV4;
 }
 
+static bool is_tagged(const struct frame *frame)
+{
+	return frame_type(frame) == ETH_P_CTAG || frame_type(frame) == ETH_P_STAG;
+}
+
 static bool is_super_frame(struct frame *frame, uint32_t mtu)
 {
 	struct offload *o = &frame->offload;
@@ -133,9 +138,11 @@ bool offload_valid(struct frame *frame, uint32_t mtu)
 		*o = (struct offload){ 0 };
 		return true;
 	}
+	const uint32_t end = (uint32_t)o->csum_start + o->csum_offset + 2;
 	/* virtio 1.2, 5.1.6.2.1: no super-frame without a checksum to be written */
-	if (o->flags != VNET_NEEDS_CSUM || o->csum_start < FETH_FRAME_MIN ||
-		(uint32_t)o->csum_start + o->csum_offset + 2 > frame->len)
+	if (o->flags != VNET_NEEDS_CSUM || end > frame->len || end > OFFLOAD_HEADERS)
+		return false;
+	if (o->csum_start < (is_tagged(frame) ? 18 : 14))
 		return false;
 	if (o->gso_type)
 		return is_super_frame(frame, mtu);

@@ -138,6 +138,7 @@ int vlan_edit(const struct frame *frame, enum vlan_form form, uint16_t vlan,
 	const bool has_tag = frame_type(frame) == ETH_P_CTAG;
 	const uint16_t tci = has_tag ? word_at(frame, 14) : 0;
 	*out = *frame;
+	out->made = 0;
 	if (form == VLAN_UNTAGGED ? !has_tag : has_tag && (tci & VID) == vlan)
 		return 0;
 
@@ -165,6 +166,8 @@ int vlan_edit(const struct frame *frame, enum vlan_form form, uint16_t vlan,
 	out->wire_hdr = 0;
 	if (out->offload.flags || out->offload.gso_type)
 		out->offload.csum_start = (uint16_t)(out->offload.csum_start + made - skip);
+	if (out->offload.gso_type)
+		out->offload.hdr_len = (uint16_t)(out->offload.hdr_len + made - skip);
 	out->copy = NULL;
 	return out->more_n;
 }

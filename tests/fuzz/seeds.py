@@ -276,3 +276,30 @@ write("http",
       other=b"\1POST / HTTP/1.1\r\nHost: 127.0.0.1.evil\r\nContent-Length: 5\r\n\r\nhello",
       broken=b"\0GET  /metrics HTTP/2.0\r\n: x\r\n y\r\n\r\n", long=b"\0GET /metrics HTTP/1.0\r\nX: " + b"a" * 9000,
       keys=b"\0q\x1b[A\x1bOB\x1b[5~\x1b[1;5H\x1b\x1b[\xff+-\x1b[0000000000000000000000000000000000000000")
+
+# a virtio_net_hdr, choices (fuzz_offload.c: MTU, where the frame is in pieces), and the frame
+def owing(flags, gso, size, start, offset, headers, payload, mtu=1500):
+    return (struct.pack("<BBHHHH", flags, gso, 0, size, start, offset) + struct.pack(">H", mtu) + b"\x30\x05\0\0\0\0"
+            + bytes.fromhex("020000000002020000000001" + headers) + bytes(payload))
+
+
+TCP = "03e807d000000001000000025018200012340000"
+
+
+def ip4(protocol, payload, words=5):
+    return "0800" + struct.pack(">BBHHHBBH", 0x40 | words, 0, 4 * words + payload, 7, 0x4000, 64, protocol, 0).hex() + "0a0000010a000002" \
+        + "01" * 4 * (words - 5)
+
+
+def ip6(protocol, payload, ext=""):
+    return "86dd60000000" + struct.pack(">HBB", payload + len(ext) // 2, 60 if ext else protocol, 64).hex() + "fd" + "00" * 14 + "01fd" \
+        + "00" * 14 + "02" + ext
+
+
+UDP = lambda payload: "03e807d0" + struct.pack(">HH", 8 + payload, 0x1234).hex()
+write("offload",
+      sum=owing(1, 0, 0, 34, 16, ip4(6, 120) + TCP, 100), tcp4=owing(1, 1, 100, 34, 16, ip4(6, 520) + TCP, 500),
+      ecn=owing(1, 0x81, 99, 46, 16, "8100000a" + ip4(6, 520, 7) + TCP, 500), tcp6=owing(1, 4, 100, 54, 16, ip6(6, 520) + TCP, 500),
+      udp4=owing(1, 5, 100, 34, 6, ip4(17, 508) + UDP(500), 500), small=owing(1, 1, 1, 34, 16, ip4(6, 620) + TCP, 600),
+      udp6=owing(1, 5, 100, 70, 6, "88a8000a8100000b" + ip6(17, 508, "1100010400000000") + UDP(500), 500),
+      verified=owing(2, 0, 0, 0, 0, ip4(6, 120) + TCP, 100), far=owing(1, 0, 0, 60, 200, ip4(6, 420) + TCP, 400))

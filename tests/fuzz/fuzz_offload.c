@@ -1,0 +1,60 @@
+/* fuzz_offload.c - any virtio_net_hdr before any frame: what is taken can be finished, within the
+ * room that was asked for, and what is cut is the frame. */
+#include "server/core/gso.h"
+#include "tests/support/rng.h"
+#include "tests/support/segments.h"
+
+static void finish(const struct frame *owing)
+{
+	const struct gso_need need = gso_need(owing);
+	must(need.frames && need.frames <= OFFLOAD_SEGMENTS && need.bytes <= GSO_BYTES);
+	uint8_t *bytes = malloc(need.bytes);
+	struct seg *segs = malloc(need.segs * sizeof(*segs));
+	struct frame *out = malloc(need.frames * sizeof(*out));
+	must(bytes && segs && out);
+	must(gso_finish(owing, bytes, segs, out) == need.frames);
+	if (owing->offload.gso_type) {
+		check_segments(owing, out, need.frames);
+	} else {
+		must(out->len == owing->len);
+		uint8_t *was = flat_frame(owing), *is = flat_frame(out);
+		const uint32_t at = owing->offload.csum_start + owing->offload.csum_offset;
+		must(!memcmp(was, is, at) && !memcmp(was + at + 2, is + at + 2, out->len - at - 2));
+		free(was);
+		free(is);
+	}
+	free(bytes);
+	free(segs);
+	free(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	if (len < VNET_HDR_LEN + 8 + 14)
+		return 0;
+	struct rng rng = { .bytes = data + VNET_HDR_LEN, .left = 8 };
+	const uint32_t mtu = rng_below(&rng, 65536), n = (uint32_t)len - VNET_HDR_LEN - 8;
+	const uint32_t head = 14 + rng_below(&rng, n - 13);
+	const uint32_t second = rng_below(&rng, n - head + 1);
+	uint8_t *first = exact_copy(data + VNET_HDR_LEN + 8, head);
+	uint8_t *next = exact_copy(data + VNET_HDR_LEN + 8 + head, second);
+	uint8_t *rest = exact_copy(data + VNET_HDR_LEN + 8 + head + second, n - head - second);
+	const struct seg more[] = { { next, second }, { rest, n - head - second } };
+	struct frame f = { .head = first, .head_len = head, .len = n, .more = more, .more_n = 2 };
+	offload_from_vnet(&f, data);
+	if (offload_valid(&f, mtu)) {
+		uint8_t hdr[VNET_HDR_LEN];
+		struct frame back = f;
+		must(!(offload_needs(&f) & (uint8_t)~OFFLOAD_CSUM) == !f.offload.gso_type);
+		offload_to_vnet(hdr, &f);
+		offload_from_vnet(&back, hdr);
+		must(offload_valid(&back, mtu));
+		must(!memcmp(&back.offload, &f.offload, sizeof(f.offload)));
+		if (offload_needs(&f))
+			finish(&f);
+	}
+	free(first);
+	free(next);
+	free(rest);
+	return 0;
+}
