@@ -242,7 +242,7 @@ static void test_what_is_wrong_stands_in_the_title(void **state)
 static void test_every_size_is_filled(void **state)
 {
 	struct rng rng = rng_start("topview");
-	static char names[SNAP_PORTS][40];
+	static char names[SNAP_PORTS][44];
 	(void)state;
 	for (unsigned i = 0; i < 3000; i++) {
 		struct snap a, b;
