@@ -5,10 +5,7 @@
 
 void block_pool_init(struct block_pool *pool, size_t limit)
 {
-	pool->used = 0;
-	pool->limit = limit;
-	pool->spare = NULL;
-	pool->n_spare = 0;
+	*pool = (struct block_pool){ .limit = limit };
 }
 
 void block_pool_fini(struct block_pool *pool)
@@ -66,6 +63,44 @@ void block_unref(struct block *block)
 	block->next = pool->spare;
 	pool->spare = block;
 	pool->n_spare++;
+}
+
+/* By Fibonacci hashing (Knuth, TAOCP 3, 6.4): of 32 bits the upper 6. */
+static struct block **chain_of(struct block_pool *pool, const void *of)
+{
+	return &pool->copies[(uint32_t)(uintptr_t)of * 2654435761u >> 26];
+}
+
+struct block *block_copy(
+	struct block_pool *pool, const void *of, uint32_t len, bool beyond, bool *fresh)
+{
+	struct block **chain = chain_of(pool, of);
+	struct block *block = *chain;
+	while (block && (block->of != of || block->len != len))
+		block = block->next;
+	*fresh = !block;
+	if (block)
+		return block;
+	block = beyond ? block_new_beyond(pool, len) : block_new(pool, len);
+	if (!block)
+		return NULL;
+	block->len = len;
+	block->of = of;
+	block->next = *chain;
+	*chain = block;
+	pool->n_copies++;
+	return block;
+}
+
+void block_forget_copies(struct block_pool *pool)
+{
+	for (unsigned i = 0; pool->n_copies && i < BLOCK_COPIES; i++)
+		while (pool->copies[i]) {
+			struct block *block = pool->copies[i];
+			pool->copies[i] = block->next;
+			pool->n_copies--;
+			block_unref(block);
+		}
 }
 
 struct block *block_trim(struct block *block)

@@ -10,6 +10,7 @@ void egress_reset(struct egress *eg)
 	eg->bytes = 0;
 	eg->flat_len = 0;
 	eg->payload = 0;
+	eg->n_floods = 0;
 }
 
 /* Whether @frame can still be added, in whatever way. */
@@ -126,6 +127,20 @@ unsigned egress_add(struct egress *eg, const struct frame *frames, unsigned n, e
 	return i;
 }
 
+void egress_flooded(struct egress *eg, unsigned from)
+{
+	if (from == eg->n_frames)
+		return;
+	if (eg->n_floods && eg->floods[eg->n_floods - 1].to == from) {
+		eg->floods[eg->n_floods - 1].to = (uint16_t)eg->n_frames;
+	} else if (eg->n_floods < EGRESS_FLOODS) {
+		eg->floods[eg->n_floods++] = (struct egress_run){
+			.from = (uint16_t)from,
+			.to = (uint16_t)eg->n_frames,
+		};
+	}
+}
+
 /* Reads the entries from a place in them onwards. */
 struct cursor {
 	const struct seg *seg;
@@ -183,6 +198,160 @@ static uint64_t payload_from(const struct egress *eg, unsigned from)
 	return sum;
 }
 
+/* Whether frame @k is flooded; and the first one behind it of which that is not true. */
+static bool is_flooded(const struct egress *eg, unsigned k, unsigned *end)
+{
+	unsigned i = 0;
+	while (i < eg->n_floods && eg->floods[i].to <= k)
+		i++;
+	const bool flooded = i < eg->n_floods && eg->floods[i].from <= k;
+	*end = i == eg->n_floods ? eg->n_frames : flooded ? eg->floods[i].to : eg->floods[i].from;
+	return flooded;
+}
+
+static uint32_t start_of(const struct egress *eg, unsigned k)
+{
+	return k ? eg->ends[k - 1] : 0;
+}
+
+/* Where the bytes of frame @k are for all ports alike, if it is one to be kept by reference. @c: at
+ * its start. */
+static const uint8_t *shared_at(const struct egress *eg, unsigned k, struct cursor c)
+{
+	const uint32_t len = eg->ends[k] - start_of(eg, k) - eg->hdr_len[k];
+	if (len <= SENDQ_SHORT || eg->hdr_len[k] > WIRE_HDR_MAX)
+		return NULL;
+	skip(&c, eg->hdr_len[k]);
+	const uint8_t *at = (const uint8_t *)c.seg->base + c.off;
+	const bool own =
+		(uintptr_t)at - (uintptr_t)eg->flat < EGRESS_FLAT; /* copied by egress_add() */
+	return own ? NULL : at;
+}
+
+/* Keeps frame @k, of which @done bytes are written, by reference. @c: at its start, and then behind
+ * it. */
+static bool keep_reference(const struct egress *eg, unsigned k, struct cursor *c, const uint8_t *of,
+	uint32_t done, struct sendq *q)
+{
+	const uint8_t hdr_len = eg->hdr_len[k];
+	const uint32_t len = eg->ends[k] - start_of(eg, k) - hdr_len;
+	uint8_t hdr[WIRE_HDR_MAX];
+	bool fresh;
+	struct block *block = block_copy(q->frame_pool, of, len, done, &fresh);
+	if (!block)
+		return false;
+	take(c, hdr, hdr_len);
+	if (fresh)
+		take(c, block->data, len);
+	else
+		skip(c, len);
+	return sendq_put_block(q, block, hdr, hdr_len, done);
+}
+
+/* What is left of an egress, and where it goes. */
+struct rest {
+	const struct egress *eg;
+	struct sendq *q;
+	struct egress_sum *sum;
+	unsigned k;      /* the first frame not dealt with */
+	struct cursor c; /* at its start, or where it was cut */
+};
+
+/* The frame that was begun: it must be finished. */
+static bool keep_begun(struct rest *r, uint32_t written)
+{
+	const struct egress *eg = r->eg;
+	const uint32_t start = start_of(eg, r->k);
+	struct cursor c = { eg->segs, 0 };
+	unsigned end;
+	skip(&c, start);
+	const uint8_t *of = is_flooded(eg, r->k, &end) ? shared_at(eg, r->k, c) : NULL;
+	if (of) {
+		r->c = c;
+		if (!keep_reference(eg, r->k, &r->c, of, written - start, r->q))
+			return false;
+	} else {
+		const uint32_t left = eg->ends[r->k] - written;
+		uint8_t *out = sendq_put_chunk(r->q, left, true);
+		if (!out)
+			return false;
+		take(&r->c, out, left);
+	}
+	r->k++;
+	return true;
+}
+
+/* Flooded frames before @end. False: there was no room or memory for one. */
+static bool keep_flooded(struct rest *r, unsigned end)
+{
+	const struct egress *eg = r->eg;
+	while (r->k < end) {
+		const uint32_t span = eg->ends[r->k] - start_of(eg, r->k);
+		const uint8_t *of = shared_at(eg, r->k, r->c);
+		if (span > sendq_room(r->q)) {
+			r->sum->full = eg->n_frames - r->k;
+			return false;
+		}
+		bool kept;
+		if (of) {
+			kept = keep_reference(eg, r->k, &r->c, of, 0, r->q);
+		} else {
+			uint8_t *out = sendq_put_chunk(r->q, span, false);
+			kept = out;
+			if (out)
+				take(&r->c, out, span);
+		}
+		if (!kept) {
+			r->sum->no_memory = eg->n_frames - r->k;
+			return false;
+		}
+		r->k++;
+	}
+	return true;
+}
+
+/* Others before @end, many at a time. */
+static bool keep_own(struct rest *r, unsigned end)
+{
+	const struct egress *eg = r->eg;
+	while (r->k < end) {
+		const uint32_t at = start_of(eg, r->k);
+		const uint32_t room = sendq_room(r->q);
+		const uint32_t chunk = sendq_chunk_room(r->q);
+		if (first_beyond(eg, r->k, (uint64_t)at + room) == r->k) {
+			r->sum->full = eg->n_frames - r->k;
+			return false;
+		}
+		unsigned stop =
+			first_beyond(eg, r->k, (uint64_t)at + (room < chunk ? room : chunk));
+		if (stop == r->k)
+			stop = r->k + 1; /* longer than the rest of a chunk: one of its own */
+		if (stop > end)
+			stop = end;
+		const uint32_t len = eg->ends[stop - 1] - at;
+		uint8_t *out = sendq_put_chunk(r->q, len, false);
+		if (!out) {
+			r->sum->no_memory = eg->n_frames - r->k;
+			return false;
+		}
+		take(&r->c, out, len);
+		r->k = stop;
+	}
+	return true;
+}
+
+static void keep_rest(struct rest *r)
+{
+	bool more = true;
+	while (more && r->k < r->eg->n_frames) {
+		unsigned end;
+		if (is_flooded(r->eg, r->k, &end))
+			more = keep_flooded(r, end);
+		else
+			more = keep_own(r, end);
+	}
+}
+
 void egress_settle(struct egress *eg, size_t written, struct sendq *q, struct egress_sum *sum)
 {
 	*sum = (struct egress_sum){ .frames = eg->n_frames, .bytes = eg->payload };
@@ -191,43 +360,21 @@ void egress_settle(struct egress *eg, size_t written, struct sendq *q, struct eg
 		return;
 	}
 
-	unsigned k = first_beyond(eg, 0, written); /* the first frame not wholly written */
-	uint32_t at = (uint32_t)written;
-	struct cursor c = { eg->segs, 0 };
-	skip(&c, written);
-
-	if (at > (k ? eg->ends[k - 1] : 0)) { /* begun: it must be finished */
-		uint8_t *out = sendq_put_chunk(q, eg->ends[k] - at, true);
-		if (!out) {
-			sum->broken = true;
-			sum->no_memory = eg->n_frames - k;
-			goto dropped;
-		}
-		take(&c, out, eg->ends[k] - at);
-		at = eg->ends[k++];
+	struct rest r = {
+		.eg = eg,
+		.q = q,
+		.sum = sum,
+		.k = first_beyond(eg, 0, written), /* not wholly written */
+		.c = { eg->segs, 0 },
+	};
+	skip(&r.c, written);
+	if (written > start_of(eg, r.k) && !keep_begun(&r, (uint32_t)written)) {
+		sum->broken = true;
+		sum->no_memory = eg->n_frames - r.k;
+	} else {
+		keep_rest(&r);
 	}
-	while (k < eg->n_frames) {
-		uint32_t room = sendq_room(q);
-		const uint32_t chunk = sendq_chunk_room(q);
-		const unsigned fit = first_beyond(eg, k, (uint64_t)at + room);
-		if (fit == k) {
-			sum->full = eg->n_frames - k;
-			break;
-		}
-		unsigned stop = first_beyond(eg, k, (uint64_t)at + (room < chunk ? room : chunk));
-		if (stop == k)
-			stop = k + 1; /* longer than the rest of a chunk: one of its own */
-		uint8_t *out = sendq_put_chunk(q, eg->ends[stop - 1] - at, false);
-		if (!out) {
-			sum->no_memory = eg->n_frames - k;
-			break;
-		}
-		take(&c, out, eg->ends[stop - 1] - at);
-		at = eg->ends[stop - 1];
-		k = stop;
-	}
-dropped:
-	sum->frames = k;
-	sum->bytes -= payload_from(eg, k);
+	sum->frames = r.k;
+	sum->bytes -= payload_from(eg, r.k);
 	egress_reset(eg);
 }

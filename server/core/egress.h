@@ -22,6 +22,9 @@
  * of 64 KiB: 62 bytes 6 against 31, 512 bytes 13 against 31, 1517 bytes 24 against 50. */
 #define EGRESS_COPY 512u
 #define EGRESS_FLAT (32u * 1024u)
+/* Runs of flooded frames known apart; what comes beyond is kept by each port for itself. A stretch
+ * of broadcasts between unicast is one, so more is no traffic but somebody who tries. */
+#define EGRESS_FLOODS 32u
 
 struct egress {
 	struct egress *next; /* in the loop's list of free ones */
@@ -29,6 +32,10 @@ struct egress {
 	uint32_t bytes;    /* of all entries */
 	uint32_t flat_len; /* bytes of flat in use */
 	uint64_t payload;  /* of the frames alone */
+	unsigned n_floods; /* runs of frames that others get as well */
+	struct egress_run {
+		uint16_t from, to;
+	} floods[EGRESS_FLOODS];
 	struct seg segs[EGRESS_SEGS];
 	uint32_t ends[EGRESS_FRAMES];   /* where each frame ends, in bytes from the start */
 	uint8_t hdr_len[EGRESS_FRAMES]; /* framing bytes of each */
@@ -41,6 +48,10 @@ void egress_reset(struct egress *eg);
  * that the port writes first. An empty one takes any frame of less than EGRESS_SEGS pieces. */
 unsigned egress_add(
 	struct egress *eg, const struct frame *frames, unsigned n, enum framing framing);
+
+/* Frames from number @from on, up to the last one added, are flooded: those that must be kept are
+ * kept once for all ports (block_copy()), unless they are short. */
+void egress_flooded(struct egress *eg, unsigned from);
 
 /* What became of the frames of a batch. */
 struct egress_sum {

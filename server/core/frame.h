@@ -37,8 +37,6 @@ struct offload {
 	uint16_t hdr_len;     /* of a super-frame: bytes before its payload, as we read them */
 };
 
-struct block;
-
 struct frame {
 	const uint8_t *head; /* first segment: at least the 14 bytes of the Ethernet header of any
 				frame that is not a runt, and whatever headers are to be read */
@@ -50,8 +48,7 @@ struct frame {
 	uint8_t wire_hdr; /* bytes of that framing right before head; 0: none there. Only with
 			     more_n == 0, so header and frame are one span */
 	struct offload offload;
-	uint16_t made;      /* owned by network_offload.c: its finished form, once made; else 0 */
-	struct block *copy; /* owned by network.c: the shared copy, once some queue made one */
+	uint16_t made; /* owned by network_offload.c: its finished form, once made; else 0 */
 };
 
 /* IEEE 802.1Q-2018, 9.5: the types of customer and service tags. */

@@ -162,14 +162,6 @@ static void send_port(struct network *net, uint16_t in, uint16_t out, struct fra
 		rec->client->ops->send(rec->client, frames, n, flooded);
 }
 
-static void drop_copies(struct frame *frames, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		block_unref(frames[i].copy);
-		frames[i].copy = NULL;
-	}
-}
-
 static void flood(struct network *net, uint16_t in, struct frame *frames, unsigned n)
 {
 	if (in != PORT_HOST && net->facts.has_host)
@@ -177,7 +169,6 @@ static void flood(struct network *net, uint16_t in, struct frame *frames, unsign
 	for (unsigned i = 0; i < net->n_attached; i++)
 		if (net->attached[i] != in)
 			send_port(net, in, net->attached[i], frames, n, true);
-	drop_copies(frames, n);
 }
 
 static void send_ports(struct network *net, uint16_t in, const struct portset *ports,
@@ -187,7 +178,6 @@ static void send_ports(struct network *net, uint16_t in, const struct portset *p
 		send_host(net, in, frames, n, true);
 	for (uint16_t p = 0; (p = portset_next(ports, p + 1u)) != PORT_NONE;)
 		send_port(net, in, p, frames, n, true);
-	drop_copies(frames, n);
 }
 
 static void send_group(
@@ -316,6 +306,7 @@ void network_flush_ports(struct network *net)
 	}
 	net->n_touched = 0;
 	net->vlan.n_headers = 0;
+	block_forget_copies(&net->pool);
 }
 
 void network_input(

@@ -98,12 +98,8 @@ struct frame *network_vlan_out(struct network *net, uint16_t in, uint16_t out, s
 static void run_end(struct network_vlan *v)
 {
 	v->vlan = VLAN_OWN;
-	for (unsigned form = 0; form < VLAN_FORMS; form++) {
-		struct vlan_made *made = &v->made[form];
-		for (unsigned i = 0; made->made && i < made->n; i++)
-			block_unref(made->frames[i].copy);
-		made->made = false;
-	}
+	for (unsigned form = 0; form < VLAN_FORMS; form++)
+		v->made[form].made = false;
 }
 
 static void deliver(struct network *net, uint16_t in, struct verdict v, uint16_t vlan,

@@ -18,7 +18,7 @@ struct network_facts;
 struct port_ops {
 	/* Takes a run of frames for the client; each is sent, kept or dropped and counted. Views
 	 * live until flush(). @flooded: other ports get them too, so that what must be kept is best
-	 * kept as frame->copy. */
+	 * kept by block_copy(). */
 	void (*send)(struct port *port, struct frame *frames, unsigned n, bool flooded);
 	/* The batch is over: what was taken goes out, or is copied. */
 	void (*flush)(struct port *port);

@@ -204,19 +204,6 @@ static void copy_frame(uint8_t *out, const struct frame *frame)
 	}
 }
 
-static struct block *copy_of(struct sendq *q, struct frame *frame)
-{
-	if (frame->copy)
-		return frame->copy;
-	struct block *block = block_new(q->frame_pool, frame->len);
-	if (!block)
-		return NULL;
-	copy_frame(block->data, frame);
-	block->len = frame->len;
-	frame->copy = block;
-	return block;
-}
-
 /* A frame so short that an item of its own would be most of what it costs. */
 static enum sendq_put put_short(struct sendq *q, const struct frame *frame)
 {
@@ -230,28 +217,42 @@ static enum sendq_put put_short(struct sendq *q, const struct frame *frame)
 	return SENDQ_TAKEN;
 }
 
-enum sendq_put sendq_put_shared(struct sendq *q, struct frame *frame)
+bool sendq_put_block(
+	struct sendq *q, struct block *block, const uint8_t *hdr, uint8_t hdr_len, uint32_t done)
 {
-	if (frame->len + WIRE_HDR_MAX > sendq_room(q))
-		return SENDQ_FULL;
-	if (frame->len <= SENDQ_SHORT)
-		return put_short(q, frame);
 	struct sendq_item *item = calloc(1, sizeof(*item));
-	struct block *block = item ? copy_of(q, frame) : NULL;
-	if (!block) {
-		free(item);
-		return SENDQ_NO_MEMORY;
-	}
+	if (!item)
+		return false;
 	item->block = block_ref(block);
-	item->end = frame->len;
-	item->hdr_len = framing_header(q->framing, item->hdr, frame->len);
+	item->end = block->len;
+	memcpy(item->hdr, hdr, hdr_len);
+	item->hdr_len = hdr_len;
+	item->hdr_off = done < hdr_len ? (uint8_t)done : hdr_len;
+	item->off = done - item->hdr_off;
 	/* a chunk that something stands behind takes no more: else unicast and flooded frames in
 	 * turn would make one slow port hold BLOCK_STANDARD for each frame, and the whole pool */
 	if (q->frames.last && q->frames.last->chunk)
 		q->frames.last->block = block_trim(q->frames.last->block);
 	lane_append(&q->frames, item);
 	q->frames.bytes += item_left(item);
-	return SENDQ_TAKEN;
+	return true;
+}
+
+enum sendq_put sendq_put_shared(struct sendq *q, const struct frame *frame)
+{
+	uint8_t hdr[WIRE_HDR_MAX];
+	bool fresh;
+	if (frame->len + WIRE_HDR_MAX > sendq_room(q))
+		return SENDQ_FULL;
+	if (frame->len <= SENDQ_SHORT)
+		return put_short(q, frame);
+	struct block *block = block_copy(q->frame_pool, frame->head, frame->len, false, &fresh);
+	if (!block)
+		return SENDQ_NO_MEMORY;
+	if (fresh)
+		copy_frame(block->data, frame);
+	const uint8_t hdr_len = framing_header(q->framing, hdr, frame->len);
+	return sendq_put_block(q, block, hdr, hdr_len, 0) ? SENDQ_TAKEN : SENDQ_NO_MEMORY;
 }
 
 uint32_t sendq_chunk_room(const struct sendq *q)

@@ -81,9 +81,15 @@ bool sendq_waits(const struct sendq *q, uint64_t topic);
 
 enum sendq_put { SENDQ_TAKEN, SENDQ_FULL, SENDQ_NO_MEMORY };
 
-/* Queues a flooded frame: by reference to frame->copy, which it makes if it is the first, or
- * copied. */
-enum sendq_put sendq_put_shared(struct sendq *q, struct frame *frame);
+/* Queues a flooded frame, whose bytes stay until the batch is flushed: by reference to its one copy
+ * (block_copy()), or copied where it is short. */
+enum sendq_put sendq_put_shared(struct sendq *q, const struct frame *frame);
+
+/* Queues a reference to @block, a whole frame, behind the @hdr_len bytes of framing at @hdr. @done
+ * bytes of both are written already, so that what is left is taken over the limit. False: no
+ * memory. */
+bool sendq_put_block(
+	struct sendq *q, struct block *block, const uint8_t *hdr, uint8_t hdr_len, uint32_t done);
 
 /* Room for @len bytes of framed frames at the end of the queue, contiguous, or NULL. @begun: the
  * bytes are the rest of an object partly written, which is taken over the limit; @mark as in the

@@ -168,6 +168,5 @@ int vlan_edit(const struct frame *frame, enum vlan_form form, uint16_t vlan,
 		out->offload.csum_start = (uint16_t)(out->offload.csum_start + made - skip);
 	if (out->offload.gso_type)
 		out->offload.hdr_len = (uint16_t)(out->offload.hdr_len + made - skip);
-	out->copy = NULL;
 	return out->more_n;
 }

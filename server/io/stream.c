@@ -222,7 +222,7 @@ static void settle(struct stream *s, struct egress *eg)
 }
 
 /* A slow reader's share of a flooded run: references to the one copy. */
-static void keep_shared(struct stream *s, struct frame *frames, unsigned n)
+static void keep_shared(struct stream *s, const struct frame *frames, unsigned n)
 {
 	if (s->eg && s->eg->n_frames)
 		settle(s, s->eg); /* what came before goes before */
@@ -259,7 +259,10 @@ void stream_send(struct stream *s, struct frame *frames, unsigned n, bool floode
 		s->eg = ioloop_egress(s->loop);
 	struct egress *eg = s->eg ? s->eg : ioloop_egress_shared(s->loop);
 	for (;;) {
+		const unsigned from = eg->n_frames;
 		const unsigned taken = egress_add(eg, frames, n, s->q.framing);
+		if (flooded)
+			egress_flooded(eg, from);
 		if (taken == n)
 			break;
 		frames += taken;

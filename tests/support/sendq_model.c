@@ -236,7 +236,10 @@ static void op_batch(struct run *r)
 	unsigned in_batch = 0;
 	for (unsigned i = 0; i < n && !r->broken;) {
 		const unsigned want = rng_between(&r->rng, 1, n - i);
+		const unsigned before = r->eg.n_frames;
 		const unsigned got = egress_add(&r->eg, out + i, want, r->framing);
+		if (rng_one_in(&r->rng, 2))
+			egress_flooded(&r->eg, before);
 		memcpy(batch + in_batch, all + i, got * sizeof(*batch));
 		in_batch += got;
 		i += got;
@@ -247,6 +250,7 @@ static void op_batch(struct run *r)
 	}
 	if (!r->broken)
 		settle(r, batch);
+	block_forget_copies(&r->frames_pool);
 	for (unsigned i = 0; i < 3; i++) /* the views die */
 		memset(bytes_room(&r->in[i], 0) - r->in[i].len, 0xee, r->in[i].len);
 }
@@ -276,7 +280,7 @@ static void op_flooded(struct run *r)
 		break;
 	}
 	}
-	block_unref(f.copy);
+	block_forget_copies(&r->frames_pool);
 	free(b.data);
 }
 

@@ -85,12 +85,45 @@ static void test_a_trimmed_block_counts_what_it_holds(void **state)
 	block_pool_fini(&pool);
 }
 
+static void test_a_copy_is_made_once_and_forgotten_with_its_batch(void **state)
+{
+	(void)state;
+	static uint8_t frames[500];
+	struct block_pool pool;
+	struct block *kept[500];
+	bool fresh;
+	block_pool_init(&pool, 500 * 20);
+	for (unsigned i = 0; i < 500; i++) {
+		kept[i] = block_ref(block_copy(&pool, frames + i, 20, false, &fresh));
+		assert_true(fresh);
+		assert_int_equal(kept[i]->len, 20);
+	}
+	for (unsigned i = 0; i < 500; i++) {
+		assert_ptr_equal(block_copy(&pool, frames + i, 20, false, &fresh), kept[i]);
+		assert_false(fresh);
+	}
+	assert_null(block_copy(&pool, frames, 21, false, &fresh)); /* another; the pool is full */
+	assert_non_null(block_copy(&pool, frames, 21, true, &fresh));
+	assert_true(fresh);
+	assert_int_equal(pool.n_copies, 501);
+	block_forget_copies(&pool);
+	assert_int_equal(pool.n_copies, 0);
+	assert_int_equal(pool.used, 500 * 20); /* that one was nobody's */
+	assert_int_equal(kept[7]->refs, 1);
+	for (unsigned i = 0; i < 500; i++)
+		block_unref(kept[i]);
+	assert_int_equal(pool.used, 0);
+	block_forget_copies(&pool);
+	block_pool_fini(&pool);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_blocks_count_until_their_last_reference_is_gone),
 		cmocka_unit_test(test_the_limit_is_the_last_byte),
 		cmocka_unit_test(test_some_standard_blocks_are_kept_and_used_again),
+		cmocka_unit_test(test_a_copy_is_made_once_and_forgotten_with_its_batch),
 		cmocka_unit_test(test_a_trimmed_block_counts_what_it_holds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

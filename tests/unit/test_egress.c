@@ -379,6 +379,109 @@ static void test_frames_longer_than_the_rest_of_a_block_get_their_own(void **sta
 		assert_true(frame_is(got[id].head, got[id].len, id, lens[id]));
 }
 
+/* Unicast, a short broadcast, broadcasts of two kinds, unicast: as one port has them. */
+static void add_with_floods(struct fixture *f)
+{
+	f->frames[0].framing = FRAMING_NATIVE;
+	assert_int_equal(egress_add(&f->eg, f->frames, 1, f->q.framing), 1);
+	for (unsigned i = 1; i < 4; i++) { /* a run each, side by side */
+		const unsigned from = f->eg.n_frames;
+		assert_int_equal(egress_add(&f->eg, &f->frames[i], 1, f->q.framing), 1);
+		egress_flooded(&f->eg, from);
+	}
+	assert_int_equal(egress_add(&f->eg, &f->frames[4], 1, f->q.framing), 1);
+}
+
+static void test_what_512_ports_must_keep_of_a_broadcast_is_kept_once(void **state)
+{
+	static struct sendq queues[512];
+	struct fixture *f = *state;
+	const uint32_t ids[] = { LONG, 0, LONG + 1, LONG + 2, 1 };
+	const size_t shared = 2 * 60 + (LONG + 1) + (LONG + 2);
+	for (unsigned i = 0; i < 5; i++)
+		put(&f->in, FRAMING_NATIVE, ids[i]);
+	assert_int_equal(views(&f->in, FRAMING_NATIVE, f->frames, EGRESS_FRAMES), 5);
+	for (unsigned i = 0; i < 512; i++) {
+		sendq_init(&queues[i], &f->pool, &f->pool, i % 2 ? FRAMING_NATIVE : FRAMING_QEMU);
+		f->q.framing = queues[i].framing;
+		add_with_floods(f);
+		/* each has written another part, up to the end of the second broadcast */
+		const uint32_t cut = i * 7 % f->eg.ends[2];
+		f->sink.len = 0;
+		gather(&f->sink, f->eg.segs, f->eg.n_segs, cut);
+		const size_t before = f->pool.used;
+		egress_settle(&f->eg, cut, &queues[i], &f->sum);
+		assert_int_equal(f->sum.frames, 5);
+		size_t blocks = 0; /* of its own: for unicast, and for what is short */
+		for (const struct sendq_item *it = queues[i].frames.first; it; it = it->next)
+			blocks += it->chunk ? it->block->capacity : 0;
+		assert_int_equal(f->pool.used - before, blocks + (i ? 0 : shared));
+		assert_int_equal(f->pool.n_copies, 2);
+	}
+	block_forget_copies(&f->pool);
+	memset(f->in.data, 0, f->in.len); /* the views die */
+	for (unsigned i = 0; i < 512; i++) {
+		f->sink.len = 0;
+		drain(&queues[i], &f->sink);
+		/* its end is whole: what was begun was shown to be finished elsewhere */
+		const uint32_t span = 60 + LONG + 2 + (queues[i].framing == FRAMING_QEMU ? 4 : 3);
+		const uint32_t tail = 61 + (queues[i].framing == FRAMING_QEMU ? 4 : 2);
+		assert_true(f->sink.len >= span + tail);
+		size_t at = f->sink.len - span - tail;
+		at += holds(&f->sink, at, queues[i].framing, LONG + 2);
+		at += holds(&f->sink, at, queues[i].framing, 1);
+		assert_int_equal(at, f->sink.len);
+	}
+	assert_int_equal(f->pool.used, 0);
+}
+
+static void test_more_floods_than_are_told_apart_are_kept_all_the_same(void **state)
+{
+	struct fixture *f = *state;
+	const unsigned n = 2 * EGRESS_FLOODS + 20;
+	put_run(&f->in, FRAMING_NATIVE, LONG, n);
+	assert_int_equal(views(&f->in, FRAMING_NATIVE, f->frames, EGRESS_FRAMES), n);
+	for (unsigned i = 0; i < n; i++) {
+		assert_int_equal(egress_add(&f->eg, &f->frames[i], 1, FRAMING_NATIVE), 1);
+		if (i % 2)
+			egress_flooded(&f->eg, i);
+	}
+	egress_flooded(&f->eg, n); /* of none */
+	assert_int_equal(f->eg.n_floods, EGRESS_FLOODS);
+	egress_settle(&f->eg, 0, &f->q, &f->sum);
+	assert_int_equal(f->sum.frames, n);
+	assert_int_equal(f->eg.n_floods, 0);
+	assert_int_equal(f->pool.n_copies, EGRESS_FLOODS);
+	block_forget_copies(&f->pool);
+	drain(&f->q, &f->sink);
+	holds_run(&f->sink, FRAMING_NATIVE, LONG, n);
+}
+
+/* As test_a_short_write_at_any_byte_loses_nothing(), of broadcasts. */
+static void test_broadcasts_cut_at_any_byte_lose_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct bytes memory[4] = { { 0 } };
+	size_t total = SIZE_MAX;
+	for (size_t cut = 0; cut <= total; cut++) {
+		f->sink.len = 0;
+		add_mixture(f, memory);
+		egress_flooded(&f->eg, (unsigned)(cut % 3)); /* not all of them */
+		total = f->eg.bytes;
+		gather(&f->sink, f->eg.segs, f->eg.n_segs, cut);
+		egress_settle(&f->eg, cut, &f->q, &f->sum);
+		assert_int_equal(f->sum.frames, MIXED);
+		assert_int_equal(f->q.frames.bytes, total - cut);
+		block_forget_copies(&f->pool);
+		for (unsigned i = 0; i < 4; i++)
+			memset(memory[i].data, 0, memory[i].len);
+		drain(&f->q, &f->sink);
+		holds_mixture(&f->sink);
+	}
+	for (unsigned i = 0; i < 4; i++)
+		free(memory[i].data);
+}
+
 static void test_with_a_full_pool_frames_are_dropped_and_a_begun_one_is_finished(void **state)
 {
 	struct fixture *f = *state;
@@ -420,6 +523,9 @@ int main(void)
 		T(test_a_queue_that_is_not_empty_gets_all_of_it),
 		T(test_what_finds_no_room_is_dropped_whole_and_counted),
 		T(test_frames_longer_than_the_rest_of_a_block_get_their_own),
+		T(test_what_512_ports_must_keep_of_a_broadcast_is_kept_once),
+		T(test_more_floods_than_are_told_apart_are_kept_all_the_same),
+		T(test_broadcasts_cut_at_any_byte_lose_nothing),
 		T(test_with_a_full_pool_frames_are_dropped_and_a_begun_one_is_finished),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
