@@ -31,6 +31,8 @@ static const struct out_field lines[] = {
 	{ "Queue", "queue", out_any, false },
 	{ "Storm limit", "storm", out_any, false },
 	{ "Socket", "path", out_any, false },
+	{ "Interface", "ifname", out_any, false },
+	{ "Namespace", "netns", out_any, false },
 };
 
 /* --mac, --also, --lock, --locked: the addresses of a port. Return: 0, or CTL_FAILED after a
@@ -79,6 +81,10 @@ int cmd_port_add(struct ctl *ctl, const struct args *args)
 	rpc_put_text(&params, "name", name);
 	rpc_put_text(
 		&params, "kind", args_value(args, "kind") ? args_value(args, "kind") : "native");
+	if (args_value(args, "ifname"))
+		rpc_put_text(&params, "ifname", args_value(args, "ifname"));
+	if (args_value(args, "netns"))
+		rpc_put_text(&params, "netns", args_value(args, "netns"));
 	if (put_addresses(args, &params) || rules_put(args, &params) || ctl_connect(ctl, NULL)) {
 		rpc_out_fini(&params);
 		return CTL_FAILED;

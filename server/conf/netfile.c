@@ -230,11 +230,32 @@ static void put_all(struct netfile *nf, struct rpc_out *out)
 	end_request(out);
 }
 
+/* The value of a key in a section, or NULL. */
+static const char *value_of(const struct netfile *nf, const struct section *s, const char *field)
+{
+	for (unsigned i = s->from; i < s->to; i++)
+		if (!strcmp(nf->items[i].key->field, field))
+			return nf->items[i].value;
+	return NULL;
+}
+
+/* What a port must have for one of its items to be judged; so that what is missing is the fault of
+ * the line with its kind, and of no other. */
+static void put_needed(
+	const struct netfile *nf, const struct section *s, unsigned i, struct rpc_out *out)
+{
+	const char *field = nf->items[i].key->field, *kind = value_of(nf, s, "kind");
+	const bool tap = kind && !strcmp(kind, "tap"), is_kind = !strcmp(field, "kind");
+	if (!is_kind)
+		rpc_put_text(out, "kind", tap ? kind : "native");
+	if (tap && strcmp(field, "ifname") != 0 && (!is_kind || value_of(nf, s, "ifname")))
+		rpc_put_text(out, "ifname", "eth0");
+}
+
 /* One item as a call of its own, whose fault is then this line's. */
 static void put_one(
 	const struct netfile *nf, const struct section *s, unsigned i, struct rpc_out *out)
 {
-	static const char kind[] = "kind";
 	begin_request(nf, out);
 	switch (s->kind) {
 	case SECTION_NETWORK:
@@ -249,8 +270,7 @@ static void put_one(
 		rpc_put_array(out, "ports");
 		rpc_out_map(out);
 		rpc_put_text(out, "name", s->name);
-		if (strcmp(nf->items[i].key->field, kind) != 0)
-			rpc_put_text(out, kind, "native"); /* which it must have */
+		put_needed(nf, s, i, out);
 		put_items(nf, i, i + 1, out);
 		rpc_out_close(out);
 		rpc_out_close(out);

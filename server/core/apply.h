@@ -18,6 +18,8 @@ struct apply_done {
 	enum apply_what what;
 	enum port_kind kind;
 	char name[FETH_NAME_MAX + 1];
+	struct feth_mac mac;
+	struct tap_place tap;
 };
 
 struct apply {

@@ -33,6 +33,8 @@ const char *port_kind_name(enum port_kind kind)
 		return "native";
 	case PORT_KIND_QEMU:
 		return "qemu";
+	case PORT_KIND_TAP:
+		return "tap";
 	}
 	return "?";
 }

@@ -21,6 +21,7 @@
 #include "server/core/mcast.h"
 #include "server/core/netid.h"
 #include "server/core/rules.h"
+#include "server/core/tapplace.h"
 
 #define PATH_TEXT 108u /* sun_path of Linux, the longer one */
 /* Items of one answer, if they fit into its 64 KiB: of ports that is some 250. */
@@ -50,7 +51,7 @@ struct network_facts {
 	struct port_rules defaults; /* of ports that do not say */
 };
 
-enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU };
+enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU, PORT_KIND_TAP };
 const char *port_kind_name(enum port_kind kind);
 
 struct monitor_conf;
@@ -66,6 +67,7 @@ struct port_conf {
 	bool take_only;                     /* only the declared port of this name will do */
 	const struct monitor_conf *monitor; /* borrowed; NULL: a port is wanted, not a monitor */
 	struct port_rules rules;            /* those given */
+	struct tap_place tap;               /* of kind tap: its interface */
 	bool control; /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
 };
 
@@ -82,8 +84,9 @@ struct port_info {
 	struct port_rules rules; /* in force: all are given */
 	bool looped;             /* it brings back what was flooded: no frame goes in or out */
 	uint32_t mtu;
-	uint32_t cap;      /* longest frame it takes or gets, with one tag; bytes */
-	uint32_t uid, pid; /* where attached */
+	uint32_t cap;         /* longest frame it takes or gets, with one tag; bytes */
+	uint32_t uid, pid;    /* where attached */
+	struct tap_place tap; /* of kind tap */
 };
 
 struct port_counters {
@@ -225,8 +228,10 @@ enum command_kind {
 	CMD_APPLY_PORTS, /* in and out: asked. They are made so */
 	CMD_LIST_DECLARED, /* out: items.ports: n_items declared ones without what their clients
 			      asked for, and as many that say what would be if nothing were said */
-	CMD_EVENTS,        /* in: events, of which main wants to hear */
-	CMD_HOST_GROUPS,   /* in: items.groups, those before and those now; or none: not known */
+	CMD_PORT_TAP,    /* in: conf's name, of a declared port of kind tap; fds[0]: its interface,
+			    given, also on failure. out: port */
+	CMD_EVENTS,      /* in: events, of which main wants to hear */
+	CMD_HOST_GROUPS, /* in: items.groups, those before and those now; or none: not known */
 };
 
 struct apply;

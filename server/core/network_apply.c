@@ -72,6 +72,12 @@ static int check_port(const struct network *net, const struct apply *a,
 			"port %s: its kind is %s, which cannot change while it is there; with "
 			"replace it is removed and made anew",
 			conf->name, port_kind_name(rec->info.kind));
+	if (rec && !tapplace_same(&rec->info.tap, &conf->tap) && !a->replace)
+		return err_set(err, -EBUSY,
+			"port %s: ifname: its interface is %s%s%s, which cannot change while it is "
+			"there; with replace it is removed and made anew",
+			conf->name, rec->info.tap.ifname, rec->info.tap.netns[0] ? " in " : "",
+			rec->info.tap.netns);
 	int rc = conf->mac_given ? check_mac(net, a, conf, "mac", conf->mac, err)
 		 : conf->locked  ? check_derived(net, a, conf, err)
 				 : 0;
@@ -105,6 +111,8 @@ static void note(struct apply *a, enum apply_what what, const struct port_info *
 	d->what = what;
 	d->kind = info->kind;
 	memcpy(d->name, info->name, sizeof(d->name));
+	d->mac = info->mac;
+	d->tap = info->tap;
 }
 
 static int remove_one(
@@ -125,7 +133,8 @@ static int remove_all(struct network *net, struct apply *a, struct err *err)
 			rc = remove_one(net, a, &net->recs[id]->info, err);
 	for (uint32_t i = 0; i < a->n_ports && !rc; i++) {
 		const struct port_rec *rec = network_rec_named(net, a->ports[i].name);
-		if (rec && rec->info.kind != a->ports[i].kind)
+		if (rec && !(rec->info.kind == a->ports[i].kind &&
+				   tapplace_same(&rec->info.tap, &a->ports[i].tap)))
 			rc = remove_one(net, a, &rec->info, err);
 	}
 	return rc;

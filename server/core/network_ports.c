@@ -69,6 +69,7 @@ static int make_rec(
 
 	rec->info.id = id;
 	rec->info.kind = conf->kind;
+	rec->info.tap = conf->tap;
 	if (conf->name[0])
 		snprintf(rec->info.name, sizeof(rec->info.name), "%s", conf->name);
 	else

@@ -322,6 +322,15 @@ int nl_link_set_mac(struct nl *nl, int index, struct feth_mac mac)
 	return talk(nl, nlh, NULL, NULL);
 }
 
+int nl_link_move(struct nl *nl, int index, int netns, const char *name)
+{
+	_Alignas(struct nlmsghdr) char buf[NL_REQUEST];
+	struct nlmsghdr *nlh = link_request(buf, RTM_SETLINK, 0, index);
+	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)netns);
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return talk(nl, nlh, NULL, NULL);
+}
+
 static int link_set_flag(struct nl *nl, int index, unsigned flag, bool on)
 {
 	_Alignas(struct nlmsghdr) char buf[NL_REQUEST];

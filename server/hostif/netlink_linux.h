@@ -67,6 +67,9 @@ int nl_link_set_alias(struct nl *nl, int index, const char *alias);
 int nl_link_set_mtu(struct nl *nl, int index, uint32_t mtu);
 int nl_link_set_mac(struct nl *nl, int index, struct feth_mac mac);
 int nl_link_set_up(struct nl *nl, int index, bool up);
+/* Moves it, down, into another network namespace, by a descriptor of that, under the name it shall
+ * have there; -EEXIST where that is taken. */
+int nl_link_move(struct nl *nl, int index, int netns, const char *name);
 
 /* Neither sends nor answers ARP (IFF_NOARP). */
 int nl_link_set_noarp(struct nl *nl, int index);

@@ -159,7 +159,8 @@ static int tap_make(const struct hostif_spec *spec, struct hostif_made *out, str
 	rc = name_clear(&nl, spec, err);
 	if (rc < 0)
 		goto fail;
-	fd = tapdev_make(spec->host);
+	char name[HOSTIF_NAME];
+	fd = tapdev_make(spec->host, name);
 	if (fd < 0) {
 		rc = make_failed(fd, spec, err);
 		goto fail;

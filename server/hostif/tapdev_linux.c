@@ -9,7 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-int tapdev_make(const char *name)
+int tapdev_make(const char *name, char out_name[HOSTIF_NAME])
 {
 	struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL) };
 	const size_t len = strlen(name);
@@ -27,5 +27,6 @@ int tapdev_make(const char *name)
 		close(fd);
 		return rc;
 	}
+	memcpy(out_name, ifr.ifr_name, HOSTIF_NAME);
 	return fd;
 }

@@ -3,9 +3,12 @@
 #ifndef SERVER_HOSTIF_TAPDEV_LINUX_H
 #define SERVER_HOSTIF_TAPDEV_LINUX_H
 
-/* Makes the interface @name in the namespace of this thread, down, and returns its descriptor;
- * -EEXIST where there is one of that name, which is left alone; -EOPNOTSUPP where the system has
- * none; other -errno. */
-int tapdev_make(const char *name);
+#include "server/core/hostif.h"
+
+/* Makes the interface @name, which may have a %d for a number that is free, in the namespace of
+ * this thread, down, and returns its descriptor; @out_name is what it is called. -EEXIST where
+ * there is one of that name, which is left alone; -EOPNOTSUPP where the system has none; other
+ * -errno. */
+int tapdev_make(const char *name, char out_name[HOSTIF_NAME]);
 
 #endif

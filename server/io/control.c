@@ -208,6 +208,7 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_PREPARE:
 	case CMD_FACTS:
 	case CMD_EVENTS:
+	case CMD_PORT_TAP:
 	case CMD_HOST_GROUPS:
 		err_set(&cmd->err, -EOPNOTSUPP, "not a command for the control socket");
 		return cmd->done(cmd);

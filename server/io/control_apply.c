@@ -133,8 +133,10 @@ static void ports_applied(struct command *cmd)
 	const bool good = stepped(ap, cmd);
 	for (uint32_t i = 0; i < a->n_done; i++) {
 		const struct apply_done *done = &a->done[i];
-		if (done->what == APPLY_ADDED &&
-			control_port_socket(ap->ent, done->name, done->kind, &ap->cmd->err) < 0)
+		if (done->what == APPLY_ADDED && done->kind == PORT_KIND_TAP)
+			taps_begin(ap->ent, done);
+		else if (done->what == APPLY_ADDED &&
+			 control_port_socket(ap->ent, done->name, done->kind, &ap->cmd->err) < 0)
 			return fail_socket(ap, done->name);
 	}
 	if (!good)

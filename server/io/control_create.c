@@ -254,9 +254,15 @@ static void on_port_removed(void *ctx, const char *port)
 	snprintf(name, sizeof(name), "ports/%s", port);
 	socket_path(ent, name, path);
 	verb_unlink(path);
+	taps_remove(ent, port);
 	for (unsigned i = 0; i < ent->n_applied; i++) /* who declares it next is not a file */
 		if (name_same(ent->applied[i].text, port))
 			ent->applied[i].text[0] = '\0';
+}
+
+static void on_port_lost(void *ctx, const char *port)
+{
+	taps_lost(ctx, port);
 }
 
 static void on_host_lost(void *ctx)
@@ -296,6 +302,7 @@ static void on_gone(void *ctx)
 static const struct netloop_events netloop_events = {
 	.ports = on_ports,
 	.port_removed = on_port_removed,
+	.port_lost = on_port_lost,
 	.host_lost = on_host_lost,
 	.event = control_event,
 	.gone = on_gone,
@@ -308,6 +315,7 @@ void control_stop(struct netctl *ent)
 	ent->stopping = true;
 	hostwatch_forget(ent);
 	services_stop(ent);
+	taps_remove(ent, NULL);
 	netloop_stop(ent->nl);
 }
 

@@ -139,6 +139,8 @@ static void set_prepared(struct command *cmd)
 		const struct network_facts before = ent->facts;
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
+		if (before.spec.mtu != ent->facts.spec.mtu)
+			taps_mtu(ent);
 		services_dhcp(ent, &before, false);
 		log_info("network", "changed net=%s mtu=%u up=%d addresses=%u uid=%u pid=%u",
 			ent->facts.spec.network, (unsigned)ent->facts.spec.mtu, ent->facts.spec.up,
@@ -203,11 +205,49 @@ static void add_undone(struct command *cmd)
 	op_end(op);
 }
 
+static void add_told(const struct op *op, const struct port_info *port)
+{
+	log_info("port", "declared net=%s port=%u name=%s kind=%s uid=%u pid=%u",
+		op->ent->facts.spec.network, (unsigned)port->id, port->name,
+		port_kind_name(port->kind), (unsigned)op->cmd->who.uid, (unsigned)op->cmd->who.pid);
+}
+
+/* port.add of a tap, last step: the network's loop has its descriptor. */
+static void add_opened(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	op->cmd->err = cmd->err;
+	op->cmd->out.port = cmd->out.port;
+	command_free(cmd);
+	if (op->cmd->err.code)
+		return op_post(op, CMD_PORT_REMOVE, add_undone);
+	taps_opened(op->ent, op->cmd->out.port.name);
+	add_told(op, &op->cmd->out.port);
+	op_end(op);
+}
+
+/* port.add of a tap, second step: declared; now its interface. */
+static void add_tap(struct op *op, const struct port_info *port)
+{
+	struct err *err = &op->cmd->err;
+	struct command *cmd = NULL;
+	int fd;
+	if (!taps_make(op->ent, port, &fd, err)) {
+		cmd = taps_command(op->ent, port->name, fd);
+		if (!cmd)
+			err_set(err, -ENOMEM, "%s: out of memory", op->cmd->network);
+	}
+	if (!cmd)
+		return op_post(op, CMD_PORT_REMOVE, add_undone);
+	cmd->owner = op;
+	cmd->done = add_opened;
+	netloop_post(op->ent->nl, cmd);
+}
+
 /* port.add, second step: declared; now its socket. */
 static void add_declared(struct command *cmd)
 {
 	struct op *op = cmd->owner;
-	const struct network_facts *f = &op->ent->facts;
 	op->cmd->err = cmd->err;
 	op->cmd->out.port = cmd->out.port;
 	memcpy(op->cmd->dir, cmd->dir, sizeof(cmd->dir));
@@ -216,11 +256,11 @@ static void add_declared(struct command *cmd)
 	if (op->cmd->err.code)
 		return op_end(op);
 
+	if (port.kind == PORT_KIND_TAP)
+		return add_tap(op, &port);
 	if (control_port_socket(op->ent, port.name, port.kind, &op->cmd->err) < 0)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
-	log_info("port", "declared net=%s port=%u name=%s kind=%s uid=%u pid=%u", f->spec.network,
-		(unsigned)port.id, port.name, port_kind_name(port.kind), (unsigned)op->cmd->who.uid,
-		(unsigned)op->cmd->who.pid);
+	add_told(op, &port);
 	op_end(op);
 }
 

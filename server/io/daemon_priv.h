@@ -43,6 +43,8 @@ struct netctl {
 	bool natted;           /* its rules are there */
 	struct port_name *applied; /* owned: ports that network.apply declared, or a file does */
 	unsigned n_applied;
+	struct tap *taps;       /* owned: ports of kind tap (taps.c) */
+	uv_timer_t *taps_retry; /* owned; while some have no interface */
 };
 
 /* A unit that a network had before a crash. */
@@ -151,6 +153,18 @@ void control_stop(struct netctl *ent);
 
 /* control_ops.c: the socket of a declared port. 0, or the sentence and there is none. */
 int control_port_socket(struct netctl *ent, const char *port, enum port_kind kind, struct err *err);
+
+/* taps.c: the interfaces of ports of kind tap, which were declared. Makes one, whose descriptor is
+ * for taps_command(), or says why it cannot be, and it is forgotten. */
+int taps_make(struct netctl *ent, const struct port_info *port, int *out_fd, struct err *err);
+/* A CMD_PORT_TAP; NULL: out of memory, and @fd is closed. When it went well: taps_opened(). */
+struct command *taps_command(const struct netctl *ent, const char *port, int fd);
+void taps_opened(struct netctl *ent, const char *port);
+/* All of that in one, and where it fails once more, now and then. */
+void taps_begin(struct netctl *ent, const struct apply_done *port);
+void taps_lost(struct netctl *ent, const char *port);
+void taps_remove(struct netctl *ent, const char *port); /* NULL: all of them */
+void taps_mtu(struct netctl *ent);                      /* the network's is another now */
 
 /* control_apply.c: network.apply. */
 void control_apply(struct daemon *d, struct command *cmd);

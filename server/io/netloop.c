@@ -15,6 +15,7 @@
 #include "server/io/listener.h"
 #include "server/io/newsdesk.h"
 #include "server/io/port_qemu.h"
+#include "server/io/port_tap.h"
 #include "server/io/refusals.h"
 #include "server/io/session.h"
 #include "server/priv/sock.h"
@@ -303,6 +304,23 @@ static void open_port(struct netloop *nl, struct command *cmd)
 	cmd->n_fds = 1;
 }
 
+static void on_tap_lost(void *ctx, const char *port)
+{
+	struct netloop *nl = ctx;
+	nl->events->port_lost(nl->ctx, port);
+}
+
+static void open_tap(struct netloop *nl, struct command *cmd)
+{
+	const struct port_tap_host host = { .loop = nl->loop,
+		.net = nl->net,
+		.clients = &nl->clients,
+		.lost = on_tap_lost,
+		.ctx = nl };
+	(void)port_tap_open(&host, cmd->fds[0], cmd->in.conf.name, &cmd->out.port, &cmd->err);
+	cmd->n_fds = 0; /* taken over */
+}
+
 static void set_facts(struct netloop *nl, struct command *cmd)
 {
 	const struct access_rules was = network_facts(nl->net)->access;
@@ -334,9 +352,13 @@ static void ports_applied(struct netloop *nl, const struct command *cmd)
 void netloop_post(struct netloop *nl, struct command *cmd)
 {
 	if (nl->stopping) {
+		if (cmd->kind == CMD_PORT_TAP)
+			close(cmd->fds[0]);
 		err_set(&cmd->err, -ENOENT, "%s: the network is being removed", cmd->network);
 	} else if (cmd->kind == CMD_PORT_OPEN) {
 		open_port(nl, cmd);
+	} else if (cmd->kind == CMD_PORT_TAP) {
+		open_tap(nl, cmd);
 	} else if (cmd->kind == CMD_EVENTS) {
 		newsdesk_forward(&nl->desk, cmd->in.events);
 	} else if (cmd->kind == CMD_FACTS) {

@@ -15,7 +15,9 @@ struct netloop;
 struct netloop_events {
 	void (*ports)(void *ctx, unsigned attached); /* the number of attached ports changed */
 	void (*port_removed)(void *ctx, const char *port); /* a declared one; its path is empty */
-	void (*host_lost)(void *ctx); /* the host side's descriptors are dead */
+	void (*port_lost)(
+		void *ctx, const char *port); /* a tap's interface is gone, see CMD_PORT_TAP */
+	void (*host_lost)(void *ctx);         /* the host side's descriptors are dead */
 	/* A notification main wants to hear of (netloop_conf.events, CMD_EVENTS), whole; @kind and
 	 * @object as in rpc/event.h. */
 	void (*event)(void *ctx, unsigned kind, uint64_t object, const void *data, size_t len);

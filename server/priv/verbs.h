@@ -107,6 +107,18 @@ int verb_conf_read(const char *name, size_t max, char **out, size_t *len, struct
 /* Writes DIR/networks.d/NETWORK.conf whole or not at all, and to the disk; NULL removes it. */
 int verb_conf_write(const char *network, const char *text, struct err *err);
 
+/* The interface of a port of kind tap. */
+struct tap_spec {
+	char network[FETH_NAME_MAX + 1], port[FETH_NAME_MAX + 1];
+	struct tap_place place;
+	struct feth_mac mac;
+	uint32_t mtu;
+};
+/* Makes it, up, and gives its descriptor, with which it goes. -EEXIST where its name is taken. */
+int verb_tap_make(const struct tap_spec *spec, int *out_fd, struct err *err);
+/* Gives it another MTU. -ENODEV where it is not there, or not ours. */
+int verb_tap_mtu(const struct tap_spec *spec, struct err *err);
+
 /* Descriptors of the namespaces this process is in: user (only if @user), network. */
 int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err);
 

@@ -40,6 +40,10 @@ unsigned method_needs(const struct method *m, bool control, const msgpack_object
 		return RIGHT_ADMIN; /* it is the host's network that is limited */
 	if (m->kind == CMD_PORT_SET && (control || rpc_get(params, "name", &o) != RPC_FIELD_ABSENT))
 		return RIGHT_CONTROL;
+	if (m->kind == CMD_PORT_ADD &&
+		rpc_get_text(params, "kind", name, sizeof(name)) == RPC_FIELD_OK &&
+		!strcmp(name, "tap"))
+		return RIGHT_ADMIN; /* it is an interface of the host's, wherever its caller says */
 	return m->right;
 }
 

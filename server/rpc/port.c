@@ -52,13 +52,46 @@ static int want_conf(
 	return rc;
 }
 
+/* `ifname` and `netns`, which are of ports of kind tap alone. */
+static int want_tap(const msgpack_object_map *params, struct port_conf *conf, struct err *err)
+{
+	const struct {
+		const char *field;
+		char *out;
+		size_t size;
+		const char *(*fault)(const char *text);
+	} fields[] = {
+		{ "ifname", conf->tap.ifname, sizeof(conf->tap.ifname), tapplace_ifname },
+		{ "netns", conf->tap.netns, sizeof(conf->tap.netns), tapplace_netns },
+	};
+	const bool is_tap = conf->kind == PORT_KIND_TAP;
+	for (unsigned i = 0; i < 2; i++) {
+		const enum rpc_field f =
+			rpc_get_text(params, fields[i].field, fields[i].out, fields[i].size);
+		if (f == RPC_FIELD_ABSENT)
+			continue;
+		if (!is_tap)
+			return bad_field(err, fields[i].field, "only ports of kind tap have one");
+		if (f == RPC_FIELD_BAD)
+			fields[i].out[0] = '\0'; /* no text, or one that is too long */
+		const char *fault = fields[i].fault(fields[i].out);
+		if (fault)
+			return bad_field(err, fields[i].field, fault);
+	}
+	if (is_tap && !conf->tap.ifname[0])
+		return bad_field(
+			err, "ifname", "a port of kind tap needs the name of its interface");
+	return 0;
+}
+
+/* @declared: in port.add, where a kind is required, and may be tap. */
 static int want_kind(
-	const msgpack_object_map *params, bool required, enum port_kind *out, struct err *err)
+	const msgpack_object_map *params, bool declared, enum port_kind *out, struct err *err)
 {
 	char kind[16];
 	switch (rpc_get_text(params, "kind", kind, sizeof(kind))) {
 	case RPC_FIELD_ABSENT:
-		if (required)
+		if (declared)
 			break;
 		*out = PORT_KIND_QEMU;
 		return 0;
@@ -67,11 +100,19 @@ static int want_kind(
 			*out = kind[0] == 'n' ? PORT_KIND_NATIVE : PORT_KIND_QEMU;
 			return 0;
 		}
-		break;
+		if (strcmp(kind, "tap") != 0)
+			break;
+		if (!declared)
+			return err_set(err, -EINVAL,
+				"kind: a tap is no descriptor to be given away; declare it with "
+				"port.add");
+		*out = PORT_KIND_TAP;
+		return 0;
 	case RPC_FIELD_BAD:
 		break;
 	}
-	return bad_field(err, "kind", "must be native or qemu");
+	return bad_field(
+		err, "kind", declared ? "must be native, qemu or tap" : "must be native or qemu");
 }
 
 int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
@@ -105,6 +146,8 @@ int parse_PORT_ADD(const msgpack_object_map *params, struct command *cmd, struct
 		rc = want_conf(params, true, cmd, err);
 	if (!rc)
 		rc = want_kind(params, true, &cmd->in.conf.kind, err);
+	if (!rc)
+		rc = want_tap(params, &cmd->in.conf, err);
 	return rc < 0 ? rc : refuse_clients_own(params, err);
 }
 
@@ -187,6 +230,12 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 		put_station(port, out);
 	if (port->looped)
 		rpc_put_bool(out, "looped", true);
+	if (port->kind == PORT_KIND_TAP) {
+		rpc_put_text(out, "ifname", port->tap.ifname);
+		if (port->tap.netns[0])
+			rpc_put_text(out, "netns", port->tap.netns);
+		return; /* its client is a kernel, and it has no socket */
+	}
 	if (port->attached && port->kind != PORT_KIND_HOST) {
 		rpc_put_uint(out, "uid", port->uid);
 		rpc_put_uint(out, "pid", port->pid);

@@ -60,6 +60,7 @@ NEEDS = {
     "attach as a monitor": (O, None),
     "detach": ("any", None),
     "port.add": (None, C),
+    "port.add of a tap": (None, "admin"),
     "port.open": (A, A),
     "port.list": (O, O),
     "port.remove": (C, C),
@@ -91,6 +92,7 @@ NEEDS = {
 PARAMS = {
     "attach as a monitor": {"monitor": {}},
     "port.add": {"name": "n", "kind": "native"},
+    "port.add of a tap": {"name": "t", "kind": "tap"},
     "port.remove": {"name": "nosuch"},
     "port.set": {"name": "nosuch"},
     "port.set of the host side": {"name": "host"},

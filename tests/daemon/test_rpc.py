@@ -340,6 +340,8 @@ class Params(Rpc):
             "network.enter": {"network": self.NAMES},
             "network.list": {"after": self.NAMES, "limit": self.LIMITS},
             "port.add": {"network": self.NAMES, "name": port_names, "kind": kinds,
+                         "ifname": ["eth0", "", "a/b", "tap%d", "x" * 16, 5, []],
+                         "netns": ["box", "", "../x", "x" * 300, True],
                          "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS, **rules},
             "port.set": {"network": self.NAMES, "name": self.NAMES, "mac": self.MACS, "macs": self.FURTHER,
                          "locked": self.BOOLS, **rules},

@@ -1,8 +1,9 @@
-"""test_tap.py - a tap interface as the host side of a network.
+"""test_tap.py - a tap interface as the host side of a network, and as a port of one.
 
 Needs root; namespaces of its own.
 """
 import pathlib
+import subprocess
 import sys
 import unittest
 
@@ -119,6 +120,147 @@ class Backend(unittest.TestCase):
         poll_until("it went with the daemon", lambda: not self.ns.links())
         self.d.start()
         self.assertEqual(self.create()["host"], net["host"])
+
+
+class Port(unittest.TestCase):
+    """The kernel of another namespace, or of the daemon's own, as a client."""
+
+    def setUp(self):
+        self.ns = self.enterContext(Namespace())
+        self.box = self.enterContext(Namespace())
+        self.d = self.enterContext(Daemon(prefix=self.ns.prefix))
+        self.net = self.d.create(backend="veth", addresses=["10.1.2.1/24"], mtu=1400)
+
+    def add(self, name="box", **params):
+        return self.d.call("port.add", network="lab", kind="tap", name=name,
+                           **{"ifname": "eth0", "netns": self.box.name, **params})
+
+    def address(self, address="10.1.2.5/24", dev="eth0"):
+        self.box.ip(f"addr add {address} dev {dev}")
+
+    def made(self, box=None, name="eth0"):
+        return (box or self.box).link(name)
+
+    def state(self, name="box"):
+        return self.d.port(name)["state"]
+
+    def test_a_whole_namespace_is_a_port_until_that_is_removed(self):
+        port = self.add()
+        self.assertEqual((port["kind"], port["state"], port["ifname"], port["netns"]),
+                         ("tap", "attached", "eth0", self.box.name))
+        self.assertTrue({"path", "uid", "pid"}.isdisjoint(port))
+        link = self.made()
+        self.assertEqual((link["address"], link["mtu"], link["ifalias"]),
+                         (port["mac"], 1400, f"fethd:{self.d.run_dir}:lab:box"))
+        self.address()
+        self.assertTrue(self.ns.ping("10.1.2.5", "-s", "1372"))
+        self.assertTrue(self.box.ping("10.1.2.1", "-s", "1372"))
+        with Station(self.d.attach(), "10.1.2.7") as station:
+            self.assertTrue(station.ping("10.1.2.5"))
+        stats = self.d.stats("box")
+        self.assertTrue(stats["rx_frames"] and stats["tx_frames"], stats)
+        self.d.call("port.remove", network="lab", name="box")
+        self.assertIsNone(self.made())
+        self.assertIsNone(self.d.port("box"))
+        self.assertEqual(set(self.ns.links()), {self.net["host"], self.net["service"]})
+
+    def test_it_can_be_anywhere_and_is_told_by_a_path_as_well(self):
+        self.add("here", ifname="here0", netns=None)
+        self.add("path", ifname="path0", netns=f"/run/netns/{self.box.name}", mac="02:00:00:00:00:05", locked=True)
+        self.assertIn("here0", self.ns.links())
+        self.assertEqual(self.made(name="path0")["address"], "02:00:00:00:00:05")
+        self.address(dev="path0")
+        self.assertTrue(self.box.ping("10.1.2.1"))
+        self.box.ip("link set path0 address 02:00:00:00:00:06")
+        self.assertFalse(self.box.ping("10.1.2.1", seconds=1))
+        self.assertTrue(self.d.stats("path")["drops"]["spoofed"])
+
+    def test_its_mtu_is_the_networks(self):
+        self.add()
+        for mtu in (9000, 1300):
+            self.d.call("network.set", network="lab", mtu=mtu)
+            self.assertEqual(self.made()["mtu"], mtu)
+
+    def test_what_cannot_be_made_is_not_declared(self):
+        self.box.ip("link add taken type veth peer name other")
+        self.box.ip("tuntap add tuntap0 mode tap")
+        for params, why in (({"ifname": "taken"}, "already"), ({"ifname": "tuntap0"}, "already"),
+                            ({"netns": "fethd-nosuch"}, "/run/netns/fethd-nosuch"),
+                            ({"netns": "/dev/null"}, "no network namespace"),
+                            ({"netns": "/proc/self/ns/mnt"}, "no network namespace")):
+            with self.subTest(**params), self.assertRaises(RpcError) as e:
+                self.add(**params)
+            self.assertIn(why, str(e.exception))
+            self.assertIsNone(self.d.port("box"))
+        self.assertEqual(set(self.box.links()), {"taken", "other", "tuntap0"})
+        self.add(ifname="fine")
+
+    def test_one_that_was_deleted_is_made_again_as_is_its_namespace(self):
+        port = self.add()
+        index = self.made()["ifindex"]
+        self.box.ip("link del eth0")
+        poll_until("it is there again", lambda: (self.made() or {"ifindex": index})["ifindex"] != index)
+        poll_until("it is a port", lambda: self.state() == "attached")
+        self.assertEqual(self.made()["address"], port["mac"])
+        subprocess.run(["ip", "netns", "del", self.box.name], check=True)
+        poll_until("its port waits", lambda: self.state() == "waiting")
+        subprocess.run(["ip", "netns", "add", self.box.name], check=True)
+        poll_until("it is there again", self.made)
+        poll_until("it is a port", lambda: self.state() == "attached")
+        self.address()
+        self.assertTrue(self.box.ping("10.1.2.1"))
+
+    def test_a_network_that_goes_takes_it_along_and_so_does_a_crash(self):
+        self.add()
+        self.d.call("network.delete", network="lab")
+        self.assertIsNone(self.made())
+        self.d.create(backend="none")
+        self.add()
+        self.d.kill()
+        poll_until("it went with the daemon", lambda: not self.made())
+
+    def test_it_is_kept_in_a_file_and_waits_for_its_namespace(self):
+        self.add()
+        self.d.call("network.set", network="lab", save=True)
+        self.assertEqual(self.d.stop(), 0)
+        self.assertIsNone(self.made())
+        subprocess.run(["ip", "netns", "del", self.box.name], check=True)
+        self.d.start()
+        self.assertEqual(self.state(), "waiting")
+        self.assertTrue(self.ns.link(self.net["host"]))
+        subprocess.run(["ip", "netns", "add", self.box.name], check=True)
+        poll_until("it is there", self.made)
+        self.address()
+        poll_until("it is a port", lambda: self.state() == "attached")
+        self.assertTrue(self.box.ping("10.1.2.1"))
+
+    def test_applied_again_it_stays_and_elsewhere_it_is_made_anew(self):
+        def ports(**params):
+            port = {"name": "box", "kind": "tap", "ifname": "eth0", "netns": self.box.name, **params}
+            return {"network": "lab", "backend": "veth", "addresses": ["10.1.2.1/24"], "mtu": 1400, "ports": [port]}
+
+        self.assertEqual(self.d.call("network.apply", **ports())["ports"]["added"], ["box"])
+        index = self.made()["ifindex"]
+        done = self.d.call("network.apply", **ports())
+        self.assertEqual((done["ports"]["added"], done["changed"]), ([], []))
+        with self.assertRaises(RpcError) as e:
+            self.d.call("network.apply", **ports(ifname="eth1"))
+        self.assertIn("replace", str(e.exception))
+        self.assertEqual(self.made()["ifindex"], index)
+        self.d.call("network.apply", replace=True, **ports(ifname="eth1"))
+        poll_until("the other is there", lambda: set(self.box.links()) == {"eth1"})
+        self.d.call("network.apply", **{**ports(), "ports": []})
+        self.assertEqual(self.box.links(), {})
+
+    def test_fethctl_adds_and_shows_it(self):
+        out = self.d.ctl("port", "add", "lab", "box", "--kind", "tap", "--ifname", "eth0", "--netns", self.box.name,
+                         check=True).stdout
+        self.assertIn("Interface", out)
+        self.assertIn(self.box.name, out)
+        self.assertIn("tap", self.d.ctl("port", "list", "lab", check=True).stdout)
+        p = self.d.ctl("port", "add", "lab", "two", "--kind", "tap")
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("ifname: a port of kind tap needs the name of its interface", p.stderr)
 
 
 if __name__ == "__main__":

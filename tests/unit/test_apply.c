@@ -249,6 +249,30 @@ static void test_another_kind_wants_replace(void **state)
 	assert_int_equal(info_of(fn, "a").kind, PORT_KIND_NATIVE);
 }
 
+static void test_another_interface_wants_replace_too(void **state)
+{
+	struct fakenet *fn = *state;
+	struct declaring d = { 0 };
+	struct port_conf ports[] = { want("a", PORT_KIND_TAP, 1, false) };
+	ports[0].tap = (struct tap_place){ .ifname = "eth0", .netns = "box" };
+	assert_int_equal(apply(fn, &d, ports, 1), 0);
+	assert_string_equal(info_of(fn, "a").tap.ifname, "eth0");
+	assert_int_equal(apply(fn, &d, ports, 1), 0);
+	assert_string_equal(d.done, "");
+	for (unsigned i = 0; i < 2; i++) {
+		d.replace = false;
+		strcpy(ports[0].tap.ifname, i ? "eth1" : "eth0");
+		strcpy(ports[0].tap.netns, "pod");
+		assert_int_equal(apply(fn, &d, ports, 1), -EBUSY);
+		assert_non_null(strstr(d.err.text, i ? "eth0 in pod" : "eth0 in box"));
+		d.replace = true;
+		assert_int_equal(apply(fn, &d, ports, 1), 0);
+		assert_string_equal(d.done, "-a+a");
+		const struct port_info now = info_of(fn, "a");
+		assert_true(tapplace_same(&now.tap, &ports[0].tap));
+	}
+}
+
 static void test_no_more_ports_than_there_is_room_for(void **state)
 {
 	struct fakenet *fn = *state;
@@ -313,6 +337,7 @@ int main(void)
 		TEST(test_an_address_of_a_removed_port_is_free),
 		TEST(test_what_is_impossible_is_found_before_anything_is_done),
 		TEST(test_another_kind_wants_replace),
+		TEST(test_another_interface_wants_replace_too),
 		TEST(test_no_more_ports_than_there_is_room_for),
 		TEST(test_what_a_client_asked_for_is_no_declaration),
 	};

@@ -62,6 +62,7 @@ static void test_names_of_reasons_and_kinds(void **state)
 	assert_string_equal(port_kind_name(PORT_KIND_HOST), "host");
 	assert_string_equal(port_kind_name(PORT_KIND_NATIVE), "native");
 	assert_string_equal(port_kind_name(PORT_KIND_QEMU), "qemu");
+	assert_string_equal(port_kind_name(PORT_KIND_TAP), "tap");
 }
 
 static void test_counters_add_up_field_by_field(void **state)

@@ -212,6 +212,21 @@ static void test_every_key_of_a_port_is_its_field(void **state)
 	command_free(cmd);
 }
 
+static void test_a_port_of_kind_tap_has_an_interface(void **state)
+{
+	(void)state;
+	struct command *cmd = command_of("[network]\n"
+					 "[port box]\n"
+					 "ifname = eth0\n"
+					 "kind = tap\n"
+					 "netns = /proc/7/ns/net\n");
+	const struct port_conf *conf = &cmd->apply->ports[0];
+	assert_int_equal(conf->kind, PORT_KIND_TAP);
+	assert_string_equal(conf->tap.ifname, "eth0");
+	assert_string_equal(conf->tap.netns, "/proc/7/ns/net");
+	command_free(cmd);
+}
+
 static void test_words_of_truth(void **state)
 {
 	(void)state;
@@ -275,7 +290,15 @@ static void test_every_wrong_value_is_found_in_its_line(void **state)
 	FAULT(N "allow = user:anna=attach\nallow = user:bob=all", 3, "allow: ");
 	FAULT(N "[defaults]\ncap = 1", 3, "cap: ");
 	FAULT(N "[defaults]\nup = x", 3, "up: must be yes or no");
-	FAULT(N "[port a]\nkind = tap", 3, "kind: must be native or qemu");
+	FAULT(N "[port a]\nkind = tun", 3, "kind: must be native, qemu or tap");
+	FAULT(N "[port a]\nkind = tap", 3, "needs the name of its interface");
+	FAULT(N "[port a]\nkind = tap\nifname = a/b", 4, "ifname: an interface's name");
+	FAULT(N "[port a]\nkind = tap\nifname = a-name-of-sixteen", 4,
+		"ifname: an interface's name");
+	FAULT(N "[port a]\nkind = tap\nifname = a\nnetns = b/c", 5, "netns: must be a name");
+	FAULT(N "[port a]\nkind = tap\nnetns = box", 3, "needs the name of its interface");
+	FAULT(N "[port a]\nkind = tap\nifname = a\nmac = 1", 5, "mac: a MAC address");
+	FAULT(N "[port a]\nkind = qemu\nifname = a", 4, "ifname: only ports of kind tap");
 	FAULT(N "[port a]\nkind = qemu\nmac = 1", 4, "mac: a MAC address");
 	FAULT(N "[port a]\nkind = qemu\nlocked = 7", 4, "locked: must be yes or no");
 	FAULT(N "[port a]\nkind = qemu\nvlan = 4095", 4, "vlan: must be a VLAN of 1 to 4094");
@@ -302,7 +325,7 @@ static void test_what_does_not_fit_together_is_found(void **state)
 	FAULT(N "[network]", 2, "is there already, in line 1");
 	FAULT(N "[port a]\nkind = qemu\n[port A]\nkind = qemu", 4, "is there already, in line 2");
 	FAULT(N "[defaults]\n[defaults]", 3, "is there already, in line 2");
-	FAULT(N "[port a]", 2, "kind: must be native or qemu");
+	FAULT(N "[port a]", 2, "kind: must be native, qemu or tap");
 	FAULT(N "[port a]\nkind = qemu\nmac = 02:00:00:00:00:01\n[port b]\nkind = qemu\n"
 		"mac = 02:00:00:00:00:01",
 		7, "port a has this address");
@@ -623,6 +646,7 @@ int main(void)
 		cmocka_unit_test(test_a_line_is_bounded),
 		cmocka_unit_test(test_every_key_of_a_network_is_its_field),
 		cmocka_unit_test(test_every_key_of_a_port_is_its_field),
+		cmocka_unit_test(test_a_port_of_kind_tap_has_an_interface),
 		cmocka_unit_test(test_words_of_truth),
 		cmocka_unit_test(test_every_wrong_value_is_found_in_its_line),
 		cmocka_unit_test(test_what_does_not_fit_together_is_found),
