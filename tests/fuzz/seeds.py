@@ -303,3 +303,27 @@ write("offload",
       udp4=owing(1, 5, 100, 34, 6, ip4(17, 508) + UDP(500), 500), small=owing(1, 1, 1, 34, 16, ip4(6, 620) + TCP, 600),
       udp6=owing(1, 5, 100, 70, 6, "88a8000a8100000b" + ip6(17, 508, "1100010400000000") + UDP(500), 500),
       verified=owing(2, 0, 0, 0, 0, ip4(6, 120) + TCP, 100), far=owing(1, 0, 0, 60, 200, ip4(6, 420) + TCP, 400))
+
+
+# what the receiver takes, its longest frame, then frames: how, length, bytes (fuzz_gro.c)
+def segments(packet, *hows, takes=0x3F, longest=0):
+    return (struct.pack(">BHBH", takes, longest, 2, len(packet) - 14) + packet + bytes(hows))
+
+
+def packet4(protocol, rest, tag=b""):
+    return (bytes(range(2, 14)) + tag + b"\x08\0\x45\0" + struct.pack(">HHHBB", 20 + len(rest), 7, 0x4000, 64, protocol)
+            + bytes(2) + bytes.fromhex("0a0000010a000002") + rest)
+
+
+def packet6(protocol, rest):
+    return (bytes(range(2, 14)) + b"\x86\xdd\x60\0\0\0" + struct.pack(">HBB", len(rest), protocol, 64)
+            + bytes.fromhex("fd" + "00" * 14 + "01" + "fd" + "00" * 14 + "02") + rest)
+
+
+STREAM = struct.pack(">HHIIBBHHH", 1000, 80, 0xFFFFFFF0, 5, 0x80, 0x10, 500, 0, 0) + b"\1\1\x08\x0a" + bytes(8)
+DATAGRAM = struct.pack(">HHHH", 1000, 53, 8 + 40, 0)
+write("gro",
+      tcp4=segments(packet4(6, STREAM + b"x" * 100), 0x83, 0x83, 0x83, 0xB3, 0x83),
+      tcp6=segments(packet6(6, STREAM + b"y" * 30), 0x82, 0x82, 0x96, 0x80, 0x82, 0x82),
+      tag=segments(packet4(6, STREAM + b"z" * 9, b"\x81\0\x60\x05"), 0x87, 0x8F, 0x97, longest=200),
+      udp=segments(packet4(17, DATAGRAM + b"u" * 40), 0x83, 0x83, 0x82, 0x82) + segments(packet6(17, DATAGRAM + b"v" * 40), 0x82)[3:])
