@@ -148,7 +148,7 @@ int main(int argc, char **argv)
 	sigaction(SIGALRM, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	end.buf = malloc(END_BATCH_MAX * END_SLOT);
-	if (!end.buf || end.ops->open(&end, argv[2], runs[run].listens) < 0) {
+	if (!end.buf || end.ops->open(&end, argv[2], run != 0) < 0) {
 		fprintf(stderr, "bench_client: %s: %s\n", argv[2], strerror(errno));
 		return 1;
 	}

@@ -30,7 +30,8 @@ double end_now(void)
 void tally_frame(struct tally *t, const uint8_t *frame, size_t len)
 {
 	if (len < END_SEQ + 4 || frame[12] != END_ETHERTYPE >> 8 ||
-		frame[13] != (END_ETHERTYPE & 0xff)) {
+		frame[13] != (END_ETHERTYPE & 0xff) ||
+		(t->only && memcmp(frame, t->only, 6) != 0)) {
 		t->other++;
 		return;
 	}

@@ -26,6 +26,7 @@ struct tally {
 	uint64_t disorder;      /* ours that did not come in the order sent */
 	uint32_t next;          /* the least sequence number that may come */
 	uint8_t from[6];        /* who sent the last of ours */
+	const uint8_t *only;    /* ours are those to this address; NULL: to any */
 };
 
 /* What a sender repeats: a batch of frames, each behind its framing, back to back. */

@@ -52,6 +52,17 @@ def other(switch):
     return run
 
 
+def other_cell(cell):
+    """A cell of another fethd, that of --against."""
+    def run(lab, point):
+        ours, lab.fethd = lab.fethd, lab.against
+        try:
+            return cell(lab, point)
+        finally:
+            lab.fethd = ours
+    return run
+
+
 @contextlib.contextmanager
 def relay(lab, size):
     with tempfile.TemporaryDirectory() as dir:
@@ -206,10 +217,14 @@ def per_cpu(c):
     return c["delivered"] / c["cpu_switch_s"] / 1e6 if c.get("cpu_switch_s") else None
 
 
+def lost(c):
+    return 100 * (1 - c["delivered"] / c["sent"]) if c["sent"] else None
+
+
 COLUMNS = [
     L.Column("kframes/s", rate),
     L.Column("Gbit/s", L.field("gbit_per_s"), 2),
-    L.Column("not delivered, %", lambda c: 100 * (1 - c["delivered"] / c["sent"]) if c["sent"] else None, 0),
+    L.Column("not delivered, %", lost, 0),
     L.Column("switch CPU, cores",
              lambda c: c["cpu_switch_s"] / c["seconds"] if c.get("cpu_switch_s") and c["seconds"] else None, 2),
     L.Column("Mframes per switch-CPU-s", per_cpu, 2),

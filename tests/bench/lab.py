@@ -54,10 +54,10 @@ class Bench:
     figures), ours first. rate: the figure that is compared (its unit: head); `less` where less of it is better.
     point_head: what the points are.
     columns, goals, plots (plot.py). root: needs namespaces. around(lab): a context that lasts for all
-    rounds. note: what stands below the table."""
+    rounds. quick: how many points --quick takes. note: what stands below the table."""
 
-    def __init__(self, name, what, points, cells, rate, columns, *, head="", point_head="bytes", less=False, goals=(), plots=(),
-                 root=False, around=None, seconds=1.0, rounds=None, quick=True, note=""):
+    def __init__(self, name, what, points, cells, rate, columns, *, head="", point_head="bytes", less=False,
+                 goals=(), plots=(), root=False, around=None, seconds=1.0, rounds=None, quick=1, note=""):
         self.name, self.what, self.points, self.cells = name, what, points, cells
         self.rate, self.columns, self.head, self.less = rate, columns, head, less
         self.point_head = point_head
@@ -203,13 +203,15 @@ def drops(d, network="bench"):
 # -- rounds --
 
 def run_rounds(lab, bench):
-    """Runs a bench: (rounds, {label: why it is missing}). A round is {point: {label: figures}}."""
+    """Runs a bench: (rounds, {label: why it is missing}). A round is {point: {label: figures}}. What fails
+    has no figures in that round, is told, and is counted in lab.failures."""
     rounds, absent = [], {}
     count = lab.rounds or bench.rounds or 5
     lab.seconds = lab.seconds_asked or bench.seconds
     if lab.quick:
         count, lab.seconds = 1, 0.1
     points = [p for p in bench.points if not lab.points or str(p) in lab.points] or bench.points
+    points = points[:bench.quick or 1] if lab.quick else points
     started = time.monotonic()
     with bench.around(lab):
         for n in range(count):
@@ -228,6 +230,10 @@ def run_rounds(lab, bench):
                     except Absent as why:
                         absent[label] = str(why)
                         print(f"SKIPPED: bench {bench.name}: {label}: {why}", flush=True)
+                        continue
+                    except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as why:
+                        lab.failures.append(f"{bench.name}, {point}, {label}: {why}")
+                        print(f"FAILED: {lab.failures[-1]}", flush=True)
                         continue
                     now_stolen, now_ticks = steal()
                     cell["steal"] = round((now_stolen - stolen) / max(1, now_ticks - ticks), 4)

@@ -57,6 +57,7 @@ int run_ping(struct end *end, unsigned count, unsigned gap_us)
 	double *us = calloc(count, sizeof(*us));
 	unsigned n = 0, lost = 0;
 	int rc = us ? 0 : -1;
+	end->in.only = end->mac;
 	while (rc >= 0 && n + lost < count && !bench_stop) {
 		const double start = end_now();
 		/* an answer that comes too late must not be taken for the next one's */
@@ -84,6 +85,7 @@ int run_echo(struct end *end)
 {
 	uint64_t frames = 0;
 	static const uint8_t nobody[6] = { 0 };
+	end->in.only = end->mac;
 	if (batch_make(end, nobody, 60, 1) < 0)
 		return 1;
 	while (!bench_stop) {

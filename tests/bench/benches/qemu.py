@@ -5,7 +5,7 @@ import lab as L
 BENCH = L.Bench(
     "qemu",
     "Client to client in QEMU's framing, and from native to QEMU's, 64 frames a write.",
-    [60, 1514, 9014],
+    [60, 1514],
     flow.cells(("fethd qemu-qemu", flow.between("qemu", "qemu"), 64),
                ("fethd native-qemu", flow.between("native", "qemu"), 64),
                ("fethd qemu-qemu single", flow.between("qemu", "qemu"), 1),

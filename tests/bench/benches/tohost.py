@@ -6,7 +6,7 @@ BENCH = L.Bench(
     "tohost",
     "Client to the host member (native socket, 64 frames a write; AF_PACKET reads at the host member), "
     "against a Linux bridge with two veths and AF_PACKET at both ends.",
-    [60, 1514, 9014],
+    [60, 1514],
     flow.cells(("fethd", flow.between("native", "packet", backend="veth"), 64),
                ("fethd single", flow.between("native", "packet", backend="veth"), 1),
                ("bridge", flow.bridge, 64)),
