@@ -12,7 +12,7 @@ def cell(between):
     return run
 
 
-ROWS = [("fethd veth", cell(hosts.fethd_by("veth"))), ("fethd tap", cell(hosts.fethd_by("tap"))),
+ROWS = [("fethd veth", cell(hosts.fethd_veth)), ("fethd tap", cell(hosts.fethd_tap)),
         ("bridge", cell(hosts.bridge)), ("vde_switch", cell(hosts.vde)),
         ("ovs userspace", cell(hosts.ovs(False))), ("ovs userspace, TSO", cell(hosts.ovs(True))),
         ("poll relay", cell(hosts.relay))]

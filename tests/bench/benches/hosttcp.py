@@ -11,7 +11,7 @@ def cell(between):
     return run
 
 
-ROWS = [("fethd veth", cell(hosts.fethd_by("veth"))), ("fethd tap", cell(hosts.fethd_by("tap"))),
+ROWS = [("fethd veth", cell(hosts.fethd_veth)), ("fethd tap", cell(hosts.fethd_tap)),
         ("bridge", cell(hosts.bridge)), ("vde_switch", cell(hosts.vde)),
         ("ovs userspace", cell(hosts.ovs(False))), ("ovs userspace, TSO", cell(hosts.ovs(True))),
         ("poll relay", cell(hosts.relay))]
@@ -23,8 +23,8 @@ def against(ours, theirs):
 
 BENCH = L.Bench(
     "hosttcp",
-    "iperf3, one TCP connection between two network namespaces, MTU 1500. *fethd veth* and *fethd tap*: from the "
-    "host member of that kind to a tap port in another namespace; *bridge*: two veths in a Linux bridge; "
+    "iperf3, one TCP connection between two network namespaces, MTU 1500. *fethd veth*: from a veth "
+    "host member to a tap port; *fethd tap*: from a tap port to a tap port; *bridge*: two veths in a Linux bridge; "
     "vde_switch with two taps; Open vSwitch's userspace datapath with two veths, as it comes and with "
     "userspace-tso-enable; *poll relay*: a process that polls, reads one frame and writes one.",
     ["tcp"], lambda lab, point: ROWS, hosts.gbit, hosts.TCP_COLUMNS, head="Gbit/s", point_head="",
