@@ -44,6 +44,11 @@ static const struct end_ops *find_kind(const char *name)
 #ifdef BENCH_VDE
 		&end_vde,
 #endif
+#ifdef BENCH_SHM
+		&end_shm,
+		&end_raw_shm,
+		&end_direct_shm,
+#endif
 	};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (!strcmp(kinds[i]->name, name))

@@ -32,7 +32,7 @@ static uint8_t qemu_header(uint8_t *out, uint32_t len)
 	return 4;
 }
 
-static int connect_to(struct end *end, const char *path)
+int end_connect(struct end *end, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(addr.sun_path)) {
@@ -47,7 +47,7 @@ static int connect_to(struct end *end, const char *path)
 	return 0;
 }
 
-static int send_all(int fd, const uint8_t *bytes, size_t len)
+int end_write(int fd, const uint8_t *bytes, size_t len)
 {
 	while (len) {
 		const ssize_t n = send(fd, bytes, len, MSG_NOSIGNAL);
@@ -66,7 +66,7 @@ static int send_hello(struct end *end)
 	uint8_t frame[60], hdr[8];
 	const size_t len = end_hello(end, frame);
 	const uint8_t n = end->ops->header(hdr, (uint32_t)len);
-	return send_all(end->fd, hdr, n) < 0 || send_all(end->fd, frame, len) < 0 ? -1 : 0;
+	return end_write(end->fd, hdr, n) < 0 || end_write(end->fd, frame, len) < 0 ? -1 : 0;
 }
 
 /* [0, 1, "attach", []]; the answer is waited for, as the port is there from then on. */
@@ -75,7 +75,7 @@ static int open_native(struct end *end, const char *where, bool hello)
 	static const uint8_t attach[] = { 0x94, 0x00, 0x01, 0xa6, 'a', 't', 't', 'a', 'c', 'h',
 		0x90 };
 	static const uint8_t done[] = { 0x01, 0x01, 0xc0 }; /* 1, 1, nil, … */
-	if (connect_to(end, where) < 0 || send_all(end->fd, attach, sizeof(attach)) < 0)
+	if (end_connect(end, where) < 0 || end_write(end->fd, attach, sizeof(attach)) < 0)
 		return -1;
 	ssize_t n = 0;
 	for (unsigned tries = 0; n <= 0 && tries < 50; tries++) {
@@ -94,13 +94,13 @@ static int open_native(struct end *end, const char *where, bool hello)
 
 static int open_qemu(struct end *end, const char *where, bool hello)
 {
-	return connect_to(end, where) < 0 || (hello && send_hello(end) < 0) ? -1 : 0;
+	return end_connect(end, where) < 0 || (hello && send_hello(end) < 0) ? -1 : 0;
 }
 
 static int open_raw(struct end *end, const char *where, bool hello)
 {
 	(void)hello; /* there is no switch to learn it */
-	return connect_to(end, where);
+	return end_connect(end, where);
 }
 
 /* The other end is a raw one; it is waited for when the first frames are. */
@@ -137,7 +137,7 @@ static int stream_send(struct end *end)
 		return errno == EINTR || errno == EAGAIN ? 0 : -1;
 	end->calls++;
 	b->next += b->n;
-	if ((size_t)n < len && send_all(end->fd, b->bytes + n, len - (size_t)n) < 0)
+	if ((size_t)n < len && end_write(end->fd, b->bytes + n, len - (size_t)n) < 0)
 		return -1;
 	return (int)b->n;
 }

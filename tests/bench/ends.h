@@ -43,7 +43,7 @@ struct batch {
 struct end {
 	const struct end_ops *ops;
 	int fd;
-	void *conn;   /* of vde */
+	void *conn;   /* of vde, shm */
 	bool listens; /* of direct: fd waits for the other end */
 	uint8_t mac[6];
 	struct batch out;
@@ -68,10 +68,17 @@ extern const struct end_ops end_native, end_qemu, end_raw, end_direct, end_packe
 #ifdef BENCH_VDE
 extern const struct end_ops end_vde;
 #endif
+#ifdef BENCH_SHM
+extern const struct end_ops end_shm, end_raw_shm, end_direct_shm;
+#endif
 
 /* CPU seconds of this process; seconds of a clock that only goes forward. */
 double end_cpu(void);
 double end_now(void);
+/* Connects end->fd to a Unix stream. 0, or -1 with errno. */
+int end_connect(struct end *end, const char *path);
+/* Writes all of it. 0, or -1 with errno. */
+int end_write(int fd, const uint8_t *bytes, size_t len);
 /* Makes end->out: @n frames of @size bytes to @dst. 0, or -1 without memory. */
 int batch_make(struct end *end, const uint8_t dst[6], uint32_t size, unsigned n);
 /* Has the switch learn @stations addresses at this end. 0, or -1 with errno. */

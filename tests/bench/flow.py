@@ -30,7 +30,7 @@ def fethd(lab, size, kinds, backend="none"):
     with L.daemon(lab) as d:
         net = d.create("bench", backend=backend, mtu=mtu_for(size))
         where = {"native": d.path("bench", "feth.sock"), "qemu": d.path("bench", "qemu.sock"),
-                 "packet": net.get("host")}
+                 "shm": d.path("bench", "feth.sock"), "packet": net.get("host")}
         yield Ends(*((k, where[k]) for k in kinds), [d.proc.pid], lambda: L.drops(d))
         d.call("network.delete", network="bench")
 
@@ -76,6 +76,25 @@ def direct(lab, size):
     """Nothing between the two: what a Unix stream can do."""
     with tempfile.TemporaryDirectory() as dir:
         yield Ends(("raw", f"{dir}/end"), ("direct", f"{dir}/end"))
+
+
+@contextlib.contextmanager
+def direct_shm(lab, size):
+    """The same with a ring in shared memory."""
+    need_shm(lab)
+    with tempfile.TemporaryDirectory() as dir:
+        yield Ends(("raw-shm", f"{dir}/end"), ("direct-shm", f"{dir}/end"))
+
+
+def shm(lab, size):
+    """Both clients' frames go by rings in shared memory."""
+    need_shm(lab)
+    return fethd(lab, size, ("shm", "shm"))
+
+
+def need_shm(lab):
+    if not knows(lab, "shm"):
+        raise L.Absent("bench_client was built without rings in shared memory")
 
 
 def knows(lab, kind):

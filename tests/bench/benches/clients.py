@@ -6,11 +6,12 @@ import plot
 BENCH = L.Bench(
     "clients",
     "Client to client over the native socket, 64 frames a write; vde_switch with two libvdeplug clients, "
-    "which knows one frame a call; a blind relay that reads 256 KiB and writes it; and no switch at all, "
-    "the two ends on one Unix stream.",
+    "which knows one frame a call; a blind relay that reads 256 KiB and writes it; *shm*: both clients by rings in "
+    "shared memory; and no switch at all, the two ends on one Unix stream or on one ring.",
     [60, 1514, 9014],
-    flow.cells(("fethd", flow.between("native", "native"), 64), ("relay", flow.relay, 64),
-               ("vde_switch", flow.vde, 64), ("no switch", flow.direct, 64)),
+    flow.cells(("fethd", flow.between("native", "native"), 64), ("fethd shm", flow.shm, 64), ("relay", flow.relay, 64),
+               ("vde_switch", flow.vde, 64), ("no switch", flow.direct, 64),
+               ("no switch, ring", flow.direct_shm, 64)),
     flow.rate, flow.COLUMNS, head="kframes/s", seconds=0.5,
     goals=[
         L.Goal("3", "socket, batches, 60 bytes / vde_switch", 80, L.ratio("60", flow.rate, "fethd", "vde_switch")),
@@ -19,5 +20,9 @@ BENCH = L.Bench(
         L.Goal("3", "socket, batches, 60 bytes / blind relay", 0.85, L.ratio("60", flow.rate, "fethd", "relay")),
         L.Goal("3", "socket, batches, 1514 bytes / blind relay", 0.85,
                L.ratio("1514", flow.rate, "fethd", "relay")),
+        L.Goal("3", "shared memory / socket, frames a CPU second of the switch, 60 bytes", 2.5,
+               L.ratio("60", flow.per_cpu, "fethd shm", "fethd")),
+        L.Goal("3", "shared memory / socket, frames a CPU second of the switch, 1514 bytes", 2,
+               L.ratio("1514", flow.per_cpu, "fethd shm", "fethd")),
     ],
     plots=[plot.Bars("clients", "Client to client, 64 frames a write", flow.rate, "kframes/s", log=True)])

@@ -53,7 +53,7 @@ def to_host(lab, size):
 
 def cells(lab, point):
     rows = [("fethd", cell(flow.between("native", "native"))),
-            ("fethd qemu", cell(flow.between("qemu", "qemu"))), ("vde_switch", cell(flow.vde))]
+            ("fethd shm", cell(flow.shm)), ("fethd qemu", cell(flow.between("qemu", "qemu"))), ("vde_switch", cell(flow.vde))]
     if lab.against:
         rows.insert(1, ("other", cell(flow.other(flow.between("native", "native")))))
     if lab.netns and point == "idle":  # a load would be on the same interface, and in the way of both ends
