@@ -21,6 +21,7 @@
 #define WIRE_EXT_MAX (FETH_FRAME_MAX + 12u) /* largest ext body */
 #define WIRE_EXT_OFFLOAD 1                  /* ext type: offload header, then a frame */
 #define WIRE_EXT_MONITOR 2                  /* ext type: monitor record, then a cut frame */
+#define WIRE_EXT_WAKE 3                     /* ext type: look at the rings, protocol/ring.h */
 #define WIRE_MONITOR_LEN 16u                /* a monitor record before the frame's bytes */
 #define WIRE_HDR_MAX 6u                     /* ext32: type byte, length, ext type */
 

@@ -68,7 +68,8 @@ struct port_conf {
 	const struct monitor_conf *monitor; /* borrowed; NULL: a port is wanted, not a monitor */
 	struct port_rules rules;            /* those given */
 	struct tap_place tap;               /* of kind tap: its interface */
-	bool control; /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
+	uint32_t ring; /* bytes of each ring in shared memory; 0: frames go by the stream */
+	bool control;  /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
 };
 
 /* What is true of a port. */
@@ -87,6 +88,7 @@ struct port_info {
 	uint32_t cap;         /* longest frame it takes or gets, with one tag; bytes */
 	uint32_t uid, pid;    /* where attached */
 	struct tap_place tap; /* of kind tap */
+	uint32_t ring;        /* where attached: bytes of each of its rings; 0: it has none */
 };
 
 struct port_counters {

@@ -158,6 +158,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	rec->info.attached = true;
 	rec->info.uid = conf->uid;
 	rec->info.pid = conf->pid;
+	rec->info.ring = conf->ring;
 	port->id = id;
 	port->stats = &rec->stats;
 	network_apply_rules(net, rec);
@@ -188,7 +189,7 @@ void network_detach(struct network *net, struct port *port)
 	rec->client = NULL;
 	rec->touched = false;
 	rec->info.attached = false;
-	rec->info.uid = rec->info.pid = 0;
+	rec->info.uid = rec->info.pid = rec->info.ring = 0;
 	network_loop_forget(net, rec);
 	rec->info.rules = rec->floor; /* what the client itself asked for goes with it */
 	network_apply_rules(net, rec);

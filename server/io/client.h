@@ -22,6 +22,7 @@ struct client {
 struct client_list {
 	struct client *first;
 	unsigned n;
+	size_t shared;            /* bytes of memory that they share with us (port_shm.h) */
 	void (*empty)(void *ctx); /* the last one has left; NULL to not be told */
 	void *ctx;
 };

@@ -13,6 +13,7 @@
 #include "server/core/ingress.h"
 #include "server/io/memberships.h"
 #include "server/io/newsdesk.h"
+#include "server/io/port_shm.h"
 #include "server/io/refusals.h"
 #include "server/io/stream_port.h"
 #include "server/rpc/method.h"
@@ -76,6 +77,15 @@ static const struct port_ops port_ops = {
 	.queued = stream_port_queued,
 };
 
+static const struct port_ops shm_ops = {
+	.send = port_shm_send,
+	.flush = port_shm_flush,
+	.close = stream_port_close,
+	.changed = port_changed,
+	.limit = port_shm_limit,
+	.queued = port_shm_queued,
+};
+
 static void monitor_flush_port(struct port *port)
 {
 	stream_flush_aside(&stream_port_of_port(port)->s);
@@ -99,8 +109,16 @@ static const struct port_ops monitor_ops = {
 	.now_ns = wall_clock_ns,
 };
 
+static void protocol_error(struct session *se, const char *code, const char *reason);
+
+static void on_broken_rings(struct stream_port *sp, const char *why)
+{
+	protocol_error(of_stream(&sp->s), "invalid", why);
+}
+
+/* @out_fd: out, where conf->ring: the memory of the rings. */
 static int attach(struct session *se, const struct port_conf *conf, unsigned right,
-	struct port_info *out, struct err *err)
+	struct port_info *out, int *out_fd, struct err *err)
 {
 	if (se->sp.attached)
 		return err_set(err, -EEXIST, "this connection is a port already; detach first");
@@ -108,16 +126,26 @@ static int attach(struct session *se, const struct port_conf *conf, unsigned rig
 		return err_set(err, -EINVAL,
 			"monitor: this socket is of port %s; watch by the network's feth.sock",
 			se->only);
-	se->sp.port.ops = conf->monitor ? &monitor_ops : &port_ops;
-	const int rc = stream_port_attach(
+	int rc = 0;
+	if (conf->ring)
+		rc = port_shm_open(&se->sp, conf->ring, on_broken_rings, out_fd, err);
+	if (rc < 0)
+		return rc;
+	se->sp.port.ops = conf->monitor ? &monitor_ops : se->sp.shm ? &shm_ops : &port_ops;
+	rc = stream_port_attach(
 		&se->sp, conf, conf->monitor ? "monitor" : "native", right, out, err);
 	se->monitor = rc == 0 && conf->monitor;
+	if (rc < 0 && se->sp.shm) {
+		port_shm_close(&se->sp);
+		close(*out_fd);
+	}
 	return rc;
 }
 
 static void detach(struct session *se, const char *why)
 {
 	stream_port_detach(&se->sp, why);
+	port_shm_close(&se->sp);
 	se->monitor = false;
 	free(se->own);
 	se->own = NULL;
@@ -215,11 +243,12 @@ static void on_done(struct command *cmd)
 
 static void attach_with_groups(struct session *se, struct command *cmd)
 {
-	if (attach(se, &cmd->in.conf, cmd->right, &cmd->out.port, &cmd->err) < 0 ||
-		!cmd->groups.given)
+	if (attach(se, &cmd->in.conf, cmd->right, &cmd->out.port, &cmd->fds[0], &cmd->err) < 0)
 		return;
-	if (memberships_join(&se->own, se->host->net, se->sp.port.id, &cmd->groups, &cmd->err) < 0)
-		detach(se, "it could not join");
+	cmd->n_fds = se->sp.shm != NULL;
+	if (cmd->groups.given && memberships_join(&se->own, se->host->net, se->sp.port.id,
+					 &cmd->groups, &cmd->err) < 0)
+		detach(se, "it could not join"); /* what there is of fds is closed by the reply */
 }
 
 static void change_groups(struct session *se, struct command *cmd)
@@ -506,6 +535,8 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 				stream_yield(s);
 		} else if (!net) {
 			protocol_error(se, "unsupported", "frames are not for the control socket");
+		} else if (kind == WIRE_EXT && item.ext == WIRE_EXT_WAKE && se->sp.shm) {
+			port_shm_woken(&se->sp);
 		} else {
 			network_count(net, se->sp.attached ? se->sp.port.id : PORT_NONE,
 				kind == WIRE_EXT ? DROP_BAD_OFFLOAD : DROP_DETACHED, 1, item.len);
@@ -636,7 +667,7 @@ int session_open_attached(const struct session_host *host, int fd, const struct 
 		return err_set(err, rc, "%s: cannot serve another port: %s",
 			network_facts(host->net)->spec.network, strerror(-rc));
 	se->opened = true;
-	rc = attach(se, conf, RIGHT_ATTACH, out, err);
+	rc = attach(se, conf, RIGHT_ATTACH, out, NULL, err); /* port.open gives no rings */
 	if (rc < 0)
 		stream_fail(&se->sp.s, "not attached", false);
 	return rc;

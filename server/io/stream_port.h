@@ -16,7 +16,8 @@ struct stream_port {
 	struct network *net;         /* borrowed; NULL: it can be no port */
 	struct client_list *clients; /* borrowed: the list that client is in */
 	uint32_t pid;
-	unsigned right; /* that it needs to stay a port, while attached */
+	struct port_shm *shm; /* owned by port_shm.h: its rings; NULL where it has none */
+	unsigned right;       /* that it needs to stay a port, while attached */
 	bool attached;
 };
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "protocol/ring.h"
 #include "server/core/monitor.h"
 #include "server/rpc/method.h"
 
@@ -26,6 +27,9 @@ static int refuse_clients_own(const msgpack_object_map *params, struct err *err)
 	if (rpc_get(params, "monitor", &o) != RPC_FIELD_ABSENT)
 		return err_set(err, -EOPNOTSUPP,
 			"monitor: a client asks for it itself, by attach; this makes ports");
+	if (rpc_get(params, "shm", &o) != RPC_FIELD_ABSENT)
+		return err_set(err, -EOPNOTSUPP,
+			"shm: a client asks for it itself, by attach; this makes ports");
 	if (rpc_get(params, "groups", &o) == RPC_FIELD_ABSENT)
 		return 0;
 	return err_set(err, -EOPNOTSUPP,
@@ -115,6 +119,27 @@ static int want_kind(
 		err, "kind", declared ? "must be native, qemu or tap" : "must be native or qemu");
 }
 
+/* `shm` of attach: true, or a map of ring. */
+static int want_shm(const msgpack_object_map *params, uint32_t *out, struct err *err)
+{
+	const msgpack_object *o;
+	const enum rpc_field f = rpc_get(params, "shm", &o);
+	uint64_t ring = RING_BYTES;
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	const bool is_bool = f == RPC_FIELD_OK && o->type == MSGPACK_OBJECT_BOOLEAN;
+	if (!is_bool && !(f == RPC_FIELD_OK && o->type == MSGPACK_OBJECT_MAP))
+		return bad_field(err, "shm", "must be given once, as true or a map of ring");
+	if (is_bool && !o->via.boolean)
+		return 0;
+	if (!is_bool && (rpc_get_uint(&o->via.map, "ring", &ring) == RPC_FIELD_BAD ||
+				!ring_size_good(ring)))
+		return bad_field(err, "shm.ring",
+			"must be a power of two from 262144 to 4194304, bytes of each ring");
+	*out = (uint32_t)ring;
+	return 0;
+}
+
 int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
 	cmd->in.conf.kind = PORT_KIND_NATIVE;
@@ -123,11 +148,15 @@ int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct e
 		rc = want_groups(params, false, &cmd->groups, err);
 	if (!rc)
 		rc = want_monitor(params, &cmd->monitor, err);
+	if (!rc)
+		rc = want_shm(params, &cmd->in.conf.ring, err);
 	const struct port_conf *conf = &cmd->in.conf;
 	if (!rc && cmd->monitor &&
-		(conf->mac_given || conf->locked || conf->rules.given || cmd->groups.given))
+		(conf->mac_given || conf->locked || conf->rules.given || cmd->groups.given ||
+			conf->ring))
 		return bad_field(err, "monitor",
-			"who only watches has no address, groups or rules; give a name at most");
+			"who only watches has no address, groups, rules or rings; give a name at "
+			"most");
 	return rc;
 }
 
@@ -239,6 +268,8 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 	if (port->attached && port->kind != PORT_KIND_HOST) {
 		rpc_put_uint(out, "uid", port->uid);
 		rpc_put_uint(out, "pid", port->pid);
+		if (port->ring)
+			rpc_put_uint(out, "ring", port->ring);
 	}
 	if (dir && port->declared && port->kind != PORT_KIND_HOST) {
 		char path[PATH_TEXT + sizeof("/ports/") + FETH_NAME_MAX];
@@ -262,7 +293,16 @@ void pack_ATTACH(const struct command *cmd, struct rpc_out *out)
 		rpc_put_mac(out, "mac", port->mac);
 		rpc_put_uint(out, "cap", port->cap);
 	}
+	if (cmd->n_fds) {
+		rpc_put_uint(out, "fds", cmd->n_fds);
+		rpc_put_map(out, "shm");
+		rpc_put_uint(out, "size", ring_area(port->ring));
+		rpc_put_uint(out, "ring", port->ring);
+		rpc_out_close(out);
+	}
 	rpc_put_array(out, "features");
+	if (cmd->n_fds)
+		rpc_out_text(out, "shm");
 	rpc_out_close(out);
 	rpc_out_close(out);
 }

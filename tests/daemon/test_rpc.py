@@ -87,7 +87,7 @@ class Fields(Rpc):
     def test_hello(self):
         hello = dict(version=int, server=str, limits=dict, features=list)
         r = self.shape(self.c.call("hello"), hello)
-        self.assertEqual((r["version"], r["features"]), (1, []))
+        self.assertEqual((r["version"], r["features"]), (1, ["shm"]))
         self.assertEqual(r["limits"], {"frame": 65553, "rpc": 65536, "calls": 64})
         self.d.create("lab")
         with self.d.native() as c:

@@ -60,6 +60,19 @@ write("conn",
 write("qemu",
       frames=struct.pack(">I", len(FRAME)) + FRAME + struct.pack(">I", 14) + FRAME[:14],
       runts=bytes(4) + b"\0\0\0\x01x", longest=struct.pack(">I", 69632), over=struct.pack(">I", 69633))
+
+# as fuzz_ring.c reads choices: 0 look, 1 release, 2 sleep, 3 put, 4 publish, 5 wait, 6 and 7 scribble
+def scribble(ring, kind, where, value=b""):
+    return bytes([ring, kind]) + value + bytes([where])
+
+
+write("ring",
+      writer=(b"\x03\x00\x3c" * 20 + b"\x04" + b"\x05\x01\x00") * 2,
+      records=scribble(7, 0, 4, struct.pack(">I", 60)) + b"\0" + scribble(7, 0, 0, struct.pack(">I", 128)) + b"\0\1\2",
+      skips=scribble(7, 3, 7) + b"\x01" + scribble(7, 0, 0, struct.pack(">I", 1024)) + b"\0\1",
+      heads=scribble(7, 0, 0, b"\xff\xff\xff\xf8") + b"\0" + scribble(7, 1, 0, b"\x7f") + b"\0\1\2\0",
+      tails=b"\x03\x01\xf0" * 3 + scribble(6, 0, 2, b"\x80\0\0\0") + b"\x03\x01\xf0\x04" + scribble(6, 2, 2, b"\x01")
+      + b"\x03\x00\x08\x05\x00\x40")
 write("text",
       name=b"lab-1_X", mac=b"02:00:5e:ab:cd:ef", mac_dash=b"02-00-5E-AB-CD-EF", v4=b"10.0.0.1/24",
       v6=b"2001:db8::1:0:0:1/64", v4_in_v6=b"64:ff9b::192.0.2.33/96", full=b"1:2:3:4:5:6:7:8/128",

@@ -186,7 +186,7 @@ class Native:
     def _setup(self):
         self.unpacker = msgpack.Unpacker(raw=False, max_buffer_size=64 << 20)
         self.frames, self.notes, self.replies, self.fds, self.records = [], [], {}, [], []
-        self.msgid = 0
+        self.msgid = self.wakes = 0
         self.order = None  # a list: everything goes there as well, as it came
 
     def __enter__(self):
@@ -227,6 +227,8 @@ class Native:
                 self.notes.append((item[1], item[2][0] if item[2] else {}))
             elif isinstance(item, msgpack.ExtType) and item.code == 2:
                 self.records.append(Record(item.data))
+            elif isinstance(item, msgpack.ExtType) and item.code == 3 and hasattr(self, "map"):
+                self.wakes += 1  # of shmclient.py
             else:
                 raise AssertionError(f"neither frame nor RPC from the daemon: {item!r}")
 

@@ -1,0 +1,265 @@
+/* port_shm.c - see port_shm.h. */
+#include "server/io/port_shm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "protocol/ring.h"
+#include "server/io/shmem.h"
+
+/* Bytes put into a ring before the client may see them, at the latest: 32 frames of 60 bytes or
+ * more, as many as bring what there is to be had (limits.md, 7). */
+#define SHOW_BYTES 2048u
+
+#define WAKE_TOPIC UINT64_MAX /* of two wakes that wait one is enough */
+
+struct port_shm {
+	struct stream_port *sp;
+	port_shm_broken_fn *broken;
+	uint8_t *area; /* owned: mapped */
+	size_t bytes;  /* of it */
+	struct ring_reader rx;
+	struct ring_writer tx;
+	uint32_t shown;   /* of tx: head as the client may see it */
+	uint32_t flushed; /* of tx: head at the flush before */
+	bool touched;     /* of tx: something was put, or had no room */
+	bool unicast;     /* what had no room was for it alone */
+	bool waits;       /* for room in tx, so that who sends may go on: pacing, stream.h */
+	bool ended;       /* a ring is broken */
+	bool busy;        /* `later` is out: it reads in a turn to come */
+	struct ioloop_later later;
+	uint64_t caught_up_ms; /* when the client had taken all that the flush before had put */
+};
+
+/* -- from the client -- */
+
+/* Once: the session closes the connection. */
+static void end(struct port_shm *p)
+{
+	if (!p->ended)
+		p->broken(p->sp, "its rings in shared memory make no sense");
+	p->ended = true;
+}
+
+/* Copies a record behind the native framing, so that a native stream can have it as it is. */
+static uint32_t copy_in(struct frame *f, uint8_t *at, const struct ring_record *rec)
+{
+	const uint8_t hdr = wire_frame_header(at, rec->len);
+	memcpy(at + hdr, rec->body, rec->len);
+	memset(f, 0, sizeof(*f));
+	f->head = at + hdr;
+	f->head_len = f->len = rec->len;
+	f->framing = FRAMING_NATIVE;
+	f->wire_hdr = hdr;
+	return hdr + rec->len;
+}
+
+/* Reads the ring until it ends, or 256 KiB; whatever it holds counts, lest a client that always
+ * puts more keeps us here. Returns whether there may be more. */
+static bool read_ring(struct port_shm *p)
+{
+	struct network *net = p->sp->net;
+	struct ioloop *loop = p->sp->s.loop;
+	struct frame frames[IOLOOP_BATCH];
+	struct ring_record rec = { 0 };
+	uint8_t *at = ioloop_buf(loop); /* takes IOLOOP_READ and the longest record */
+	const uint32_t start = p->rx.tail;
+	const uint64_t now_ms = ioloop_now(loop);
+	enum ring_item got = RING_RECORD;
+
+	while (got == RING_RECORD && p->rx.tail - start < IOLOOP_READ && p->sp->attached) {
+		unsigned n = 0;
+		while (n < IOLOOP_BATCH && p->rx.tail - start < IOLOOP_READ) {
+			got = ring_next(&p->rx, &rec);
+			if (got != RING_RECORD)
+				break;
+			if (rec.flags || rec.len > FETH_FRAME_MAX)
+				network_count(net, p->sp->port.id, DROP_BAD_OFFLOAD, 1, rec.len);
+			else
+				at += copy_in(&frames[n++], at, &rec);
+		}
+		if (n)
+			network_input(net, p->sp->port.id, frames, n, now_ms);
+	}
+	network_flush(net);
+	if (got == RING_BROKEN)
+		end(p);
+	return got == RING_RECORD;
+}
+
+static void wake(struct port_shm *p)
+{
+	static const uint8_t ext[] = { 0xd4, WIRE_EXT_WAKE, 0 };
+	stream_put_message(&p->sp->s, ext, sizeof(ext), WAKE_TOPIC, NULL, 0);
+}
+
+static void turn(void *arg)
+{
+	struct port_shm *p = arg;
+	struct ioloop *loop = p->sp->s.loop;
+	p->busy = false;
+	if (p->ended || p->sp->s.dying)
+		return;
+	ioloop_batch(loop);
+	const bool more = read_ring(p);
+	if (ring_release(&p->rx))
+		wake(p);
+	if (p->ended)
+		return;
+	if (ioloop_overran(loop)) {
+		p->busy = true;
+		ioloop_hold(loop, &p->later, turn, p);
+	} else if (more || !ring_sleep(&p->rx)) {
+		p->busy = true;
+		ioloop_defer(loop, &p->later, turn, p);
+	}
+}
+
+void port_shm_woken(struct stream_port *sp)
+{
+	struct port_shm *p = sp->shm;
+	if (p->waits) {
+		p->waits = false;
+		ioloop_release(p->sp->s.loop);
+	}
+	if (!p->busy) {
+		p->busy = true;
+		ioloop_defer(p->sp->s.loop, &p->later, turn, p);
+	}
+}
+
+/* -- to the client -- */
+
+static struct port_shm *of_port(struct port *port)
+{
+	return stream_port_of_port(port)->shm;
+}
+
+static bool put(struct port_shm *p, const struct frame *f)
+{
+	uint8_t *at = ring_reserve(&p->tx, f->len, 0);
+	if (!at)
+		return false;
+	memcpy(at, f->head, f->head_len);
+	at += f->head_len;
+	for (unsigned i = 0; i < f->more_n; i++) {
+		memcpy(at, f->more[i].base, f->more[i].len);
+		at += f->more[i].len;
+	}
+	return true;
+}
+
+void port_shm_send(struct port *port, struct frame *frames, unsigned n, bool flooded)
+{
+	struct port_shm *p = of_port(port);
+	struct port_stats *stats = port->stats;
+	unsigned i = 0;
+	uint64_t bytes = 0;
+	p->touched = true;
+	if (p->sp->s.dying) {
+		stats->drops[DROP_DETACHED] += n;
+		return;
+	}
+	for (; i < n && put(p, &frames[i]); i++) {
+		bytes += frames[i].len;
+		if (p->tx.head - p->shown >= SHOW_BYTES) {
+			ring_show(&p->tx);
+			p->shown = p->tx.head;
+		}
+	}
+	stats->tx_frames += i;
+	stats->tx_bytes += bytes;
+	if (i == n)
+		return;
+	stats->drops[DROP_QUEUE_FULL] += n - i;
+	p->unicast |= !flooded;
+	if (!p->waits && !p->tx.broken)
+		p->waits = ring_wait(&p->tx, frames[i].len);
+}
+
+void port_shm_flush(struct port *port)
+{
+	struct port_shm *p = of_port(port);
+	const uint64_t now_ms = ioloop_now(p->sp->s.loop);
+	if (!p->touched)
+		return;
+	p->touched = false;
+	if (ring_publish(&p->tx))
+		wake(p);
+	ring_look(&p->tx);
+	if ((int32_t)(p->tx.tail - p->flushed) >= 0)
+		p->caught_up_ms = now_ms;
+	p->shown = p->flushed = p->tx.head;
+	ioloop_flushed(p->sp->s.loop, p->unicast && now_ms - p->caught_up_ms <= STREAM_FAST_MS);
+	p->unicast = false;
+	if (p->tx.broken)
+		end(p);
+}
+
+/* What waits in a ring is what waits for another port in its queue and its socket's buffer. */
+void port_shm_limit(struct port *port, uint32_t bytes)
+{
+	struct port_shm *p = of_port(port);
+	const uint32_t size = p->tx.size;
+	p->tx.limit = bytes < size - IOLOOP_SNDBUF ? bytes + IOLOOP_SNDBUF : size;
+}
+
+uint32_t port_shm_queued(const struct port *port)
+{
+	const struct stream_port *sp =
+		(const void *)((const char *)port - offsetof(struct stream_port, port));
+	struct port_shm *p = sp->shm;
+	ring_look(&p->tx);
+	return ring_used(&p->tx);
+}
+
+/* -- life -- */
+
+int port_shm_open(struct stream_port *sp, uint32_t ring, port_shm_broken_fn *broken, int *out_fd,
+	struct err *err)
+{
+	const size_t bytes = ring_area(ring);
+	const char *name = network_facts(sp->net)->spec.network;
+	if (bytes > PORT_SHM_MAX - sp->clients->shared)
+		return err_set(err, -EBUSY,
+			"%s: its clients share %zu MiB already, which is the limit; attach without "
+			"shm",
+			name, PORT_SHM_MAX >> 20);
+	struct port_shm *p = calloc(1, sizeof(*p));
+	if (!p)
+		return err_set(err, -ENOMEM, "%s: out of memory", name);
+	void *area;
+	const int fd = shmem_make(bytes, &area);
+	if (fd < 0) {
+		free(p);
+		return err_set(err, fd, "%s: cannot make %zu bytes of shared memory: %s", name,
+			bytes, strerror(-fd));
+	}
+	p->sp = sp;
+	p->broken = broken;
+	p->area = area;
+	p->bytes = bytes;
+	ring_reader_init(&p->rx, area, RING_TO_SERVER, ring);
+	ring_writer_init(&p->tx, area, RING_TO_CLIENT, ring);
+	(void)ring_sleep(&p->rx); /* the first frame wakes us */
+	sp->clients->shared += bytes;
+	sp->shm = p;
+	*out_fd = fd;
+	return 0;
+}
+
+void port_shm_close(struct stream_port *sp)
+{
+	struct port_shm *p = sp->shm;
+	if (!p)
+		return;
+	sp->shm = NULL;
+	if (p->busy)
+		ioloop_cancel(sp->s.loop, &p->later);
+	sp->clients->shared -= p->bytes;
+	munmap(p->area, p->bytes);
+	free(p);
+}
