@@ -4,8 +4,9 @@
 #
 #   tests/bench/instr.sh [--build DIR] [--out DIR] [PATH...]
 #
-# Fails where a path takes more than it may. --out writes DIR/benchmarks/instr.json and into
-# DIR/benchmarks.md (docs, for what is kept).
+# Fails where a path takes more than it may, and, with the compiler of docs/benchmarks/instr.json, where it
+# takes 5 % more than it says there. --out writes DIR/benchmarks/instr.json and into DIR/benchmarks.md (docs,
+# for what is kept), and does not look at what was there.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -57,6 +58,12 @@ export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=$huge:glibc.cpu.x86_rep_
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 
+compiler=$(cc --version | head -n 1)
+kept=docs/benchmarks/instr.json
+if [ "$out" ] || ! grep -qF "\"compiler\": \"$compiler\"" $kept; then
+	kept=/dev/null
+fi
+
 status=0
 for path in $paths; do
 	valgrind --tool=callgrind --callgrind-out-file="$tmp/out" --toggle-collect=bench_measured \
@@ -67,13 +74,18 @@ for path in $paths; do
 	printf '%-16s %8s instructions a frame, %s at most\n' "$path" "$each" "${limit:-?}"
 	echo "  \"$path\": $each" >>"$tmp/json"
 	echo "| $path | $each |" >>"$tmp/rows"
+	was=$(sed -n "s/^  \"$path\": \([0-9.]*\),*$/\1/p" $kept)
 	if [ "$limit" ] && awk "BEGIN { exit !($each > $limit) }"; then
 		echo "instr.sh: $path takes more than $limit" >&2
+		status=1
+	elif [ "$was" ] && awk "BEGIN { exit !($each > 1.05 * $was) }"; then
+		echo "instr.sh: $path took $was, and takes more than 5 % more now; if that is worth it, --out docs" >&2
 		status=1
 	fi
 done
 [ "$out" ] || exit $status
 
+echo "  \"compiler\": \"$compiler\"" >>"$tmp/json"
 mkdir -p "$out/benchmarks"
 { echo "{"; sed '$!s/$/,/' "$tmp/json"; echo "}"; } >"$out/benchmarks/instr.json"
 {
@@ -81,7 +93,7 @@ mkdir -p "$out/benchmarks"
 	echo "|---|---|"
 	cat "$tmp/rows"
 	echo
-	echo "Batches of 64 frames of 60 bytes, $(cc --version | head -n 1), release preset:" \
+	echo "Batches of 64 frames of 60 bytes, $compiler, release preset:" \
 		"\`tests/bench/instr.sh --out docs\`"
 } | python3 tests/bench/page.py "$out" instr
 exit $status
