@@ -23,6 +23,9 @@ int network_new(struct network **out, const struct network_facts *facts,
 	int rc = vswitch_init(&net->sw, seed);
 	if (rc < 0)
 		goto fail;
+	rc = network_offload_init(net);
+	if (rc < 0)
+		goto fail;
 	net->host_side.info.rules = rules_host;
 	network_apply_rules(net, &net->host_side);
 	mcast_configure(&net->sw.mcast, &facts->multicast);
@@ -48,6 +51,7 @@ void network_free(struct network *net)
 		free(net->recs[id]);
 	vswitch_fini(&net->sw);
 	block_pool_fini(&net->pool);
+	free(net->offload);
 	free(net);
 }
 
@@ -55,6 +59,8 @@ void network_set_host(struct network *net, const struct hostif_ops *ops, struct 
 {
 	net->host_ops = host ? ops : NULL;
 	net->host = host;
+	net->sw.ports[PORT_HOST].owes = host && ops->offload;
+	net->offload->host = host && ops->offload ? ops->offload(host) : 0;
 	if (host && net->had_host)
 		network_announce_host(net);
 	net->had_host |= host != NULL;
@@ -78,7 +84,7 @@ static uint64_t bytes_of(const struct frame *frames, unsigned n)
 	return sum;
 }
 
-static void pass_host(struct network *net, struct frame *frames, unsigned n)
+static void give_host(struct network *net, struct frame *frames, unsigned n)
 {
 	struct port_stats *stats = &net->host_side.stats;
 	unsigned taken = 0;
@@ -93,6 +99,41 @@ static void pass_host(struct network *net, struct frame *frames, unsigned n)
 	/* which ones it refused is not told: the share of them in bytes is near enough for a
 	 * counter */
 	stats->tx_bytes += bytes_of(frames, n) * taken / n;
+}
+
+static void pass_host(struct network *net, struct frame *frames, unsigned n)
+{
+	if (!net->offload->owing) {
+		give_host(net, frames, n);
+		return;
+	}
+	for (unsigned used; n; frames += used, n -= used) {
+		struct frame *out;
+		unsigned n_out;
+		used = network_offload_next(
+			net, net->offload->host, FETH_FRAME_MAX, frames, n, &out, &n_out);
+		if (n_out)
+			give_host(net, out, n_out);
+	}
+}
+
+/* Whether a port takes unfinished frames does not matter as long as none comes. */
+static inline void give_port(
+	struct network *net, struct port *port, struct frame *frames, unsigned n, bool flooded)
+{
+	if (!net->offload->owing) {
+		port->ops->send(port, frames, n, flooded);
+		return;
+	}
+	for (unsigned used; n; frames += used, n -= used) {
+		struct frame *out;
+		unsigned n_out;
+		used = network_offload_next(net, port->offload,
+			port->offload_max ? port->offload_max : FETH_FRAME_MAX, frames, n, &out,
+			&n_out);
+		if (n_out)
+			port->ops->send(port, out, n_out, flooded);
+	}
 }
 
 static void send_host(
@@ -114,7 +155,7 @@ static void send_fitting(
 		if (i < n && frame_fits(&frames[i], mtu))
 			continue;
 		if (i > from)
-			rec->client->ops->send(rec->client, frames + from, i - from, flooded);
+			give_port(net, rec->client, frames + from, i - from, flooded);
 		if (i < n)
 			rec->stats.drops[DROP_TOO_BIG_FOR_PORT]++;
 		if (i < n && !flooded) /* else it may be for another port, where it fits */
@@ -159,7 +200,7 @@ static void send_port(struct network *net, uint16_t in, uint16_t out, struct fra
 	if (vport->mtu < net->sw.ports[in].mtu)
 		send_fitting(net, rec, frames, n, flooded);
 	else
-		rec->client->ops->send(rec->client, frames, n, flooded);
+		give_port(net, rec->client, frames, n, flooded);
 }
 
 static void flood(struct network *net, uint16_t in, struct frame *frames, unsigned n)
@@ -216,8 +257,8 @@ static void deliver(
 	}
 }
 
-void network_refuse(struct network *net, uint16_t in, enum drop_reason reason,
-	const struct frame *frames, unsigned n)
+void network_refuse(
+	struct network *net, uint16_t in, enum drop_reason reason, struct frame *frames, unsigned n)
 {
 	const struct verdict v = { VERDICT_DROP, (uint8_t)reason, PORT_NONE };
 	net->recs[in]->stats.drops[reason] += n;
@@ -307,6 +348,17 @@ void network_flush_ports(struct network *net)
 	net->n_touched = 0;
 	net->vlan.n_headers = 0;
 	block_forget_copies(&net->pool);
+	network_offload_written(net);
+}
+
+void network_admit(struct network *net, uint16_t in, struct frame *frames, unsigned n)
+{
+	if (net->sw.vlans)
+		network_vlan_input(net, in, frames, n);
+	else if (net->sw.ports[in].special)
+		police_input(net, in, frames, n);
+	else
+		pass_in(net, in, frames, n, net->now_ms);
 }
 
 void network_input(
@@ -317,12 +369,10 @@ void network_input(
 	stats->rx_bytes += bytes_of(frames, n);
 	net->now_ms = now_ms;
 	net->from = in;
-	if (net->sw.vlans)
-		network_vlan_input(net, in, frames, n);
-	else if (net->sw.ports[in].special)
-		police_input(net, in, frames, n);
+	if (net->sw.ports[in].owes)
+		network_offload_input(net, in, frames, n);
 	else
-		pass_in(net, in, frames, n, now_ms);
+		network_admit(net, in, frames, n);
 }
 
 void network_flush(struct network *net)

@@ -149,13 +149,9 @@ static bool goes_to(
 	return false;
 }
 
-void network_watch(struct network *net, uint16_t in, struct verdict v, const struct portset *to,
+static void show(struct network *net, uint16_t in, struct verdict v, const struct portset *to,
 	const struct frame *frames, unsigned n)
 {
-	if (!net->seen_ns) {
-		const struct port *port = net->monitors[0]->client;
-		net->seen_ns = port->ops->now_ns(port);
-	}
 	const struct sighting seen = { .ns = net->seen_ns, .in = in, .verdict = v };
 	for (unsigned i = 0; i < net->n_monitors; i++) {
 		struct monitor *m = net->monitors[i]->monitor;
@@ -163,6 +159,25 @@ void network_watch(struct network *net, uint16_t in, struct verdict v, const str
 		if (!conf->one || (conf->port != PORT_NONE &&
 					  (conf->port == in || goes_to(net, v, to, conf->port))))
 			monitor_take(m, &seen, frames, n);
+	}
+}
+
+void network_watch(struct network *net, uint16_t in, struct verdict v, const struct portset *to,
+	struct frame *frames, unsigned n)
+{
+	if (!net->seen_ns) {
+		const struct port *port = net->monitors[0]->client;
+		net->seen_ns = port->ops->now_ns(port);
+	}
+	if (!net->offload->owing) {
+		show(net, in, v, to, frames, n);
+		return;
+	}
+	for (unsigned used; n; frames += used, n -= used) { /* as they would be on a wire */
+		struct frame *out;
+		unsigned n_out;
+		used = network_offload_next(net, 0, 0, frames, n, &out, &n_out);
+		show(net, in, v, to, out, n_out);
 	}
 }
 

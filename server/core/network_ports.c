@@ -161,6 +161,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	rec->info.ring = conf->ring;
 	port->id = id;
 	port->stats = &rec->stats;
+	net->sw.ports[id].owes = port->owes;
 	network_apply_rules(net, rec);
 	net->attached[net->n_attached++] = id;
 	net->facts.ports = net->n_attached;

@@ -1,12 +1,14 @@
 /* network_priv.h - the inside of a network, shared by the network*.c files and police.c only:
- * network.c moves frames, network_ports.c comes and goes, network_rules.c restricts, network_macs.c
- * knows whose addresses are whose, network_announce.c says where they are, network_loop.c cuts
- * loops, network_monitor.c watches, network_command.c answers. */
+ * network.c moves frames, network_offload.c finishes them, network_ports.c comes and goes,
+ * network_rules.c restricts, network_macs.c knows whose addresses are whose, network_announce.c
+ * says where they are, network_loop.c cuts loops, network_monitor.c watches, network_command.c
+ * answers. */
 #ifndef SERVER_CORE_NETWORK_PRIV_H
 #define SERVER_CORE_NETWORK_PRIV_H
 
 #include "server/core/apply.h"
 #include "server/core/bucket.h"
+#include "server/core/gso.h"
 #include "server/core/loopguard.h"
 #include "server/core/monitor.h"
 #include "server/core/network.h"
@@ -75,6 +77,29 @@ struct network_vlan {
 	uint8_t headers[VLAN_HEADERS][VLAN_HEADER];
 };
 
+/* Finished forms of frames that owe work, shared by all that need them, until the ports have
+ * written: room for what one super-frame takes at most, in each form that VLANs give it. Pages of
+ * this that nobody needs are never touched. */
+#define OFFLOAD_FORMS (1u + VLAN_FORMS)
+#define OFFLOAD_FRAMES OFFLOAD_SEGMENTS                           /* of one form */
+#define OFFLOAD_SEGS (2u * OFFLOAD_SEGMENTS)                      /* of one form */
+#define OFFLOAD_BYTES (OFFLOAD_SEGMENTS * (OFFLOAD_HEADERS + 8u)) /* of one form; with a tag */
+
+struct network_offload {
+	bool owing;           /* some of the frames under way owe work */
+	uint8_t host;         /* OFFLOAD_*: what the host side takes */
+	struct gso_need used; /* what frames since the ports wrote may take, of one form */
+	struct gso_need now;  /* of that those under way */
+	unsigned n_made, n_frames, n_segs;
+	uint32_t n_bytes;
+	struct {
+		unsigned first, n;              /* of frames[] */
+	} made[OFFLOAD_FORMS * OFFLOAD_FRAMES]; /* by frame.made - 1 */
+	struct frame frames[OFFLOAD_FORMS * OFFLOAD_FRAMES];
+	struct seg segs[OFFLOAD_FORMS * OFFLOAD_SEGS];
+	uint8_t bytes[OFFLOAD_FORMS * OFFLOAD_BYTES];
+};
+
 struct network {
 	struct network_facts facts;
 	struct netid_key key;
@@ -112,6 +137,7 @@ struct network {
 	uint16_t from;    /* the port of the batch under way */
 	unsigned n_vlans; /* ports with a rule about VLANs */
 	struct network_vlan vlan;
+	struct network_offload *offload; /* owned */
 };
 
 /* The record of a number or name, or NULL. */
@@ -167,14 +193,14 @@ int network_monitor_attach(struct network *net, const struct port_conf *conf, st
 	struct port_info *out, struct err *err);
 void network_monitor_detach(struct network *net, struct port *port);
 void network_watch(struct network *net, uint16_t in, struct verdict v, const struct portset *to,
-	const struct frame *frames, unsigned n);
+	struct frame *frames, unsigned n);
 void network_watch_flush(struct network *net);
 /* A port of that name has come, or (@there false) goes. */
 void network_watch_port(struct network *net, const struct port_rec *rec, bool there);
 
 /* Frames that @in may not send: counted at it, and monitors see them. */
-void network_refuse(struct network *net, uint16_t in, enum drop_reason reason,
-	const struct frame *frames, unsigned n);
+void network_refuse(struct network *net, uint16_t in, enum drop_reason reason, struct frame *frames,
+	unsigned n);
 
 /* "qemu-7": the prefix, and the lowest number that no port has. */
 void network_choose_name(
@@ -195,6 +221,26 @@ void network_conclude(
 	struct network *net, uint16_t in, struct verdict v, struct frame *frames, unsigned n);
 /* The ports write what they have. */
 void network_flush_ports(struct network *net);
+
+/* network_offload.c. Return: 0 or -ENOMEM. */
+int network_offload_init(struct network *net);
+/* What network_input() is for @in whose frames may owe work. */
+void network_offload_input(struct network *net, uint16_t in, struct frame *frames, unsigned n);
+/**
+ * network_offload_next() - the next frames of a run as a receiver gets them
+ * @takes:	OFFLOAD_*
+ * @max:	bytes of the longest frame that it takes unfinished
+ * @out:	out: frames as they are, or finished; *n_out of them, which may be 0
+ *
+ * Return: how many of @frames, 1 at least, these are
+ */
+unsigned network_offload_next(struct network *net, uint8_t takes, uint32_t max,
+	struct frame *frames, unsigned n, struct frame **out, unsigned *n_out);
+/* Nobody looks at the finished forms any more. */
+void network_offload_written(struct network *net);
+
+/* The rest of network_input(): frames of @in go by its rules. */
+void network_admit(struct network *net, uint16_t in, struct frame *frames, unsigned n);
 
 /* network_vlan.c. What follows from a port's rule about VLANs, which it has or has not. */
 void network_vlan_apply(struct network *net, struct port_rec *rec, bool has);

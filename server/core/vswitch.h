@@ -35,6 +35,7 @@ static inline bool verdict_same(struct verdict a, struct verdict b)
 struct vport {
 	bool locked;                  /* its static addresses are the only sources it may use */
 	bool special;                 /* its frames go through police.h */
+	bool owes;                    /* its frames may owe work (offload.h) */
 	uint32_t mtu;                 /* payload bytes: see frame_room() */
 	const struct vlan_rule *vlan; /* borrowed; NULL: transparent */
 };
