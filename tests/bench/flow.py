@@ -25,10 +25,10 @@ def mtu_for(size):
 
 
 @contextlib.contextmanager
-def fethd(lab, size, kinds, backend="none"):
+def fethd(lab, size, kinds, backend="none", **more):
     """kinds: of sender and receiver; `packet` is the host member."""
     with L.daemon(lab) as d:
-        net = d.create("bench", backend=backend, mtu=mtu_for(size))
+        net = d.create("bench", backend=backend, mtu=mtu_for(size), **more)
         where = {"native": d.path("bench", "feth.sock"), "qemu": d.path("bench", "qemu.sock"),
                  "shm": d.path("bench", "feth.sock"), "packet": net.get("host")}
         yield Ends(*((k, where[k]) for k in kinds), [d.proc.pid], lambda: L.drops(d))

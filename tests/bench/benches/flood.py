@@ -25,12 +25,13 @@ def rpc_times(d, count):
 
 def run(lab, point):
     with L.daemon(lab) as d:
-        d.create("bench", backend="none", mtu=1500)
+        rules = {"storm": 0} if point == "broadcast unlimited" else {}
+        d.create("bench", backend="none", mtu=1500, defaults=rules)
         end = ("native", d.path("bench", "feth.sock"))
         ends = flow.Ends(end, end, [d.proc.pid])
         with flow.receiver(lab, *end) as (_, mac):
             seconds, lab.seconds = lab.seconds, 30
-            tx = flow.sender(lab, end, BROADCAST if point == "broadcast" else mac,
+            tx = flow.sender(lab, end, BROADCAST if point.startswith("broadcast") else mac,
                              60 if point != "unicast 1514" else 1514, 64) if point != "idle" else None
             lab.seconds = seconds
             try:
@@ -56,9 +57,9 @@ PING, RPC = (lambda c: c["p50_us"] / 1000), L.field("rpc_p99_ms")
 BENCH = L.Bench(
     "flood",
     "A client that floods, 64 frames a write and never waiting: to one that reads, with 60 and 1514 bytes, and "
-    "to everybody. Beside it two others of the same network ping each other, and then 100 calls of `stats.get` go to the "
+    "to everybody, under the usual limit on storms (10000 a second) and with none. Beside it two others of the same network ping each other, and then 100 calls of `stats.get` go to the "
     "control socket.",
-    ["idle", "unicast 60", "unicast 1514", "broadcast"], lambda lab, point: [("fethd", run)],
+    ["idle", "unicast 60", "unicast 1514", "broadcast", "broadcast unlimited"], lambda lab, point: [("fethd", run)],
     latency.p50,
     [L.Column("ping: median, ms", PING, 3), L.Column("99 %, ms", lambda c: c["p99_us"] / 1000, 2),
      L.Column("lost", L.field("lost"), 0), L.Column("call: median, ms", L.field("rpc_p50_ms"), 2),
