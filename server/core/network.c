@@ -84,21 +84,41 @@ static uint64_t bytes_of(const struct frame *frames, unsigned n)
 	return sum;
 }
 
-static void give_host(struct network *net, struct frame *frames, unsigned n)
+/* @frames: what became of @n frames, of @bytes bytes, which is what is counted. */
+static void hand_host(
+	struct network *net, struct frame *frames, unsigned n_out, unsigned n, uint64_t bytes)
 {
 	struct port_stats *stats = &net->host_side.stats;
 	unsigned taken = 0;
 	if (net->host_ops)
-		taken = net->host_ops->send(net->host, frames, n);
-	stats->tx_frames += taken;
-	if (taken == n) {
-		stats->tx_bytes += bytes_of(frames, n);
+		taken = net->host_ops->send(net->host, frames, n_out);
+	if (taken == n_out) {
+		stats->tx_frames += n;
+		stats->tx_bytes += bytes;
 		return;
 	}
-	stats->drops[DROP_HOST_REFUSED] += n - taken;
-	/* which ones it refused is not told: the share of them in bytes is near enough for a
-	 * counter */
-	stats->tx_bytes += bytes_of(frames, n) * taken / n;
+	/* which ones it refused is not told: the share of them is near enough for a counter */
+	const unsigned refused = (unsigned)((uint64_t)n * (n_out - taken) / n_out);
+	stats->tx_frames += n - refused;
+	stats->drops[DROP_HOST_REFUSED] += refused;
+	stats->tx_bytes += bytes * taken / n_out;
+}
+
+static void give_host(struct network *net, struct frame *frames, unsigned n)
+{
+	const unsigned headers = net->gro.n_headers;
+	if (!(net->offload->host & OFFLOAD_SUPER)) {
+		hand_host(net, frames, n, n, bytes_of(frames, n));
+		return;
+	}
+	for (unsigned used; n; frames += used, n -= used) {
+		struct frame *out;
+		unsigned n_out;
+		used = network_gro_next(
+			net, net->offload->host, FETH_FRAME_MAX, frames, n, &out, &n_out);
+		hand_host(net, out, n_out, used, bytes_of(frames, used));
+		net->gro.n_headers = headers; /* it has read them */
+	}
 }
 
 static void pass_host(struct network *net, struct frame *frames, unsigned n)
@@ -112,28 +132,58 @@ static void pass_host(struct network *net, struct frame *frames, unsigned n)
 		unsigned n_out;
 		used = network_offload_next(
 			net, net->offload->host, FETH_FRAME_MAX, frames, n, &out, &n_out);
-		if (n_out)
+		if (out == frames)
 			give_host(net, out, n_out);
+		else if (n_out) /* what was cut for the host is not to become one again */
+			hand_host(net, out, n_out, n_out, bytes_of(out, n_out));
 	}
 }
 
-/* Whether a port takes unfinished frames does not matter as long as none comes. */
-static inline void give_port(
+static uint32_t longest(const struct port *port)
+{
+	return port->offload_max ? port->offload_max : FETH_FRAME_MAX;
+}
+
+/* What is flooded is not coalesced: it would have to be for each port. */
+static void hand_port(
 	struct network *net, struct port *port, struct frame *frames, unsigned n, bool flooded)
 {
-	if (!net->offload->owing) {
+	if (flooded || !(port->offload & OFFLOAD_SUPER)) {
 		port->ops->send(port, frames, n, flooded);
 		return;
 	}
 	for (unsigned used; n; frames += used, n -= used) {
 		struct frame *out;
 		unsigned n_out;
-		used = network_offload_next(net, port->offload,
-			port->offload_max ? port->offload_max : FETH_FRAME_MAX, frames, n, &out,
-			&n_out);
-		if (n_out)
+		used = network_gro_next(net, port->offload, longest(port), frames, n, &out, &n_out);
+		port->ops->send(port, out, n_out, false);
+	}
+}
+
+static void hand_owing(
+	struct network *net, struct port *port, struct frame *frames, unsigned n, bool flooded)
+{
+	for (unsigned used; n; frames += used, n -= used) {
+		struct frame *out;
+		unsigned n_out;
+		used = network_offload_next(
+			net, port->offload, longest(port), frames, n, &out, &n_out);
+		if (out == frames)
+			hand_port(net, port, out, n_out, flooded);
+		else if (n_out)
 			port->ops->send(port, out, n_out, flooded);
 	}
+}
+
+static inline void give_port(
+	struct network *net, struct port *port, struct frame *frames, unsigned n, bool flooded)
+{
+	if (net->offload->owing)
+		hand_owing(net, port, frames, n, flooded);
+	else if (port->offload)
+		hand_port(net, port, frames, n, flooded);
+	else /* as most are */
+		port->ops->send(port, frames, n, flooded);
 }
 
 static void send_host(
@@ -347,6 +397,7 @@ void network_flush_ports(struct network *net)
 	}
 	net->n_touched = 0;
 	net->vlan.n_headers = 0;
+	net->gro.n_headers = 0;
 	block_forget_copies(&net->pool);
 	network_offload_written(net);
 }

@@ -1,5 +1,6 @@
 /* network_priv.h - the inside of a network, shared by the network*.c files and police.c only:
- * network.c moves frames, network_offload.c finishes them, network_ports.c comes and goes,
+ * network.c moves frames, network_offload.c finishes them, network_gro.c makes super-frames of
+ * them, network_ports.c comes and goes,
  * network_rules.c restricts, network_macs.c knows whose addresses are whose, network_announce.c
  * says where they are, network_loop.c cuts loops, network_monitor.c watches, network_command.c
  * answers. */
@@ -8,6 +9,7 @@
 
 #include "server/core/apply.h"
 #include "server/core/bucket.h"
+#include "server/core/gro.h"
 #include "server/core/gso.h"
 #include "server/core/loopguard.h"
 #include "server/core/monitor.h"
@@ -138,6 +140,7 @@ struct network {
 	unsigned n_vlans; /* ports with a rule about VLANs */
 	struct network_vlan vlan;
 	struct network_offload *offload; /* owned */
+	struct gro gro;                  /* its headers live until the ports have written */
 };
 
 /* The record of a number or name, or NULL. */
@@ -238,6 +241,12 @@ unsigned network_offload_next(struct network *net, uint8_t takes, uint32_t max,
 	struct frame *frames, unsigned n, struct frame **out, unsigned *n_out);
 /* Nobody looks at the finished forms any more. */
 void network_offload_written(struct network *net);
+
+/* network_gro.c. The same for a receiver that takes super-frames, with frames that owe nothing or
+ * are taken as they are; what is made lives until the ports have written, but for *out itself,
+ * which lives until the next call. @max: bytes of the longest frame that it takes. */
+unsigned network_gro_next(struct network *net, uint8_t takes, uint32_t max, struct frame *frames,
+	unsigned n, struct frame **out, unsigned *n_out);
 
 /* The rest of network_input(): frames of @in go by its rules. */
 void network_admit(struct network *net, uint16_t in, struct frame *frames, unsigned n);

@@ -25,6 +25,9 @@ enum {
 	OFFLOAD_USO6 = 32,
 };
 
+/* Super-frames of any kind. */
+#define OFFLOAD_SUPER (OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_USO4 | OFFLOAD_USO6)
+
 /* Values of virtio_net_hdr, which systems other than Linux have no header for. */
 #define VNET_NEEDS_CSUM 1u /* flags; what is sent on has no other */
 #define VNET_GSO_TCPV4 1u
