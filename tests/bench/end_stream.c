@@ -69,7 +69,69 @@ static int send_hello(struct end *end)
 	return end_write(end->fd, hdr, n) < 0 || end_write(end->fd, frame, len) < 0 ? -1 : 0;
 }
 
-/* [0, 1, "attach", []]; the answer is waited for, as the port is there from then on. */
+/* Bytes that a number stands for. */
+static size_t number(const uint8_t *p, unsigned bytes)
+{
+	size_t n = 0;
+	while (bytes--)
+		n = n << 8 | *p++;
+	return n;
+}
+
+/* Length of the msgpack object at @p; 0: it is not there to its end. What an answer of fethd has:
+ * no floats, nothing that is longer than 65535. */
+static size_t object(const uint8_t *p, size_t len)
+{
+	static const uint8_t width[] = { [0xc4 - 0xc0] = 1,
+		2,
+		4,
+		[0xcc - 0xc0] = 1,
+		2,
+		4,
+		8,
+		1,
+		2,
+		4,
+		8,
+		[0xd9 - 0xc0] = 1,
+		2,
+		4,
+		2,
+		4,
+		2,
+		4 };
+	if (!len)
+		return 0;
+	const uint8_t t = p[0];
+	const unsigned w = t >= 0xc0 && t <= 0xdf ? width[t - 0xc0] : 0;
+	if (len < 1 + w)
+		return 0;
+	size_t at = 1 + w, objects = 0;
+	if (t >= 0xa0 && t <= 0xbf)
+		at += t & 0x1f;
+	else if ((t >= 0xc4 && t <= 0xc6) || (t >= 0xd9 && t <= 0xdb))
+		at += number(p + 1, w);
+	else if (t >= 0x80 && t <= 0x9f)
+		objects = (t & 0xf) * (t < 0x90 ? 2u : 1u);
+	else if (t >= 0xdc && t <= 0xdf)
+		objects = number(p + 1, w) * (t < 0xde ? 1u : 2u);
+	while (objects-- && at <= len) {
+		const size_t n = object(p + at, len - at);
+		if (!n)
+			return 0;
+		at += n;
+	}
+	return at <= len ? at : 0;
+}
+
+static void keep(struct end *end, size_t at, size_t len)
+{
+	end->kept = len - at;
+	memmove(end->buf, end->buf + at, end->kept);
+}
+
+/* [0, 1, "attach", []]; the answer is waited for, as the port is there from then on. Frames may be
+ * right behind it. */
 static int open_native(struct end *end, const char *where, bool hello)
 {
 	static const uint8_t attach[] = { 0x94, 0x00, 0x01, 0xa6, 'a', 't', 't', 'a', 'c', 'h',
@@ -77,18 +139,20 @@ static int open_native(struct end *end, const char *where, bool hello)
 	static const uint8_t done[] = { 0x01, 0x01, 0xc0 }; /* 1, 1, nil, … */
 	if (end_connect(end, where) < 0 || end_write(end->fd, attach, sizeof(attach)) < 0)
 		return -1;
-	ssize_t n = 0;
-	for (unsigned tries = 0; n <= 0 && tries < 50; tries++) {
-		n = recv(end->fd, end->buf, END_READ, 0);
+	size_t len = 0, reply = 0;
+	for (unsigned tries = 0; !reply && tries < 50; tries++) {
+		const ssize_t n = recv(end->fd, end->buf + len, END_READ - len, 0);
 		if (!n || (n < 0 && errno != EAGAIN && errno != EINTR))
-			break;
+			return -1;
+		len += n > 0 ? (size_t)n : 0;
+		reply = object(end->buf, len);
 	}
-	/* one reply in one piece, as it was one small write: an array of four in either form */
-	const size_t array = end->buf[0] == 0xdc ? 3 : 1;
-	if (n < 6 || memcmp(end->buf + array, done, sizeof(done))) {
+	const size_t array = end->buf[0] == 0xdc ? 3 : 1; /* of four, in either form */
+	if (reply < 6 || memcmp(end->buf + array, done, sizeof(done)) != 0) {
 		errno = EPROTO;
 		return -1;
 	}
+	keep(end, reply, len);
 	return hello ? send_hello(end) : 0;
 }
 
@@ -153,12 +217,6 @@ static int fill(struct end *end, size_t *len)
 	end->calls++;
 	*len = end->kept + (size_t)n;
 	return 1;
-}
-
-static void keep(struct end *end, size_t at, size_t len)
-{
-	end->kept = len - at;
-	memmove(end->buf, end->buf + at, end->kept);
 }
 
 static int native_recv(struct end *end)
