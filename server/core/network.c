@@ -255,6 +255,7 @@ static void send_port(struct network *net, uint16_t in, uint16_t out, struct fra
 
 static void flood(struct network *net, uint16_t in, struct frame *frames, unsigned n)
 {
+	net->work += n * net->n_attached;
 	if (in != PORT_HOST && net->facts.has_host)
 		send_host(net, in, frames, n, true);
 	for (unsigned i = 0; i < net->n_attached; i++)
@@ -267,7 +268,7 @@ static void send_ports(struct network *net, uint16_t in, const struct portset *p
 {
 	if (portset_has(ports, PORT_HOST))
 		send_host(net, in, frames, n, true);
-	for (uint16_t p = 0; (p = portset_next(ports, p + 1u)) != PORT_NONE;)
+	for (uint16_t p = 0; (p = portset_next(ports, p + 1u)) != PORT_NONE; net->work += n)
 		send_port(net, in, p, frames, n, true);
 }
 
@@ -432,10 +433,16 @@ void network_flush(struct network *net)
 		network_loop_probe(net);
 	network_flush_ports(net);
 	net->toobig.n = 0;
+	net->work = 0;
 	if (net->n_monitors)
 		network_watch_flush(net);
 	network_tell_loops(net);
 	network_tell_groups(net);
+}
+
+uint32_t network_work(const struct network *net)
+{
+	return net->work;
 }
 
 void network_count(

@@ -115,6 +115,13 @@ void network_input(
  */
 void network_flush(struct network *net);
 
+/* What a batch has cost so far beside plain unicast: frames given to ports by floods and to groups,
+ * or looked at by monitors. Of a port's frames an edge takes no more in one turn once this is
+ * NETWORK_WORK: a read of 256 KiB holds 4000 broadcasts, which to 256 ports take 25 to 50 ms, and a
+ * call had to wait for all of them. So many are half a millisecond. */
+#define NETWORK_WORK 16384u
+uint32_t network_work(const struct network *net);
+
 /* Counts frames the edge itself had to drop, from a port or (PORT_NONE) from none. */
 void network_count(
 	struct network *net, uint16_t in, enum drop_reason reason, uint64_t n, uint64_t bytes);

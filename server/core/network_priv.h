@@ -125,6 +125,7 @@ struct network {
 	unsigned n_attached;
 	uint16_t touched[FDB_PORTS];
 	unsigned n_touched;
+	uint32_t work; /* of this batch: network_work() */
 
 	struct portset announce; /* ports to be announced at the next tick */
 	bool announces;          /* there are some */

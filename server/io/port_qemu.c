@@ -40,6 +40,10 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 	while ((n = ingress_qemu(buf + at, len - at, frames, IOLOOP_BATCH, &used))) {
 		network_input(sp->net, sp->port.id, frames, n, now);
 		at += used;
+		if (network_work(sp->net) >= NETWORK_WORK) {
+			stream_yield(s);
+			return at;
+		}
 	}
 	struct wire_item item;
 	if (qemu_next(buf + at, len - at, &item, need) == WIRE_BAD)

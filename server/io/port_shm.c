@@ -70,7 +70,8 @@ static bool read_ring(struct port_shm *p)
 	const uint64_t now_ms = ioloop_now(loop);
 	enum ring_item got = RING_RECORD;
 
-	while (got == RING_RECORD && p->rx.tail - start < IOLOOP_READ && p->sp->attached) {
+	while (got == RING_RECORD && p->rx.tail - start < IOLOOP_READ && p->sp->attached &&
+		network_work(net) < NETWORK_WORK) {
 		unsigned n = 0;
 		while (n < IOLOOP_BATCH && p->rx.tail - start < IOLOOP_READ) {
 			got = ring_next(&p->rx, &rec);

@@ -513,6 +513,8 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 			if (n) {
 				network_input(net, se->sp.port.id, frames, n, now);
 				at += used;
+				if (network_work(net) >= NETWORK_WORK)
+					stream_yield(s);
 				continue;
 			}
 		}

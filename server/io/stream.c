@@ -408,6 +408,7 @@ static void resumed(void *arg)
 	if (!stream_takes_input(s))
 		return;
 	if (s->tail_len) {
+		ioloop_batch(s->loop);
 		s->reading = true;
 		const size_t used = s->ops->input(s, s->tail, s->tail_len, &s->tail_need);
 		s->ops->batch_end(s);
@@ -419,6 +420,7 @@ static void resumed(void *arg)
 			memmove(s->tail, s->tail + used, s->tail_len);
 		else
 			tail_save(s, NULL, 0);
+		pace(s);
 	}
 	write_queue(s);
 }

@@ -6,7 +6,9 @@ limit of everybody's that one could use up.
 import array
 import os
 import select
+import signal
 import socket
+import struct
 import unittest
 
 import msgpack
@@ -17,6 +19,12 @@ from harness import Daemon, Native, RpcError, frame, mac
 
 def request(method, msgid, **params):
     return msgpack.packb([0, msgid, method, [params]])
+
+
+def stopped(pid):
+    """Whether no thread of a process runs, after SIGSTOP."""
+    return all(h.text_of(f"/proc/{pid}/task/{t}/stat").rpartition(")")[2].split()[0] == "T"
+               for t in os.listdir(f"/proc/{pid}/task"))
 
 
 class Fair(unittest.TestCase):
@@ -76,6 +84,38 @@ class Fair(unittest.TestCase):
                 rounds += 1
         self.assertGreater(rounds, 10)
         self.assertEqual(sorted(noisy.replies), list(range(n)))
+
+    def test_broadcasts_to_many_do_not_hold_the_others(self):
+        """What lies in a socket was dealt with in one go once: a call behind it waited for thousands
+        of frames to each of these ports."""
+        self.d.create("wide", defaults={"storm": 0})
+        ports = 150
+        for i in range(ports):
+            c = self.d.qemu("wide") if i % 2 else self.d.attach("wide")
+            self.addCleanup(c.close)
+        h.poll_until("all are ports", lambda: len(self.d.ports("wide")) == ports)
+        many = 2000
+        one = {"native": msgpack.packb(frame(h.BROADCAST, mac(1), size=60)),
+               "qemu": struct.pack("!I", 60) + frame(h.BROADCAST, mac(2), size=60)}
+        for kind in one:
+            with self.subTest(kind), self.d.native("wide") as c:
+                tx = self.enterContext(self.d.qemu("wide") if kind == "qemu" else self.d.attach("wide"))
+                h.poll_until("it is a port", lambda: len(self.d.ports("wide")) == ports + 1)
+                ports += 1
+                dealt_with = 0
+                while not dealt_with:  # the call may be the first to be seen
+                    before = c.call("stats.get", limit=1)["network"]["rx_frames"]
+                    self.d.proc.send_signal(signal.SIGSTOP)
+                    try:
+                        h.poll_until("it has stopped", lambda: stopped(self.d.proc.pid))
+                        tx.send_raw(one[kind] * many)
+                        asked = c.request("stats.get", limit=1)
+                    finally:
+                        self.d.proc.send_signal(signal.SIGCONT)
+                    dealt_with = c.reply(asked)["network"]["rx_frames"] - before
+                    self.assertLess(dealt_with, many / 2)
+                    h.poll_until("the others were, too", lambda: c.call("stats.get", limit=1)[
+                        "network"]["rx_frames"] == before + many)
 
     def test_descriptors_sent_unasked_are_closed(self):
         read, write = os.pipe()
