@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "protocol/text.h"
 
@@ -21,6 +22,8 @@ static int encode_opts(struct conn *c, struct rpc_out *params, const struct feth
 		rpc_put_mac(params, "mac", *opts->mac);
 	if (opts->locked)
 		rpc_put_bool(params, "locked", true);
+	if (opts->shm)
+		rpc_put_bool(params, "shm", true);
 	rpc_out_close(params);
 	return rpc_out_ok(params) ? 0 : conn_error(c, -ENOMEM, "out of memory");
 }
@@ -54,8 +57,23 @@ static bool decode_fields(const msgpack_object *o, bool monitor, struct feth_por
 	       mac_parse(&port->mac, mac);
 }
 
-static int decode_port(
-	struct conn *c, const struct feth_reply *reply, bool monitor, struct feth_port *out)
+/* What `shm` of an answer says of the memory that comes with it; 0 where it says nothing. */
+struct rings {
+	uint64_t size, ring;
+};
+
+static void decode_rings(const msgpack_object *o, struct rings *out)
+{
+	const msgpack_object *shm;
+	if (o->type != MSGPACK_OBJECT_MAP || rpc_get(&o->via.map, "shm", &shm) != RPC_FIELD_OK ||
+		shm->type != MSGPACK_OBJECT_MAP ||
+		rpc_get_uint(&shm->via.map, "size", &out->size) != RPC_FIELD_OK ||
+		rpc_get_uint(&shm->via.map, "ring", &out->ring) != RPC_FIELD_OK)
+		*out = (struct rings){ 0 };
+}
+
+static int decode_port(struct conn *c, const struct feth_reply *reply, bool monitor,
+	struct feth_port *out, struct rings *rings)
 {
 	msgpack_zone zone;
 	msgpack_object o;
@@ -67,13 +85,28 @@ static int decode_port(
 	const msgpack_unpack_return got =
 		msgpack_unpack((const char *)reply->result, reply->result_len, &used, &zone, &o);
 	const bool good = got == MSGPACK_UNPACK_SUCCESS && decode_fields(&o, monitor, &port);
+	if (good)
+		decode_rings(&o, rings);
 	msgpack_zone_destroy(&zone);
 	if (got == MSGPACK_UNPACK_NOMEM_ERROR)
 		return conn_error(c, -ENOMEM, "out of memory");
 	if (!good)
 		return conn_error(c, -EPROTO, "attach: the answer is not as documented");
-	*out = port;
+	port.shm = reply->n_fds == 1 && rings->size;
+	if (out)
+		*out = port;
 	return 0;
+}
+
+/* The frames go by the memory from now on. */
+static int use_rings(struct feth_conn *conn, int fd, const struct rings *rings)
+{
+	const int rc = shm_open_rings(&conn->shm, fd, rings->size, rings->ring);
+	if (!rc)
+		return 0;
+	(void)feth_detach(conn, 1000); /* there is nothing that would read what it is sent */
+	return conn_error(
+		&conn->core, rc, "attach: cannot use the shared memory: %s", strerror(-rc));
 }
 
 static void encode_filter(struct rpc_out *params, const struct feth_insn *filter, size_t n)
@@ -120,12 +153,18 @@ static int attach(struct feth_conn *conn, struct rpc_out *params, bool monitor,
 	struct feth_port *out, int timeout_ms)
 {
 	struct feth_reply reply;
+	struct rings rings = { 0 };
 	const uint8_t *data = params->buf.size ? (const uint8_t *)params->buf.data : NULL;
 	int rc = feth_call(conn, "attach", data, params->buf.size, &reply, timeout_ms);
-	if (!rc)
-		conn->core.records = monitor;
-	if (!rc && out)
-		rc = decode_port(&conn->core, &reply, monitor, out);
+	if (rc)
+		return rc;
+	conn->core.records = monitor;
+	if (out || reply.n_fds)
+		rc = decode_port(&conn->core, &reply, monitor, out, &rings);
+	if (!rc && reply.n_fds == 1 && rings.size)
+		rc = use_rings(conn, reply.fds[0], &rings);
+	for (uint32_t i = 0; i < reply.n_fds; i++)
+		close(reply.fds[i]);
 	return rc;
 }
 
@@ -166,5 +205,10 @@ const char *feth_drop_name(uint8_t reason)
 
 int feth_detach(struct feth_conn *conn, int timeout_ms)
 {
-	return feth_call(conn, "detach", NULL, 0, NULL, timeout_ms);
+	const int rc = feth_call(conn, "detach", NULL, 0, NULL, timeout_ms);
+	if (!rc) {
+		shm_free(conn->shm);
+		conn->shm = NULL;
+	}
+	return rc;
 }

@@ -72,6 +72,12 @@ size_t conn_space(struct conn *c, uint8_t **out)
 	return rx->capacity - len;
 }
 
+size_t conn_space_behind(const struct conn *c, uint8_t **out)
+{
+	*out = c->rx.data + c->rx.end;
+	return c->rx.capacity - c->rx.end;
+}
+
 /* Closes descriptors whose bytes lie before `pos`: no reply can announce them any more. */
 static void drop_arrived(struct conn *c, uint64_t pos)
 {
@@ -352,6 +358,12 @@ static bool comes(const struct conn *c, enum wire_kind kind, const struct wire_i
 			  : kind == WIRE_FRAME;
 }
 
+/* Counts an object that is passed over. A wake has done its work when it was read. */
+static void pass_over(struct conn *c, enum wire_kind kind, const struct wire_item *w)
+{
+	c->counters.ignored += !(kind == WIRE_EXT && w->ext == WIRE_EXT_WAKE);
+}
+
 /* The next frame or record, if no message stands before it. */
 static bool next_frame(struct conn *c, struct wire_item *w)
 {
@@ -365,7 +377,7 @@ static bool next_frame(struct conn *c, struct wire_item *w)
 		consume(c, kept, w);
 		if (comes(c, kind, w))
 			return true;
-		c->counters.ignored++;
+		pass_over(c, kind, w);
 	}
 }
 
@@ -445,7 +457,7 @@ enum conn_kind conn_next(struct conn *c, struct conn_item *item)
 		if (comes(c, kind, &w))
 			return CONN_FRAME;
 		if (kind == WIRE_FRAME || kind == WIRE_EXT) {
-			c->counters.ignored++;
+			pass_over(c, kind, &w);
 			consume(c, kept, &w);
 		} else if (kind == WIRE_RPC) {
 			const enum conn_kind found = take_rpc(c, kept, &w, item);
@@ -488,7 +500,7 @@ static int keep(struct conn *c, const uint8_t *data, size_t len, size_t limit)
 static void take_frame(struct conn *c, enum wire_kind kind, const struct wire_item *w)
 {
 	if (!comes(c, kind, w))
-		c->counters.ignored++;
+		pass_over(c, kind, w);
 	else if (keep(c, w->data - w->hdr_len, w->total, FETH_KEEP_MAX) < 0)
 		c->counters.frames_dropped++;
 	consume(c, false, w);

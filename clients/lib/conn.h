@@ -114,6 +114,9 @@ int conn_error(struct conn *c, int rc, const char *fmt, ...) __attribute__((form
  * CONN_RX_BYTES minus one object */
 size_t conn_space(struct conn *c, uint8_t **out);
 
+/* The same without moving or ending anything: room behind what is there. Return: bytes, also 0 */
+size_t conn_space_behind(const struct conn *c, uint8_t **out);
+
 /**
  * conn_received() - note that bytes were read into the space
  * @len:	how many
@@ -148,6 +151,9 @@ enum conn_kind conn_await(struct conn *c, uint32_t msgid, struct conn_item *item
 /* Queues a call. Return: 0, or as feth_call_start() */
 int conn_call(struct conn *c, const char *method, const uint8_t *params, size_t params_len,
 	feth_reply_fn *fn, void *user, uint32_t *out_msgid);
+
+/* Queues a wake, for a server that sleeps beside its rings. Return: 0, -ENOMEM, -ENOBUFS */
+int conn_wake(struct conn *c);
 
 /* Nobody waits for this call any more; its answer will be ignored. */
 void conn_forget(struct conn *c, uint32_t msgid);

@@ -107,6 +107,15 @@ int conn_call(struct conn *c, const char *method, const uint8_t *params, size_t 
 	return 0;
 }
 
+int conn_wake(struct conn *c)
+{
+	static const uint8_t wake[] = { 0xd4, WIRE_EXT_WAKE, 0 };
+	if (c->tx.end - c->tx.start > CONN_TX_MAX)
+		return conn_error(c, -ENOBUFS, "the server does not read");
+	const int rc = queue(c, wake, sizeof(wake));
+	return rc < 0 ? conn_error(c, rc, "out of memory") : 0;
+}
+
 void conn_forget(struct conn *c, uint32_t msgid)
 {
 	for (unsigned i = 0; i < FETH_CALLS_MAX; i++)

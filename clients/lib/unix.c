@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -26,6 +27,12 @@
 /* Reads without a frame after which feth_recv() looks at the clock, lest a server holds it for
  * ever. */
 #define FILLS_MAX 16u
+
+/* Looks at an empty ring before feth_recv() sleeps, each after others had the processor: some 5 us,
+ * which is what it costs the server to wake us. */
+#define LINGER 16u
+#define STREAM_EVERY                                                                               \
+	64u /* of so many feth_recv() that find frames in a ring one reads the socket */
 
 #ifdef CLOCK_UPTIME_RAW
 #define CLOCK_AWAKE CLOCK_UPTIME_RAW /* Darwin, whose CLOCK_MONOTONIC goes on in a sleep */
@@ -120,6 +127,7 @@ void feth_close(struct feth_conn *conn)
 	conn_fail(&conn->core, -ECANCELED, "the connection was closed");
 	cancel_calls(conn);
 	close(conn->fd);
+	shm_free(conn->shm);
 	conn_fini(&conn->core);
 	free(conn);
 }
@@ -159,17 +167,16 @@ static size_t take_fds(struct msghdr *msg, int *fds)
 	return n;
 }
 
-/* One read. 1: something came; 0: nothing is there now; the negative status: it is over. */
-static int fill(struct feth_conn *conn)
+/* One read into `space`. 1: something came; 0: nothing is there now; the negative status: it is
+ * over, or -EPIPE, if the end of the stream is to be left to another read. */
+static int read_into(struct feth_conn *conn, uint8_t *space, size_t room, bool leave_end)
 {
 	union {
 		struct cmsghdr align;
 		char bytes[CMSG_SPACE(sizeof(int) * CONN_ARRIVED_MAX)];
 	} control;
 	int fds[sizeof(control) / sizeof(int)];
-	uint8_t *space;
-	struct iovec iov = { .iov_len = conn_space(&conn->core, &space) };
-	iov.iov_base = space;
+	struct iovec iov = { .iov_base = space, .iov_len = room };
 	struct msghdr msg = { .msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = control.bytes,
@@ -181,6 +188,8 @@ static int fill(struct feth_conn *conn)
 	while (n < 0 && errno == EINTR);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 		return 0;
+	if (n <= 0 && leave_end)
+		return conn_error(&conn->core, -EPIPE, "the server closed the connection");
 	if (n < 0 && errno != ECONNRESET)
 		return conn_fail(&conn->core, -errno, "cannot read: %s", strerror(errno));
 	if (n < 0)
@@ -192,6 +201,25 @@ static int fill(struct feth_conn *conn)
 		return conn_fail(&conn->core, -EIO,
 			"descriptors were lost: too many at once, or this process has too many");
 	return n ? 1 : conn_eof(&conn->core);
+}
+
+static int fill(struct feth_conn *conn)
+{
+	uint8_t *space;
+	const size_t room = conn_space(&conn->core, &space);
+	return read_into(conn, space, room, false);
+}
+
+/* The same while feth_send() waits, when everything that is there stays where it is. Where there is
+ * no room behind that, a millisecond passes instead. */
+static int fill_behind(struct feth_conn *conn)
+{
+	uint8_t *space;
+	const size_t room = conn_space_behind(&conn->core, &space);
+	if (room)
+		return read_into(conn, space, room, true);
+	poll(NULL, 0, 1);
+	return 1;
 }
 
 /* -- writing -- */
@@ -274,12 +302,10 @@ static int wait_writable(struct feth_conn *conn)
 	return 0;
 }
 
-int feth_send(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
+static int send_stream(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
 {
 	size_t taken = 0;
 	int rc = conn->core.status;
-	if (n > INT32_MAX)
-		n = INT32_MAX; /* what can be returned */
 
 	while (!rc && taken < n) {
 		const size_t queued = conn->core.tx.end - conn->core.tx.start;
@@ -302,6 +328,111 @@ int feth_send(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
 			rc = wait_writable(conn);
 	}
 	return taken ? (int)taken : rc;
+}
+
+/* -- frames in shared memory -- */
+
+/* Tells a server that sleeps beside its rings. 0, or -errno with the sentence */
+static int wake(struct feth_conn *conn)
+{
+	int rc = conn_wake(&conn->core);
+	if (!rc)
+		rc = feth_flush(conn);
+	while (!rc && !conn->nonblocking && feth_wants_write(conn)) {
+		rc = wait_writable(conn);
+		if (!rc)
+			rc = feth_flush(conn);
+	}
+	return rc;
+}
+
+static int publish(struct feth_conn *conn)
+{
+	int rc = 0;
+	if (ring_publish(&conn->shm->tx))
+		rc = wake(conn);
+	if (conn->shm->tx.broken)
+		rc = conn_fail(&conn->core, -EPROTO, "the server broke the rules of shared memory");
+	return rc;
+}
+
+/* Waits until the server may have made room; its wake comes by the socket. */
+static int wait_room(struct feth_conn *conn)
+{
+	const int rc = wait_for(conn, POLLIN, UINT64_MAX);
+	if (rc < 0)
+		return conn_error(&conn->core, rc, "cannot wait: %s", strerror(-rc));
+	const int got = fill_behind(conn);
+	return got < 0 ? got : 0;
+}
+
+static int send_rings(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
+{
+	struct shm *shm = conn->shm;
+	size_t taken = 0;
+	int rc = conn->core.status;
+	if (!rc && shm->full)
+		(void)fill_behind(conn); /* the wake that said so */
+	shm->full = false;
+	while (!rc && taken < n) {
+		taken += shm_put(shm, frames + taken, n - taken);
+		rc = publish(conn);
+		if (rc || taken == n)
+			break;
+		rc = usable(conn, frames + taken, 1); /* 1, or why not */
+		if (rc < 0)
+			break;
+		rc = 0;
+		if (!ring_wait(&shm->tx, frames[taken].len))
+			continue; /* there is some by now */
+		shm->full = conn->nonblocking;
+		if (shm->full)
+			break;
+		rc = wait_room(conn);
+	}
+	return taken ? (int)taken : rc;
+}
+
+int feth_send(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
+{
+	if (n > INT32_MAX)
+		n = INT32_MAX; /* what can be returned */
+	const int rc = conn->shm ? send_rings(conn, frames, n) : send_stream(conn, frames, n);
+	conn->unsent = rc >= 0 && (size_t)rc < n;
+	return rc;
+}
+
+/* Frames from the ring: how many, or why the connection is over. */
+static int take(struct feth_conn *conn, struct feth_frame *frames, size_t max)
+{
+	const int n = shm_take(conn->shm, frames, max, &conn->core.counters.ignored);
+	if (n < 0)
+		return conn_fail(&conn->core, n, "the server broke the rules of shared memory");
+	return n;
+}
+
+/* The same, before we sleep. What a wake costs is much, and the next frames may be on their way. */
+static int linger(struct feth_conn *conn, struct feth_frame *frames, size_t max)
+{
+	int n = 0;
+	for (unsigned i = 0; conn->shm->fresh && !n && i < LINGER; i++) {
+		sched_yield();
+		n = take(conn, frames, max);
+	}
+	return n;
+}
+
+/* Gives back what was handed out, and takes what is there, now and then after a look at the
+ * socket. */
+static int begin_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max)
+{
+	if (ring_release(&conn->shm->rx))
+		(void)wake(conn); /* an error shows again where it can be told */
+	if (!conn->core.status && ++conn->shm->calls % STREAM_EVERY == 0) {
+		(void)fill(conn);
+		return 0;
+	}
+	return take(conn, frames, max);
 }
 
 /* -- receiving -- */
@@ -370,23 +501,33 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 	size_t max, int timeout_ms)
 {
 	const uint64_t deadline = deadline_of(timeout_ms);
+	const bool rings = conn->shm && frames;
 	bool told = false;
 	unsigned fills = 0;
+	int n = 0;
 	if (!max)
 		return conn_error(&conn->core, -EINVAL, "no room for a frame");
 	if (max > INT32_MAX)
 		max = INT32_MAX;
+	if (rings)
+		n = begin_recv(conn, frames, max);
+	if (n)
+		return n;
 
 	for (;;) {
 		conn_recycle(&conn->core);
 		int rc = dispatch(conn);
-		if (rc < 0)
-			return rc;
+		if (rc < 0) { /* what the server had put before is still there */
+			n = rings && conn->shm ? take(conn, frames, max) : 0;
+			return n > 0 ? n : rc;
+		}
 		told |= rc > 0;
-		const size_t n = frames ? conn_frames(&conn->core, frames, max)
-					: conn_records(&conn->core, records, max);
+		n = frames ? (int)conn_frames(&conn->core, frames, max)
+			   : (int)conn_records(&conn->core, records, max);
+		if (!n && rings && conn->shm) /* a callback may have detached */
+			n = take(conn, frames, max);
 		if (n)
-			return (int)n;
+			return n;
 		if (fills >= FILLS_MAX && (told || now_ms() >= deadline))
 			return 0;
 
@@ -396,6 +537,14 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 		if (rc > 0) {
 			fills++;
 			continue;
+		}
+		if (rings && conn->shm) {
+			n = timeout_ms && !told ? linger(conn, frames, max) : 0;
+			if (n)
+				return n;
+			conn->shm->fresh = false;
+			if (!ring_sleep(&conn->shm->rx))
+				continue;
 		}
 		if (told || !timeout_ms)
 			return 0;
@@ -505,6 +654,12 @@ int feth_call_start(struct feth_conn *conn, const char *method, const uint8_t *p
 void feth_set_nonblocking(struct feth_conn *conn, bool nonblocking)
 {
 	conn->nonblocking = nonblocking;
+}
+
+short feth_events(const struct feth_conn *conn)
+{
+	const bool out = feth_wants_write(conn) || (conn->unsent && !conn->shm);
+	return out ? POLLIN | POLLOUT : POLLIN;
 }
 
 int feth_fd(const struct feth_conn *conn)

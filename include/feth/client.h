@@ -70,6 +70,7 @@ struct feth_attach_opts {
 	const char *name;           /* of the port; NULL: the server numbers it */
 	const struct feth_mac *mac; /* registered with the port; NULL: derived from the names */
 	bool locked;                /* frames from any other source address are dropped */
+	bool shm;                   /* frames go by shared memory, where the server can */
 };
 
 /* An instruction of the classic BSD Packet Filter, laid out as libpcap's struct bpf_insn. */
@@ -118,6 +119,7 @@ struct feth_port {
 	struct feth_mac mac;
 	uint32_t mtu; /* bytes of payload */
 	uint32_t cap; /* bytes of the longest frame sent or taken; changes with the MTU */
+	bool shm;     /* its frames go by shared memory */
 };
 
 struct feth_counters {
@@ -175,6 +177,10 @@ FETH_API void feth_close(struct feth_conn *conn);
  * @out:	may be NULL
  * @timeout_ms:	most milliseconds to wait, 0 or more, or FETH_FOREVER
  *
+ * With opts->shm frames go by rings in shared memory where the server knows them, else by the
+ * socket: out->shm says which, and nothing else is different but that replies and notices then have
+ * no order to frames.
+ *
  * Return: 0, -EEXIST: attached already, -EBUSY: the name is in use, -EACCES, -EINVAL, -EOPNOTSUPP:
  * this is a control socket; or as feth_call(). feth_error() has the sentence
  */
@@ -214,7 +220,7 @@ FETH_API int feth_detach(struct feth_conn *conn, int timeout_ms);
  * is always finished, from a copy.
  *
  * Return: how many frames were taken, the first ones (of the last one a rest may wait, see
- * feth_wants_write()); 0 only when nonblocking (then wait for feth_fd() to become writable) or if
+ * feth_wants_write()); 0 only when nonblocking (then wait for feth_fd(): feth_events()) or if
  * @n is 0. -EINVAL: the first frame is too short or too long; -EPIPE: the server is gone
  * (feth_recv() still has what it sent, and the reason); -EINTR: a signal, and nothing was taken. An
  * error behind the first frame is told by the next call
@@ -284,6 +290,10 @@ FETH_API void feth_set_nonblocking(struct feth_conn *conn, bool nonblocking);
 
 /* The socket, for poll(2) and the like. Borrowed; neither read nor write it. */
 FETH_API int feth_fd(const struct feth_conn *conn);
+
+/* What to poll(2) feth_fd() for: POLLIN, and POLLOUT while feth_send() or feth_flush() waits for
+ * the socket. (In shared memory room is made known like what has come: by POLLIN.) */
+FETH_API short feth_events(const struct feth_conn *conn);
 
 /* Whether bytes wait for the socket to become writable: then call feth_flush(). */
 FETH_API bool feth_wants_write(const struct feth_conn *conn);

@@ -14,6 +14,9 @@
  * more, as many as bring what there is to be had (limits.md, 7). */
 #define SHOW_BYTES 2048u
 
+/* Turns in which a ring that was not empty before is looked at again before we sleep. */
+#define LINGER_TURNS 4u
+
 #define WAKE_TOPIC UINT64_MAX /* of two wakes that wait one is enough */
 
 struct port_shm {
@@ -30,6 +33,7 @@ struct port_shm {
 	bool waits;       /* for room in tx, so that who sends may go on: pacing, stream.h */
 	bool ended;       /* a ring is broken */
 	bool busy;        /* `later` is out: it reads in a turn to come */
+	unsigned idle;    /* turns in which rx was empty, since it was not */
 	struct ioloop_later later;
 	uint64_t caught_up_ms; /* when the client had taken all that the flush before had put */
 };
@@ -105,7 +109,9 @@ static void turn(void *arg)
 	if (p->ended || p->sp->s.dying)
 		return;
 	ioloop_batch(loop);
+	const uint32_t tail = p->rx.tail;
 	const bool more = read_ring(p);
+	p->idle = p->rx.tail == tail ? p->idle + 1 : 0;
 	if (ring_release(&p->rx))
 		wake(p);
 	if (p->ended)
@@ -113,7 +119,7 @@ static void turn(void *arg)
 	if (ioloop_overran(loop)) {
 		p->busy = true;
 		ioloop_hold(loop, &p->later, turn, p);
-	} else if (more || !ring_sleep(&p->rx)) {
+	} else if (more || p->idle < LINGER_TURNS || !ring_sleep(&p->rx)) {
 		p->busy = true;
 		ioloop_defer(loop, &p->later, turn, p);
 	}

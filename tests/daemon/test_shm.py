@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import struct
+import subprocess
 import sys
 import unittest
 
@@ -12,6 +13,7 @@ import harness as h  # noqa: E402
 import shmclient  # noqa: E402
 from shmclient import EMPTY, FULL, HEAD, OFFLOAD, SKIP, TAIL, TO_CLIENT, TO_SERVER  # noqa: E402
 
+FETH_SHM = os.environ.get("FETH_SHM", "build/dev/tests/feth_shm")
 F_GET_SEALS, SEAL, SHRINK, GROW = 1034, 1, 2, 4
 MTU = 9000
 SIZES = 14, 15, 60, 64, 65, 255, 256, 1514, 9014
@@ -246,6 +248,14 @@ class Frames(ShmTest):
         self.d.call("network.delete", network="lab")
         self.assertEqual(a.note("network.removed"), {"network": "lab"})
         self.assertTrue(a.closed())
+
+
+class Library(ShmTest):
+    def test_libfeth_hides_where_frames_go(self):
+        p = subprocess.run([FETH_SHM, self.d.path("lab", "feth.sock"), str(self.d.proc.pid)],
+                           capture_output=True, text=True, timeout=60, env=self.d.env)
+        self.assertEqual((p.returncode, p.stdout), (0, "all is well\n"), p.stderr)
+        self.d.proc.wait(10)  # killed
 
 
 class Hostile(ShmTest):

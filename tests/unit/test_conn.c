@@ -463,6 +463,27 @@ static void test_nonsense_ends_the_connection_with_a_sentence(void **state)
 	}
 }
 
+static void test_wakes_are_passed_over_and_sent(void **state)
+{
+	struct conn *c = *state;
+	static const uint8_t wake[] = { 0xd4, 0x03, 0x00 };
+	struct conn_item item;
+	struct conn_plan plan;
+	FEED(c, wake);
+	FEED(c, CHANGED);
+	FEED(c, wake);
+	assert_int_equal(conn_next(c, &item), CONN_NOTICE);
+	assert_int_equal(conn_next(c, &item), CONN_NONE);
+	assert_int_equal(c->counters.ignored, 0);
+
+	assert_int_equal(conn_wake(c), 0);
+	conn_plan(c, &plan, NULL, 0);
+	assert_int_equal(plan.n_iov, 1);
+	assert_int_equal(plan.iov[0].iov_len, 3);
+	assert_memory_equal(plan.iov[0].iov_base, wake, 3);
+	assert_int_equal(conn_sent(c, &plan, 3), 0);
+}
+
 static void test_malformed_request_is_ignored(void **state)
 {
 	struct conn *c = *state;
@@ -1390,6 +1411,7 @@ int main(void)
 		CORE(test_protocol_error_tells_why_the_stream_ends),
 		CORE(test_removed_network_tells_why_the_stream_ends),
 		CORE(test_nonsense_ends_the_connection_with_a_sentence),
+		CORE(test_wakes_are_passed_over_and_sent),
 		CORE(test_malformed_request_is_ignored),
 		CORE(test_descriptors_go_to_the_reply_they_came_with),
 		CORE(test_descriptors_find_a_reply_that_is_cut_anywhere),

@@ -1,0 +1,40 @@
+/* shm.h - the client's end of rings in shared memory (protocol/ring.h): where feth_send() and
+ * feth_recv() find and leave frames when feth_attach() got them. The stream is unix.c's. */
+#ifndef CLIENTS_LIB_SHM_H
+#define CLIENTS_LIB_SHM_H
+
+#include "feth/client.h"
+#include "protocol/ring.h"
+
+struct shm {
+	uint8_t *area; /* owned: mapped */
+	size_t bytes;  /* of it */
+	struct ring_reader rx;
+	struct ring_writer tx;
+	bool fresh;     /* frames came since we slept */
+	bool full;      /* feth_send() found no room, and said so */
+	unsigned calls; /* of feth_recv() that found frames */
+};
+
+/**
+ * shm_open_rings() - map what attach's answer brought
+ * @fd:		borrowed
+ * @size:	bytes of the memory, as the server says
+ * @ring:	bytes of each ring, likewise
+ *
+ * Return: 0, -EPROTO: they do not fit together; or another negative errno
+ */
+int shm_open_rings(struct shm **out, int fd, uint64_t size, uint64_t ring);
+void shm_free(struct shm *shm); /* NULL is fine */
+
+/**
+ * shm_take() - the next frames
+ *
+ * Return: how many; views, until ring_release(). -EPROTO: the server broke the rings' rules
+ */
+int shm_take(struct shm *shm, struct feth_frame *frames, size_t max, uint64_t *ignored);
+
+/* Puts frames up to the first that has no room, or cannot be sent. Return: how many */
+size_t shm_put(struct shm *shm, const struct feth_frame *frames, size_t n);
+
+#endif
