@@ -5,6 +5,13 @@
 
 typedef uint64_t vec __attribute__((vector_size(16)));
 
+static inline vec load(const uint8_t *p)
+{
+	vec v;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 /* The two halves of each lane apart, so that nothing carries over for 2^31 additions. */
 static inline vec halves(vec v)
 {
@@ -16,16 +23,17 @@ uint64_t csum_add(uint64_t sum, const void *p, size_t len)
 	const uint8_t *b = p;
 	uint64_t word = 0;
 	if (len >= 64) {
-		vec v[4], a[4] = { { 0 } };
+		vec v0 = { 0 }, v1 = v0, v2 = v0, v3 = v0; /* no array: gcc keeps that in memory */
 		do {
-			memcpy(v, b, sizeof(v));
-			for (unsigned i = 0; i < 4; i++)
-				a[i] += halves(v[i]);
+			v0 += halves(load(b));
+			v1 += halves(load(b + 16));
+			v2 += halves(load(b + 32));
+			v3 += halves(load(b + 48));
 			b += 64;
 			len -= 64;
 		} while (len >= 64);
-		a[0] += a[1] + a[2] + a[3];
-		sum += a[0][0] + a[0][1];
+		v0 += v1 + v2 + v3;
+		sum += v0[0] + v0[1];
 	}
 	for (; len >= 8; b += 8, len -= 8) {
 		memcpy(&word, b, 8);
