@@ -57,6 +57,13 @@ const char *port_kind_name(enum port_kind kind);
 struct monitor_conf;
 
 /* What is wanted of a port. */
+/* Work on frames that is left to others; OFFLOAD_* of offload.h. */
+struct port_offload {
+	bool asked;
+	uint8_t rx, tx; /* what its client takes unfinished, and what its own frames may owe */
+	uint32_t max;   /* bytes of the longest frame it takes */
+};
+
 struct port_conf {
 	char name[FETH_NAME_MAX + 1]; /* empty: choose one */
 	enum port_kind kind;
@@ -69,7 +76,8 @@ struct port_conf {
 	struct port_rules rules;            /* those given */
 	struct tap_place tap;               /* of kind tap: its interface */
 	uint32_t ring; /* bytes of each ring in shared memory; 0: frames go by the stream */
-	bool control;  /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
+	struct port_offload offload;
+	bool control; /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
 };
 
 /* What is true of a port. */
@@ -89,6 +97,7 @@ struct port_info {
 	uint32_t uid, pid;    /* where attached */
 	struct tap_place tap; /* of kind tap */
 	uint32_t ring;        /* where attached: bytes of each of its rings; 0: it has none */
+	struct port_offload offload; /* where attached: what was granted */
 };
 
 struct port_counters {

@@ -17,7 +17,7 @@ void egress_reset(struct egress *eg)
 static bool fits(const struct egress *eg, const struct frame *frame)
 {
 	return eg->n_frames < EGRESS_FRAMES && eg->n_segs + 2u + frame->more_n <= EGRESS_SEGS &&
-	       eg->flat_len <= EGRESS_FLAT - EGRESS_COPY - WIRE_HDR_MAX;
+	       eg->flat_len <= EGRESS_FLAT - EGRESS_COPY - FRAMING_HDR_MAX;
 }
 
 static bool is_in(const struct frame *frame, enum framing framing)
@@ -93,7 +93,8 @@ static void add_reframed(struct egress *eg, const struct frame *frame, enum fram
 {
 	const unsigned k = eg->n_frames++;
 	uint8_t *out = eg->flat + eg->flat_len;
-	const uint8_t hdr = framing_header(framing, out, frame->len);
+	const uint8_t hdr = frame->offload.flags ? framing_header_of(framing, out, frame)
+						 : framing_header(framing, out, frame->len);
 
 	eg->hdr_len[k] = hdr;
 	eg->bytes += hdr + frame->len;

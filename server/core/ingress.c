@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "protocol/qemu.h"
+#include "protocol/wire.h"
+#include "server/core/offload.h"
 
 static uint32_t be32(const uint8_t *p)
 {
@@ -54,6 +56,53 @@ unsigned ingress_native(
 		p += hdr + body;
 	}
 	*out_used = (size_t)(p - buf);
+	return n;
+}
+
+/* The header of an ext object with a frame in it: its length, that of the body in *body; 0: it is
+ * something else. */
+static uint8_t owing_header(const uint8_t *p, size_t left, uint32_t *body)
+{
+	uint8_t hdr;
+	if (left >= 3 && p[0] == 0xc7) {
+		hdr = 3;
+		*body = p[1];
+	} else if (left >= 4 && p[0] == 0xc8) {
+		hdr = 4;
+		*body = (uint32_t)p[1] << 8 | p[2];
+	} else if (left >= 6 && p[0] == 0xc9) {
+		hdr = 6;
+		*body = be32(p + 1);
+	} else {
+		return 0;
+	}
+	return p[hdr - 1] == WIRE_EXT_OFFLOAD ? hdr : 0;
+}
+
+unsigned ingress_owing(
+	const uint8_t *buf, size_t len, struct frame *frames, unsigned max, size_t *out_used)
+{
+	size_t at = 0;
+	unsigned n = 0;
+	while (n < max) {
+		size_t used;
+		uint32_t body;
+		const unsigned plain =
+			ingress_native(buf + at, len - at, frames + n, max - n, &used);
+		n += plain;
+		at += used;
+		const uint8_t *p = buf + at;
+		const uint8_t hdr = n < max ? owing_header(p, len - at, &body) : 0;
+		if (!hdr || body < WIRE_OFFLOAD_LEN || body > WIRE_EXT_MAX || len - at - hdr < body)
+			break;
+		view(&frames[n], p + hdr + WIRE_OFFLOAD_LEN, body - WIRE_OFFLOAD_LEN, FRAMING_NONE,
+			0);
+		if (body - WIRE_OFFLOAD_LEN >= FETH_FRAME_MIN)
+			offload_from_vnet(&frames[n], p + hdr);
+		n++;
+		at += hdr + body;
+	}
+	*out_used = at;
 	return n;
 }
 

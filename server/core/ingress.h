@@ -22,6 +22,12 @@
 unsigned ingress_native(
 	const uint8_t *buf, size_t len, struct frame *frames, unsigned max, size_t *out_used);
 
+/* The same where frames may owe work: also ext objects of type 1, 12 bytes of virtio_net_hdr and a
+ * frame, whose `offload` is as it was said and not judged yet. One that is too short for its header
+ * is left. */
+unsigned ingress_owing(
+	const uint8_t *buf, size_t len, struct frame *frames, unsigned max, size_t *out_used);
+
 /* The same for QEMU's framing. */
 unsigned ingress_qemu(
 	const uint8_t *buf, size_t len, struct frame *frames, unsigned max, size_t *out_used);

@@ -162,6 +162,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	port->id = id;
 	port->stats = &rec->stats;
 	net->sw.ports[id].owes = port->owes;
+	rec->info.offload = conf->offload;
 	network_apply_rules(net, rec);
 	net->attached[net->n_attached++] = id;
 	net->facts.ports = net->n_attached;
@@ -191,6 +192,7 @@ void network_detach(struct network *net, struct port *port)
 	rec->touched = false;
 	rec->info.attached = false;
 	rec->info.uid = rec->info.pid = rec->info.ring = 0;
+	rec->info.offload = (struct port_offload){ 0 };
 	network_loop_forget(net, rec);
 	rec->info.rules = rec->floor; /* what the client itself asked for goes with it */
 	network_apply_rules(net, rec);

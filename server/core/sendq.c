@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "protocol/qemu.h"
+#include "server/core/offload.h"
 
 uint32_t framing_span(enum framing framing, const uint8_t *p, size_t left)
 {
@@ -20,6 +21,15 @@ uint32_t framing_span(enum framing framing, const uint8_t *p, size_t left)
 	return item.total;
 }
 
+static uint8_t owing_header(uint8_t *out, const struct frame *frame)
+{
+	const uint8_t n = wire_ext_header(out, WIRE_EXT_OFFLOAD, WIRE_OFFLOAD_LEN + frame->len);
+	offload_to_vnet(out + n, frame);
+	out[n + VNET_HDR_LEN] = 1; /* num_buffers, as virtio 1.2, 5.1.6.4.1 has it for a guest */
+	out[n + VNET_HDR_LEN + 1] = 0;
+	return n + WIRE_OFFLOAD_LEN;
+}
+
 uint8_t framing_header(enum framing framing, uint8_t out[WIRE_HDR_MAX], uint32_t len)
 {
 	if (framing == FRAMING_QEMU) {
@@ -27,6 +37,14 @@ uint8_t framing_header(enum framing framing, uint8_t out[WIRE_HDR_MAX], uint32_t
 		return QEMU_HDR_LEN;
 	}
 	return wire_frame_header(out, len);
+}
+
+uint8_t framing_header_of(
+	enum framing framing, uint8_t out[FRAMING_HDR_MAX], const struct frame *frame)
+{
+	return frame->offload.flags && framing == FRAMING_NATIVE
+		       ? owing_header(out, frame)
+		       : framing_header(framing, out, frame->len);
 }
 
 void sendq_init(
@@ -204,11 +222,12 @@ static void copy_frame(uint8_t *out, const struct frame *frame)
 	}
 }
 
-/* A frame so short that an item of its own would be most of what it costs. */
+/* A frame so short that an item of its own would be most of what it costs, or with a header that
+ * has no room there. */
 static enum sendq_put put_short(struct sendq *q, const struct frame *frame)
 {
-	uint8_t hdr[WIRE_HDR_MAX];
-	const uint8_t hdr_len = framing_header(q->framing, hdr, frame->len);
+	uint8_t hdr[FRAMING_HDR_MAX];
+	const uint8_t hdr_len = framing_header_of(q->framing, hdr, frame);
 	uint8_t *out = sendq_put_chunk(q, hdr_len + frame->len, false);
 	if (!out)
 		return SENDQ_NO_MEMORY;
@@ -240,18 +259,19 @@ bool sendq_put_block(
 
 enum sendq_put sendq_put_shared(struct sendq *q, const struct frame *frame)
 {
-	uint8_t hdr[WIRE_HDR_MAX];
+	uint8_t hdr[FRAMING_HDR_MAX];
 	bool fresh;
-	if (frame->len + WIRE_HDR_MAX > sendq_room(q))
+	const bool owes = frame->offload.flags;
+	if (frame->len + (owes ? FRAMING_HDR_MAX : WIRE_HDR_MAX) > sendq_room(q))
 		return SENDQ_FULL;
-	if (frame->len <= SENDQ_SHORT)
+	if (frame->len <= SENDQ_SHORT || owes)
 		return put_short(q, frame);
 	struct block *block = block_copy(q->frame_pool, frame->head, frame->len, false, &fresh);
 	if (!block)
 		return SENDQ_NO_MEMORY;
 	if (fresh)
 		copy_frame(block->data, frame);
-	const uint8_t hdr_len = framing_header(q->framing, hdr, frame->len);
+	const uint8_t hdr_len = framing_header_of(q->framing, hdr, frame);
 	return sendq_put_block(q, block, hdr, hdr_len, 0) ? SENDQ_TAKEN : SENDQ_NO_MEMORY;
 }
 

@@ -121,5 +121,9 @@ void sendq_consume(struct sendq *q, size_t written, void (*drop_fd)(int fd));
 uint32_t framing_span(enum framing framing, const uint8_t *p, size_t left);
 /* Writes the header a frame of @len bytes has in @framing; returns its length. */
 uint8_t framing_header(enum framing framing, uint8_t out[WIRE_HDR_MAX], uint32_t len);
+/* The same of a frame that may owe work, which the native framing says (offload.h). */
+#define FRAMING_HDR_MAX (WIRE_HDR_MAX + WIRE_OFFLOAD_LEN)
+uint8_t framing_header_of(
+	enum framing framing, uint8_t out[FRAMING_HDR_MAX], const struct frame *frame);
 
 #endif

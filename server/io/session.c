@@ -11,6 +11,7 @@
 #include "protocol/wire.h"
 #include "server/base/log.h"
 #include "server/core/ingress.h"
+#include "server/core/offload.h"
 #include "server/io/memberships.h"
 #include "server/io/newsdesk.h"
 #include "server/io/port_shm.h"
@@ -29,6 +30,7 @@ struct session {
 	struct wire_scan scan;
 	bool submitted; /* a command of ours is out */
 	bool monitor;   /* attached, but no port: it only watches */
+	uint8_t owes;   /* OFFLOAD_*: what frames that it sends as port may owe */
 	bool gone;      /* closed; only that command keeps the memory */
 	uint32_t msgid; /* of the call under way */
 	const struct method *method;
@@ -131,6 +133,10 @@ static int attach(struct session *se, const struct port_conf *conf, unsigned rig
 		rc = port_shm_open(&se->sp, conf->ring, on_broken_rings, out_fd, err);
 	if (rc < 0)
 		return rc;
+	se->sp.port.offload = conf->offload.rx;
+	se->sp.port.offload_max = conf->offload.max;
+	se->sp.port.owes = conf->offload.tx;
+	se->owes = conf->offload.tx;
 	se->sp.port.ops = conf->monitor ? &monitor_ops : se->sp.shm ? &shm_ops : &port_ops;
 	rc = stream_port_attach(
 		&se->sp, conf, conf->monitor ? "monitor" : "native", right, out, err);
@@ -496,6 +502,29 @@ static void rpc_object(struct session *se, const uint8_t *data, size_t len)
 
 /* -- the stream -- */
 
+/* The next frames of a port that may send unfinished ones: those that may not be are dropped.
+ * Returns how many bytes they took. */
+static size_t take_owing(struct session *se, const uint8_t *buf, size_t len, uint64_t now)
+{
+	struct network *net = se->host->net;
+	struct frame frames[IOLOOP_BATCH];
+	size_t used;
+	const uint32_t mtu = network_facts(net)->spec.mtu;
+	const unsigned n = ingress_owing(buf, len, frames, IOLOOP_BATCH, &used);
+	unsigned good = 0;
+	for (unsigned i = 0; i < n; i++) {
+		struct frame *f = &frames[i];
+		const bool owes = f->offload.flags || f->offload.gso_type;
+		if (owes && (!offload_valid(f, mtu) || offload_needs(f) & ~se->owes))
+			network_count(net, se->sp.port.id, DROP_BAD_OFFLOAD, 1, f->len);
+		else
+			frames[good++] = *f;
+	}
+	if (good)
+		network_input(net, se->sp.port.id, frames, good, now);
+	return used;
+}
+
 static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t *need)
 {
 	struct session *se = of_stream(s);
@@ -517,6 +546,10 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 					stream_yield(s);
 				continue;
 			}
+			used = se->owes ? take_owing(se, buf + at, len - at, now) : 0;
+			at += used;
+			if (used)
+				continue;
 		}
 		struct wire_item item;
 		const enum wire_kind kind = wire_next(&se->scan, buf + at, len - at, &item);

@@ -66,6 +66,7 @@ void pack_HELLO(const struct command *cmd, struct rpc_out *out)
 	rpc_out_close(out);
 	rpc_put_array(out, "features");
 	rpc_out_text(out, "shm");
+	rpc_out_text(out, "offload");
 	rpc_out_close(out);
 	rpc_out_close(out);
 }

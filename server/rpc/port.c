@@ -5,20 +5,8 @@
 
 #include "protocol/ring.h"
 #include "server/core/monitor.h"
+#include "server/core/offload.h"
 #include "server/rpc/method.h"
-
-/* Fields a later version has: who asks for them must not believe to have them. */
-static int refuse_unknown(const msgpack_object_map *params, struct err *err)
-{
-	static const char *const later[] = { "offload" };
-	const msgpack_object *o;
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		if (rpc_get(params, later[i], &o) != RPC_FIELD_ABSENT)
-			return err_set(err, -EOPNOTSUPP,
-				"%s: this version of fethd does not have it; attach without",
-				later[i]);
-	return 0;
-}
 
 /* What is a client's own to ask, in its attach: of a port that is no session yet. */
 static int refuse_clients_own(const msgpack_object_map *params, struct err *err)
@@ -30,6 +18,9 @@ static int refuse_clients_own(const msgpack_object_map *params, struct err *err)
 	if (rpc_get(params, "shm", &o) != RPC_FIELD_ABSENT)
 		return err_set(err, -EOPNOTSUPP,
 			"shm: a client asks for it itself, by attach; this makes ports");
+	if (rpc_get(params, "offload", &o) != RPC_FIELD_ABSENT)
+		return err_set(err, -EOPNOTSUPP,
+			"offload: a client asks for it itself, by attach; this makes ports");
 	if (rpc_get(params, "groups", &o) == RPC_FIELD_ABSENT)
 		return 0;
 	return err_set(err, -EOPNOTSUPP,
@@ -42,9 +33,7 @@ static int want_conf(
 {
 	struct port_conf *conf = &cmd->in.conf;
 	conf->control = cmd->rights & RIGHT_CONTROL;
-	int rc = refuse_unknown(params, err);
-	if (!rc)
-		rc = want_name(params, "name", name_required, conf->name, err);
+	int rc = want_name(params, "name", name_required, conf->name, err);
 	if (!rc)
 		rc = want_mac(params, "mac", &conf->mac_given, &conf->mac, err);
 	if (!rc)
@@ -140,6 +129,59 @@ static int want_shm(const msgpack_object_map *params, uint32_t *out, struct err 
 	return 0;
 }
 
+/* By bit of OFFLOAD_*. */
+static const char *const offload_names[] = { "csum", "tso4", "tso6", "ecn", "uso4", "uso6" };
+#define OFFLOAD_NAMES (sizeof(offload_names) / sizeof(offload_names[0]))
+
+/* Names that nobody knows are passed over: others may come. */
+static int want_offload_list(
+	const msgpack_object_map *map, const char *key, uint8_t *out, struct err *err)
+{
+	const msgpack_object_array *list;
+	char text[32];
+	uint8_t bits = 0;
+	const enum rpc_field f = rpc_get_array(map, key, &list);
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	for (uint32_t i = 0; f == RPC_FIELD_OK && i < list->size; i++) {
+		if (list->ptr[i].type != MSGPACK_OBJECT_STR)
+			return bad_field(err, "offload", "rx and tx are arrays of names");
+		for (unsigned bit = 0; bit < OFFLOAD_NAMES; bit++)
+			if (rpc_text(&list->ptr[i], text, sizeof(text)) &&
+				!strcmp(text, offload_names[bit]))
+				bits |= (uint8_t)(1u << bit);
+	}
+	if (f == RPC_FIELD_BAD)
+		return bad_field(err, "offload", "rx and tx are arrays of names");
+	/* virtio 1.2, 5.1.3.1: none without csum, and ecn is of super-frames of TCP */
+	if (!(bits & OFFLOAD_CSUM))
+		bits = 0;
+	if (!(bits & (OFFLOAD_TSO4 | OFFLOAD_TSO6)))
+		bits &= (uint8_t)~OFFLOAD_ECN;
+	*out = bits;
+	return 0;
+}
+
+/* `offload` of attach: a map of rx, tx and max. */
+static int want_offload(const msgpack_object_map *params, struct port_offload *out, struct err *err)
+{
+	const msgpack_object *o;
+	uint64_t max = FETH_FRAME_MAX;
+	const enum rpc_field f = rpc_get(params, "offload", &o);
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	if (f != RPC_FIELD_OK || o->type != MSGPACK_OBJECT_MAP)
+		return bad_field(err, "offload", "must be given once, as a map of rx, tx and max");
+	int rc = want_offload_list(&o->via.map, "rx", &out->rx, err);
+	if (!rc)
+		rc = want_offload_list(&o->via.map, "tx", &out->tx, err);
+	if (!rc && (rpc_get_uint(&o->via.map, "max", &max) == RPC_FIELD_BAD || !max))
+		rc = bad_field(err, "offload", "max must be a number of bytes");
+	out->asked = true;
+	out->max = max < FETH_FRAME_MAX ? (uint32_t)max : FETH_FRAME_MAX;
+	return rc;
+}
+
 int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct err *err)
 {
 	cmd->in.conf.kind = PORT_KIND_NATIVE;
@@ -150,13 +192,17 @@ int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct e
 		rc = want_monitor(params, &cmd->monitor, err);
 	if (!rc)
 		rc = want_shm(params, &cmd->in.conf.ring, err);
+	if (!rc)
+		rc = want_offload(params, &cmd->in.conf.offload, err);
+	if (cmd->in.conf.ring) /* rings have no room for headers */
+		cmd->in.conf.offload.rx = cmd->in.conf.offload.tx = 0;
 	const struct port_conf *conf = &cmd->in.conf;
 	if (!rc && cmd->monitor &&
 		(conf->mac_given || conf->locked || conf->rules.given || cmd->groups.given ||
-			conf->ring))
+			conf->ring || conf->offload.asked))
 		return bad_field(err, "monitor",
-			"who only watches has no address, groups, rules or rings; give a name at "
-			"most");
+			"who only watches has no address, groups, rules, rings or offload; give a "
+			"name at most");
 	return rc;
 }
 
@@ -244,6 +290,24 @@ static void put_station(const struct port_info *port, struct rpc_out *out)
 	pack_rules(&port->rules, out);
 }
 
+static void pack_offload_list(struct rpc_out *out, const char *key, uint8_t bits)
+{
+	rpc_put_array(out, key);
+	for (unsigned bit = 0; bit < OFFLOAD_NAMES; bit++)
+		if (bits & 1u << bit)
+			rpc_out_text(out, offload_names[bit]);
+	rpc_out_close(out);
+}
+
+static void pack_offload(const struct port_offload *offload, struct rpc_out *out)
+{
+	rpc_put_map(out, "offload");
+	pack_offload_list(out, "rx", offload->rx);
+	pack_offload_list(out, "tx", offload->tx);
+	rpc_put_uint(out, "max", offload->max);
+	rpc_out_close(out);
+}
+
 void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_out *out)
 {
 	rpc_put_uint(out, "port", port->id);
@@ -270,6 +334,8 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 		rpc_put_uint(out, "pid", port->pid);
 		if (port->ring)
 			rpc_put_uint(out, "ring", port->ring);
+		if (port->offload.rx | port->offload.tx)
+			pack_offload(&port->offload, out);
 	}
 	if (dir && port->declared && port->kind != PORT_KIND_HOST) {
 		char path[PATH_TEXT + sizeof("/ports/") + FETH_NAME_MAX];
@@ -300,7 +366,11 @@ void pack_ATTACH(const struct command *cmd, struct rpc_out *out)
 		rpc_put_uint(out, "ring", port->ring);
 		rpc_out_close(out);
 	}
+	if (port->offload.asked)
+		pack_offload(&port->offload, out);
 	rpc_put_array(out, "features");
+	if (port->offload.rx | port->offload.tx)
+		rpc_out_text(out, "offload");
 	if (cmd->n_fds)
 		rpc_out_text(out, "shm");
 	rpc_out_close(out);

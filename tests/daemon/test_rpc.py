@@ -87,7 +87,7 @@ class Fields(Rpc):
     def test_hello(self):
         hello = dict(version=int, server=str, limits=dict, features=list)
         r = self.shape(self.c.call("hello"), hello)
-        self.assertEqual((r["version"], r["features"]), (1, ["shm"]))
+        self.assertEqual((r["version"], r["features"]), (1, ["shm", "offload"]))
         self.assertEqual(r["limits"], {"frame": 65553, "rpc": 65536, "calls": 64})
         self.d.create("lab")
         with self.d.native() as c:
@@ -434,10 +434,11 @@ class Params(Rpc):
             for field, values in attach.items():
                 for value in values:
                     self.refused("invalid", field, "attach", via=c, **{field: value})
-            for field in ("offload",):
-                for value in (True, False, [], {}, 0, "x"):
-                    self.refused("unsupported", field, "attach", via=c, **{field: value})
-                c.call("attach", **{field: None})
+            for value in (True, False, [], 0, "x", {"rx": "csum"}, {"tx": [1]}, {"rx": [None]}, {"max": 0},
+                          {"max": -1}, {"max": "x"}):
+                self.refused("invalid", "offload", "attach", via=c, offload=value)
+            for value in (None, {}, {"rx": [], "tx": ["ufo", "x" * 99], "max": 2**40}):
+                c.call("attach", offload=value)
                 c.call("detach")
             for method in ("port.list", "group.list", "fdb.list", "stats.get"):
                 for value in self.LIMITS:

@@ -64,7 +64,7 @@ class Rings(ShmTest):
                 with self.assertRaises(OSError) as e:
                     os.ftruncate(c.fds[0], size)
                 self.assertEqual(e.exception.errno, errno.EPERM)
-            self.assertEqual(c.call("hello")["features"], ["shm"])
+            self.assertIn("shm", c.call("hello")["features"])
         with h.Native(self.d.path("lab", "feth.sock")) as c:
             r = c.call("attach", shm={"ring": 1 << 18})
             self.assertEqual(r["shm"], {"size": 4096 + (2 << 18), "ring": 1 << 18})

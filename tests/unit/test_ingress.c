@@ -2,7 +2,9 @@
  * qemu_next() find, and stops at all else. (At every cut: property/prop_wire.c.) */
 #include "tests/support/test.h"
 
+#include "server/core/egress.h"
 #include "server/core/ingress.h"
+#include "server/core/offload.h"
 #include "tests/support/stream.h"
 
 static struct frame frames[8];
@@ -79,12 +81,101 @@ static void test_qemu_frames_likewise(void **state)
 	assert_int_equal(ingress_qemu(longest, sizeof(longest), frames, 8, &used), 0);
 }
 
+/* What an egress writes of frames that owe something and others; the sizes need ext 8, 16 and 32.
+ */
+static const uint32_t owing_lens[] = { 60, 243, 244, 1500, 65523, 65524, 65553, 14 };
+#define N_OWING (sizeof(owing_lens) / sizeof(*owing_lens))
+
+static void put_owing(struct bytes *b, uint8_t *payload, bool plain_too)
+{
+	static struct egress eg;
+	egress_reset(&eg);
+	for (unsigned i = 0; i < N_OWING; i++) {
+		struct frame f = {
+			.head = payload, .head_len = owing_lens[i], .len = owing_lens[i]
+		};
+		f.offload = (struct offload){ .flags = VNET_NEEDS_CSUM,
+			.gso_type = i & 1 ? VNET_GSO_TCPV4 : 0,
+			.gso_size = (uint16_t)i,
+			.csum_start = 14,
+			.csum_offset = 16,
+			.hdr_len = 54 };
+		assert_int_equal(egress_add(&eg, &f, 1, FRAMING_NATIVE), 1);
+		f.offload = (struct offload){ 0 };
+		if (plain_too)
+			assert_int_equal(egress_add(&eg, &f, 1, FRAMING_NATIVE), 1);
+	}
+	for (unsigned i = 0; i < eg.n_segs; i++)
+		bytes_add(b, eg.segs[i].base, eg.segs[i].len);
+	assert_int_equal(b->len, eg.bytes);
+}
+
+static void test_frames_that_owe_something_go_and_come(void **state)
+{
+	(void)state;
+	static uint8_t payload[65553];
+	static struct frame got[2 * N_OWING];
+	struct bytes b = { 0 };
+	for (unsigned i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 31);
+	put_owing(&b, payload, true);
+	assert_int_equal(ingress_owing(b.data, b.len, got, 2 * N_OWING, &used), 2 * N_OWING);
+	assert_int_equal(used, b.len);
+	for (unsigned i = 0; i < 2 * N_OWING; i++) {
+		const struct offload *o = &got[i].offload;
+		assert_int_equal(got[i].len, owing_lens[i / 2]);
+		assert_memory_equal(got[i].head, payload, got[i].len);
+		assert_int_equal(o->flags, i & 1 ? 0 : VNET_NEEDS_CSUM);
+		assert_int_equal(got[i].wire_hdr != 0, i & 1);
+		if (i & 1)
+			continue;
+		assert_int_equal(o->gso_type, i / 2 & 1 ? VNET_GSO_TCPV4 : 0);
+		assert_int_equal(o->gso_size, i / 2);
+		assert_int_equal(o->csum_start, 14);
+		assert_int_equal(o->csum_offset, 16);
+	}
+	assert_int_equal(ingress_owing(b.data, b.len, got, 3, &used), 3);
+	assert_int_equal(ingress_native(b.data, b.len, got, 8, &used), 0);
+	free(b.data);
+}
+
+/* At any cut as many as wire_next() finds whole. */
+static void test_cut_ones_are_left(void **state)
+{
+	(void)state;
+	static uint8_t payload[65553];
+	struct bytes b = { 0 };
+	put_owing(&b, payload, false);
+	size_t end = 0;
+	for (unsigned i = 0; i < 4; i++) {
+		struct wire_scan scan = { 0 };
+		struct wire_item item;
+		assert_int_equal(wire_next(&scan, b.data + end, b.len - end, &item), WIRE_EXT);
+		for (size_t cut = end; cut < end + item.total; cut++) {
+			uint8_t *buf = exact_copy(b.data, cut);
+			assert_int_equal(ingress_owing(buf, cut, frames, 8, &used), i);
+			assert_int_equal(used, end);
+			free(buf);
+		}
+		end += item.total;
+	}
+	free(b.data);
+	assert_int_equal(ingress_owing(BYTES(0xc7, 11, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), frames,
+				 8, &used),
+		0); /* too short for its header */
+	assert_int_equal(ingress_owing(BYTES(0xc7, 1, 3, 0, 0xc4, 0), frames, 8, &used), 0);
+	assert_int_equal(
+		ingress_owing(BYTES(0xc9, 0xff, 0xff, 0xff, 0xff, 1), frames, 8, &used), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_frames_back_to_back_are_views_with_their_framing),
 		cmocka_unit_test(test_all_else_is_left_where_it_is),
 		cmocka_unit_test(test_qemu_frames_likewise),
+		cmocka_unit_test(test_frames_that_owe_something_go_and_come),
+		cmocka_unit_test(test_cut_ones_are_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
