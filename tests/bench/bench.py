@@ -78,6 +78,13 @@ def run_bench(lab, bench):
     return True
 
 
+def count_instructions(lab):
+    """instr.sh, where it is part of the whole; it writes its own section."""
+    p = subprocess.run([os.path.join(HERE, "instr.sh"), "--build", lab.build, "--out", lab.out], check=False)
+    if p.returncode not in (0, 77):
+        lab.failures.append("instr.sh")
+
+
 def prepare_netns():
     """Quiet interfaces: nothing but our frames."""
     L.run("ip", "link", "set", "lo", "up")
@@ -151,6 +158,8 @@ def main():
                 print(f"SKIPPED: bench {bench.name}: host sides need root", flush=True)
                 continue
             ran = run_bench(lab, bench) or ran
+        if not lab.names and not lab.quick:
+            count_instructions(lab)
         if lab.failures:
             print("\n".join(["", *(f"FAILED: {f}" for f in lab.failures)]), flush=True)
         if lab.quick or not ran:

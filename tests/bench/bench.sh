@@ -5,8 +5,8 @@
 #       [--build DIR] [--out DIR] [--against FETHD] [NAME...]
 #   tests/bench/bench.sh --page | --list
 #
-# NAME is a bench of tests/bench/benches (--list says what there is); all of them if none is given, which
-# takes at most --minutes (15). Results go to docs/benchmarks/NAME.json, and from all that are there the
+# NAME is a bench of tests/bench/benches (--list says what there is); all of them and instr.sh if none is
+# given, which takes at most --minutes (15). Results go to docs/benchmarks/NAME.json, and from all that are there the
 # page is written: tables, plots and verdicts in docs/benchmarks.md (--out: another docs; --page: only
 # that). --against puts another fethd beside ours, cell by cell: the way to see what a change is worth.
 # --quick only shows that every cell delivers frames, and writes nothing. Host sides need root.

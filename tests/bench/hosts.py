@@ -183,9 +183,9 @@ def tcp(lab, h, reverse=False):
         L.wait_until("A reaches B", lambda: subprocess.run(
             [*h.a.prefix, "ping", "-q", "-c", "1", "-W", "1", h.address], capture_output=True,
             check=False).returncode == 0)
-        used, start = L.run_times(h.pids), time.monotonic()
-        end = start + 3
+        end = time.monotonic() + 3
         while True:
+            used, busy = L.run_times(h.pids), L.machine_time()
             p = subprocess.run([*h.a.prefix, "iperf3", "-c", h.address, "-p", "5201", "-J", *long,
                                 *(["-R"] if reverse else [])], capture_output=True, text=True, check=False,
                                timeout=60)
@@ -195,8 +195,8 @@ def tcp(lab, h, reverse=False):
             if time.monotonic() > end:
                 raise RuntimeError(f"iperf3: {p.stdout[-300:]} {p.stderr}")
             time.sleep(0.05)
-        used = L.run_times(h.pids) - used
-    return {**out, "cpu_switch_s": round(used, 4) if h.pids else None}
+        used, busy = L.run_times(h.pids) - used, L.machine_time() - busy
+    return {**out, "cpu_switch_s": round(used, 4) if h.pids else None, "cpu_machine_s": round(busy, 2)}
 
 
 def iperf_said(text):
@@ -250,6 +250,10 @@ def moved(h, nbytes, reverse=False):
     return here
 
 
+def per_gbit(c, what):
+    return c[what] / (c["bytes"] * 8 / 1e9) if c.get(what) else None
+
+
 def gbit(c):
     return c["gbit_per_s"]
 
@@ -258,6 +262,6 @@ TCP_COLUMNS = [
     L.Column("Gbit/s", gbit),
     L.Column("switch CPU, cores",
              lambda c: c["cpu_switch_s"] / c["seconds"] if c.get("cpu_switch_s") else None, 2),
-    L.Column("switch-CPU-s per Gbit",
-             lambda c: c["cpu_switch_s"] / (c["bytes"] * 8 / 1e9) if c.get("cpu_switch_s") else None, 3),
+    L.Column("switch-CPU-s per Gbit", lambda c: per_gbit(c, "cpu_switch_s"), 3),
+    L.Column("CPU-s of the machine per Gbit", lambda c: per_gbit(c, "cpu_machine_s"), 2),
 ]
