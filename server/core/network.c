@@ -1,5 +1,6 @@
 /* network.c - the frame path of a network. See network.h. */
 #include "server/core/network_priv.h"
+#include "server/core/offload.h"
 #include "server/core/police.h"
 
 #include <errno.h>
@@ -452,6 +453,18 @@ void network_count(
 	stats->rx_frames += n;
 	stats->rx_bytes += bytes;
 	stats->drops[reason] += n;
+}
+
+unsigned network_judge(struct network *net, uint16_t in, struct frame *frames, unsigned n)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < n; i++) {
+		if (!offload_valid(&frames[i], net->facts.spec.mtu))
+			network_count(net, in, DROP_BAD_OFFLOAD, 1, frames[i].len);
+		else if (kept++ != i)
+			frames[kept - 1] = frames[i];
+	}
+	return kept;
 }
 
 /* Not the host's address, which its own bridge, say, would not expect from here; and no port has a

@@ -102,6 +102,10 @@ bool network_port_loosened(const struct network *net, uint16_t id);
 int network_set_port(struct network *net, uint16_t id, const struct port_conf *conf,
 	uint64_t now_ms, struct port_info *out, struct err *err);
 
+/* Judges what frames that an edge has read are said to owe (offload_valid()), and drops those that
+ * are not as they are said to be: counted, and out of @frames. Returns how many are left. */
+unsigned network_judge(struct network *net, uint16_t in, struct frame *frames, unsigned n);
+
 /**
  * network_input() - switch a batch
  * @in:		the port it came from, or PORT_HOST

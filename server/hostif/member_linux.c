@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,6 +18,12 @@ bool member_allowed(uint32_t want)
 	if (syscall(SYS_capget, &head, data) < 0)
 		return false;
 	return (data[0].effective & want) == want;
+}
+
+bool member_offload(void)
+{
+	const char *said = getenv("FETHD_OFFLOAD");
+	return !said || strcmp(said, "off") != 0;
 }
 
 int member_refused(struct err *err, const struct hostif_spec *spec, int rc, const struct nl *nl,

@@ -13,6 +13,10 @@
 /* Whether this process has all capabilities of the mask @want (1u << CAP_NET_ADMIN). */
 bool member_allowed(uint32_t want);
 
+/* Whether frames shall come and go with work owed on them: as long as the environment does not say
+ * FETHD_OFFLOAD=off. */
+bool member_offload(void);
+
 /* Says what failed and why, "lab: cannot @verb @object: why"; returns @rc. @nl (may be NULL) is
  * what was asked. */
 int member_refused(struct err *err, const struct hostif_spec *spec, int rc, const struct nl *nl,

@@ -6,22 +6,28 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
+#include "server/core/offload.h"
+#include "server/hostif/member_linux.h"
 
 /* 4 MiB each way: limits.md, 10 (ii). Memory is used only while frames wait. */
 #define SOCKET_BYTES (4 * 1024 * 1024)
 
 #define TAG 4u /* an 802.1Q tag: type and control information (IEEE 802.1Q-2018, 9.3) */
 
-/* Slots start on cache lines. */
+/* Slots start on cache lines; and one line more, since what lies a multiple of 4 KiB apart is in
+ * each other's way in the cache. */
 #define SLOT_ALIGN 64u
+#define SLOT_SKEW 64u
 
 #define IOVECS 1024u /* of one sendmmsg; also the most segments of one frame (UIO_MAXIOV) */
 
@@ -41,6 +47,8 @@ struct hostif {
 	char name[HOSTIF_NAME]; /* of the service member, as last seen */
 	uint32_t mtu;           /* of the service member, as last seen */
 	bool warned_csum, warned_size;
+	bool vnet;       /* frames have a virtio_net_hdr */
+	uint8_t offload; /* OFFLOAD_* */
 	struct mmsghdr in[HOSTIF_BATCH];
 	struct iovec in_iov[HOSTIF_BATCH];
 	union control in_control[HOSTIF_BATCH];
@@ -54,7 +62,34 @@ static void buffer_size(int fd, int force, int plain)
 		(void)setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
 }
 
-int packet_socket(bool *out_bypass, const char **out_what)
+/* Whether the kernel knows UDP super-frames (VIRTIO_NET_HDR_GSO_UDP_L4) by this header: Linux 6.2.
+ * It offers nothing to ask but its version. */
+static bool knows_uso(void)
+{
+	struct utsname u;
+	unsigned major, minor;
+	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 2));
+}
+
+/* PACKET_VNET_HDR has the machine's byte order; ours is little-endian. */
+static bool is_little(void)
+{
+	const uint16_t one = 1;
+	uint8_t first;
+	memcpy(&first, &one, 1);
+	return first;
+}
+
+static uint8_t offload_of(bool vnet)
+{
+	const uint8_t takes = OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_ECN;
+	if (!vnet)
+		return 0;
+	return knows_uso() ? takes | OFFLOAD_USO4 | OFFLOAD_USO6 : takes;
+}
+
+int packet_socket(struct packet_traits *out, const char **out_what)
 {
 	/* Protocol 0: with any other, frames of every interface come in until bind(). */
 	const int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -81,7 +116,9 @@ int packet_socket(bool *out_bypass, const char **out_what)
 
 	/* Straight to the driver. A veth has no queue to skip; this is what lets our frames, and
 	 * only ours, pass the seal (nl_link_seal). */
-	*out_bypass = !setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
+	out->bypass = !setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on));
+	out->offload = offload_of(member_offload() && is_little() &&
+				  !setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)));
 	buffer_size(fd, SO_RCVBUFFORCE, SO_RCVBUF);
 	buffer_size(fd, SO_SNDBUFFORCE, SO_SNDBUF);
 	return fd;
@@ -149,6 +186,10 @@ int packet_open(struct hostif **out, const struct hostif_made *made, const struc
 	hif->fd = fd;
 	hif->index = index;
 	hif->mtu = spec->mtu;
+	int vnet = 0;
+	socklen_t len = sizeof(vnet);
+	hif->vnet = getsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &vnet, &len) == 0 && vnet;
+	hif->offload = offload_of(hif->vnet);
 	memcpy(hif->name, spec->service, sizeof(hif->name));
 	for (unsigned i = 0; i < HOSTIF_BATCH; i++) {
 		hif->in[i].msg_hdr.msg_iov = &hif->in_iov[i];
@@ -172,6 +213,11 @@ int packet_fd(const struct hostif *hif)
 	return hif->fd;
 }
 
+uint8_t packet_offload(const struct hostif *hif)
+{
+	return hif->offload;
+}
+
 /* -- from the host -- */
 
 static struct tpacket_auxdata auxdata(const struct msghdr *msg)
@@ -191,14 +237,18 @@ static void put16(uint8_t *p, unsigned v)
 	p[1] = (uint8_t)v;
 }
 
-/* Turns what lies in a slot, TAG bytes behind its start, into a frame. The kernel has put the outer
- * tag aside, also a priority tag (VLAN 0): the addresses move down to make room for it, 12 bytes
- * each, so that the frame stays in one piece. */
+/* Before a frame in its slot: room for the tag, and the header, whose place the tag takes. */
+#define BEFORE (TAG > VNET_HDR_LEN ? TAG : VNET_HDR_LEN)
+
+/* Turns what lies in a slot, BEFORE bytes behind its start, into a frame. The kernel has put the
+ * outer tag aside, also a priority tag (VLAN 0): the addresses move down to make room for it, 12
+ * bytes each, so that the frame stays in one piece. */
 static bool frame_take(struct hostif *hif, struct frame *out, const struct mmsghdr *in)
 {
 	const struct msghdr *msg = &in->msg_hdr;
-	uint8_t *head = (uint8_t *)msg->msg_iov->iov_base;
-	uint32_t len = in->msg_len;
+	const uint32_t hdr = hif->vnet ? VNET_HDR_LEN : 0;
+	uint8_t *head = (uint8_t *)msg->msg_iov->iov_base + hdr;
+	uint32_t len = in->msg_len < hdr ? 0 : in->msg_len - hdr;
 	const struct tpacket_auxdata aux = auxdata(msg);
 
 	if (msg->msg_flags & MSG_TRUNC) {
@@ -212,7 +262,10 @@ static bool frame_take(struct hostif *hif, struct frame *out, const struct mmsgh
 	}
 	if (len < FETH_FRAME_MIN)
 		return false; /* the kernel sends none */
-	if ((aux.tp_status & TP_STATUS_CSUMNOTREADY) && !hif->warned_csum) {
+	*out = (struct frame){ .head = head, .head_len = len, .len = len };
+	if (hdr && (head[-(int)hdr] || head[1 - (int)hdr]))
+		offload_from_vnet(out, head - hdr);
+	if ((aux.tp_status & TP_STATUS_CSUMNOTREADY) && !hdr && !hif->warned_csum) {
 		log_warn("veth",
 			"unfinished checksum if=%s: somebody switched on checksum offload at its "
 			"peer; receivers will drop such frames",
@@ -226,22 +279,28 @@ static bool frame_take(struct hostif *hif, struct frame *out, const struct mmsgh
 		len += TAG;
 		put16(head + 12, has_type ? aux.tp_vlan_tpid : ETH_P_CTAG);
 		put16(head + 14, aux.tp_vlan_tci);
+		out->head = head;
+		out->head_len = out->len = len;
+		if (out->offload.flags)
+			out->offload.csum_start = (uint16_t)(out->offload.csum_start + TAG);
 	}
-	*out = (struct frame){ .head = head, .head_len = len, .len = len };
 	return true;
 }
 
 /* What an error of the socket means now. The kernel says ENETDOWN once, for a member that went down
  * and for one that was removed, also where it is up again since. */
-static int recv_error(const struct hostif *hif, int error)
+static int recv_error(struct hostif *hif, int error)
 {
-	if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR)
+	if (error == EINTR)
 		return 0;
-	if (error != ENETDOWN)
+	if (error != ENETDOWN && error != EAGAIN && error != EWOULDBLOCK)
 		return -error;
 	if (bound_index(hif->fd) < 0)
 		return -ENODEV;
+	if (error != ENETDOWN)
+		return 0;
 	struct ifreq ifr;
+	(void)mtu_refresh(hif); /* and its name, which may be another by now */
 	if (!ask(hif, SIOCGIFFLAGS, &ifr) && ifr.ifr_flags & IFF_UP)
 		return 0;
 	return -ENETDOWN;
@@ -249,13 +308,16 @@ static int recv_error(const struct hostif *hif, int error)
 
 int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size)
 {
-	const int rc = mtu_refresh(hif);
+	/* A frame has its header, at most one tag in it (beside the one put aside) and the payload:
+	 * linux, is_skb_forwardable() drops longer ones before they get here. A super-frame is as
+	 * long as a packet of IP can be, whatever the MTU. */
+	const int rc = hif->vnet ? 0 : mtu_refresh(hif);
 	if (rc < 0)
 		return rc;
-	/* A frame has its header, at most one tag in it (beside the one put aside) and the payload:
-	 * linux, is_skb_forwardable() drops longer ones before they get here. */
-	const size_t room = (size_t)hif->mtu + FETH_FRAME_MIN + TAG;
-	const size_t slot = (TAG + room + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
+	const size_t room = hif->vnet ? VNET_HDR_LEN + (size_t)FETH_FRAME_MAX
+				      : (size_t)hif->mtu + FETH_FRAME_MIN + TAG;
+	const size_t before = hif->vnet ? BEFORE - VNET_HDR_LEN : BEFORE;
+	const size_t slot = (BEFORE + room + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN + SLOT_SKEW;
 	unsigned n = max < HOSTIF_BATCH ? max : HOSTIF_BATCH;
 	if (n > size / slot)
 		n = (unsigned)(size / slot);
@@ -264,7 +326,7 @@ int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t 
 
 	for (unsigned i = 0; i < n; i++) {
 		hif->in_iov[i] =
-			(struct iovec){ .iov_base = buf + i * slot + TAG, .iov_len = room };
+			(struct iovec){ .iov_base = buf + i * slot + before, .iov_len = room };
 		hif->in[i].msg_hdr.msg_controllen = sizeof(hif->in_control[i].buf);
 	}
 	const int got = recvmmsg(hif->fd, hif->in, n, 0, NULL);
@@ -280,28 +342,40 @@ int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t 
 
 /* -- to the host -- */
 
+/* What one sendmmsg() carries. */
+struct batch {
+	struct mmsghdr out[HOSTIF_BATCH];
+	struct iovec iov[IOVECS];
+	uint8_t hdr[HOSTIF_BATCH][VNET_HDR_LEN];
+};
+
 /* Lays out as many of @frames as fit one call. Returns how many; a frame of too many pieces to be
  * sent at all is passed over by an empty message, which the kernel refuses. */
-static unsigned batch_fill(
-	struct mmsghdr *out, struct iovec *iov, const struct frame *frames, unsigned n)
+static unsigned batch_fill(struct batch *b, bool vnet, const struct frame *frames, unsigned n)
 {
+	struct mmsghdr *out = b->out;
+	struct iovec *iov = b->iov;
 	size_t used = 0;
 	unsigned i = 0;
 
 	for (; i < n && i < HOSTIF_BATCH; i++) {
 		const struct frame *f = &frames[i];
-		const size_t pieces = 1 + (size_t)f->more_n;
+		const size_t pieces = 1 + vnet + (size_t)f->more_n;
 		out[i] = (struct mmsghdr){ 0 };
 		if (pieces > IOVECS)
 			continue;
 		if (pieces > IOVECS - used)
 			break;
-		iov[used] = (struct iovec){ .iov_base = (void *)f->head, .iov_len = f->head_len };
-		if (f->more_n)
-			memcpy(&iov[used + 1], f->more, f->more_n * sizeof(*iov));
 		out[i].msg_hdr.msg_iov = &iov[used];
 		out[i].msg_hdr.msg_iovlen = pieces;
-		used += pieces;
+		if (vnet) {
+			offload_to_vnet(b->hdr[i], f);
+			iov[used++] = (struct iovec){ b->hdr[i], VNET_HDR_LEN };
+		}
+		iov[used++] = (struct iovec){ (void *)f->head, f->head_len };
+		if (f->more_n)
+			memcpy(&iov[used], f->more, f->more_n * sizeof(*iov));
+		used += f->more_n;
 	}
 	return i;
 }
@@ -334,14 +408,13 @@ static unsigned batch_send(struct hostif *hif, struct mmsghdr *out, unsigned n, 
 
 unsigned packet_send(struct hostif *hif, const struct frame *frames, unsigned n)
 {
-	struct mmsghdr out[HOSTIF_BATCH];
-	struct iovec iov[IOVECS];
+	struct batch batch;
 	unsigned taken = 0;
 	bool gone = false;
 
 	for (unsigned at = 0; at < n && !gone;) {
-		const unsigned filled = batch_fill(out, iov, frames + at, n - at);
-		taken += batch_send(hif, out, filled, &gone);
+		const unsigned filled = batch_fill(&batch, hif->vnet, frames + at, n - at);
+		taken += batch_send(hif, batch.out, filled, &gone);
 		at += filled;
 	}
 	return taken;

@@ -235,6 +235,8 @@ static int tap_sweep(
 
 struct hostif {
 	int fd; /* owned */
+	bool vnet;
+	uint8_t offload;
 };
 
 static int tap_open(struct hostif **out, const struct hostif_made *made,
@@ -246,6 +248,7 @@ static int tap_open(struct hostif **out, const struct hostif_made *made,
 		return err_set(err, -ENOMEM, "%s: out of memory", spec->network);
 	}
 	hif->fd = made->rx_fd; /* and made->tx_fd is the same */
+	hif->offload = tapdev_offload(hif->fd, &hif->vnet);
 	*out = hif;
 	return 0;
 }
@@ -261,17 +264,22 @@ static void tap_close(struct hostif *hif)
 static int tap_recv(
 	struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size)
 {
-	return tapio_recv(hif->fd, frames, max, buf, size);
+	return tapio_recv(hif->fd, hif->vnet, frames, max, buf, size);
 }
 
 static unsigned tap_send(struct hostif *hif, const struct frame *frames, unsigned n)
 {
-	return tapio_send(hif->fd, frames, n, NULL);
+	return tapio_send(hif->fd, hif->vnet, frames, n);
 }
 
 static int tap_fd(const struct hostif *hif)
 {
 	return hif->fd;
+}
+
+static uint8_t tap_offload(const struct hostif *hif)
+{
+	return hif->offload;
 }
 
 const struct hostif_ops hostif_tap = {
@@ -297,4 +305,5 @@ const struct hostif_ops hostif_tap = {
 	.recv = tap_recv,
 	.send = tap_send,
 	.fd = tap_fd,
+	.offload = tap_offload,
 };

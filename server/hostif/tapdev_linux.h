@@ -11,4 +11,9 @@
  * -errno. */
 int tapdev_make(const char *name, char out_name[HOSTIF_NAME]);
 
+/* Has frames come and go with work owed on them (core/offload.h), as far as the system does that:
+ * returns what it takes, OFFLOAD_*, and in *out_vnet whether each has a virtio_net_hdr of
+ * VNET_HDR_LEN bytes, little-endian. Needs no privilege. */
+uint8_t tapdev_offload(int fd, bool *out_vnet);
+
 #endif

@@ -5,66 +5,77 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define ALIGN 64u    /* frames start on cache lines */
+#include "server/core/offload.h"
+
+#define ALIGN 64u    /* frames begin TAPIO_HEADER bytes behind the start of a cache line */
 #define PIECES 1024u /* of one write (UIO_MAXIOV) */
 
+_Static_assert(VNET_HDR_LEN <= TAPIO_HEADER, "there is room for it");
 _Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
 		       offsetof(struct seg, base) == offsetof(struct iovec, iov_base) &&
 		       offsetof(struct seg, len) == offsetof(struct iovec, iov_len),
 	"a frame's segments are copied as iovecs");
 
-int tapio_recv(int fd, struct frame *frames, unsigned max, uint8_t *buf, size_t size)
+/* Of what was read at @at, @hdr bytes of them the header. */
+static struct frame frame_at(const uint8_t *at, uint32_t got, uint32_t hdr)
 {
+	const uint32_t len = got - hdr;
+	struct frame f = { .head = at + hdr, .head_len = len, .len = len };
+	if (hdr && (at[0] || at[1]))
+		offload_from_vnet(&f, at);
+	return f;
+}
+
+int tapio_recv(int fd, bool vnet, struct frame *frames, unsigned max, uint8_t *buf, size_t size)
+{
+	const uint32_t hdr = vnet ? VNET_HDR_LEN : 0;
 	size_t used = 0;
 	unsigned n = 0;
 
 	if (size < TAPIO_ROOM)
 		return -ENOBUFS;
-	while (n < max && size - used >= TAPIO_ROOM) {
-		const ssize_t got = read(fd, buf + used, TAPIO_ROOM);
+	while (n < max && used + TAPIO_ROOM <= size) {
+		uint8_t *at = buf + used + TAPIO_HEADER - hdr;
+		const ssize_t got = read(fd, at, hdr + FETH_FRAME_MAX);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
 			break;
-		if (got <= 0) /* whatever the system calls it: tun has three words for it */
+		if (got <= (ssize_t)hdr) /* gone: tun has three words for it */
 			return n ? (int)n : -ENODEV;
-		const uint32_t len = (uint32_t)got;
-		frames[n++] = (struct frame){ .head = buf + used, .head_len = len, .len = len };
-		used += (len + ALIGN - 1) / ALIGN * ALIGN;
-		if (used > size)
-			break;
+		frames[n] = frame_at(at, (uint32_t)got, hdr);
+		const size_t took = TAPIO_HEADER + frames[n++].len;
+		used += (took + ALIGN - 1) / ALIGN * ALIGN;
 	}
 	return (int)n;
 }
 
-static bool write_one(int fd, const struct frame *f)
+static bool write_one(int fd, bool vnet, const struct frame *f)
 {
+	uint8_t hdr[VNET_HDR_LEN];
 	struct iovec iov[PIECES];
+	int n = 0;
 	ssize_t rc;
 
-	if (f->more_n >= PIECES)
+	if (f->more_n > PIECES - 2)
 		return false;
-	iov[0] = (struct iovec){ .iov_base = (void *)f->head, .iov_len = f->head_len };
+	if (vnet) {
+		offload_to_vnet(hdr, f);
+		iov[n++] = (struct iovec){ .iov_base = hdr, .iov_len = sizeof(hdr) };
+	}
+	iov[n++] = (struct iovec){ .iov_base = (void *)f->head, .iov_len = f->head_len };
 	if (f->more_n)
-		memcpy(&iov[1], f->more, f->more_n * sizeof(*iov));
+		memcpy(&iov[n], f->more, f->more_n * sizeof(*iov));
 	do
-		rc = writev(fd, iov, 1 + f->more_n);
+		rc = writev(fd, iov, n + f->more_n);
 	while (rc < 0 && errno == EINTR);
 	return rc >= 0;
 }
 
-unsigned tapio_send(int fd, const struct frame *frames, unsigned n, uint64_t *out_bytes)
+unsigned tapio_send(int fd, bool vnet, const struct frame *frames, unsigned n)
 {
 	unsigned taken = 0;
-	uint64_t bytes = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		if (!write_one(fd, &frames[i]))
-			continue;
-		taken++;
-		bytes += frames[i].len;
-	}
-	if (out_bytes)
-		*out_bytes = bytes;
+	for (unsigned i = 0; i < n; i++)
+		taken += write_one(fd, vnet, &frames[i]);
 	return taken;
 }

@@ -23,8 +23,10 @@
  *      sniff the host member. Needs clsact and cls_bpf (every distribution has them); where they
  *      are missing 1 and 2 must do.
  *
- * Offloads: a frame has to be finished when we get it, so everything that leaves checksums or
- * segmentation to the device is off (ethtool_linux.c).
+ * Offloads: the stack may leave to the device what a virtio_net_hdr can say, which the packet
+ * socket passes on: checksums, segmentation of TCP and of UDP. Everything else that leaves a frame
+ * unfinished is off on both members, and all of it where there is no such header
+ * (ethtool_linux.c).
  *
  * Ownership: a pair is ours if its alias is our tag. Names are only ever used to find it; a change
  * is made by index, after its alias was seen. */
@@ -285,30 +287,31 @@ static int pair_make(
 	return 0;
 }
 
-static int offloads_off(const struct hostif_spec *spec, const char *name, struct err *err)
+static int offloads_set(
+	const struct hostif_spec *spec, const char *name, uint8_t offload, struct err *err)
 {
 	char on[ETHTOOL_FEATURE];
-	const int rc = ethtool_offloads_off(name, on);
+	const int rc = ethtool_offloads_set(name, offload, on);
 	if (rc < 0 && on[0])
 		return err_set(err, rc,
 			"%s: cannot use interface %s: %s cannot be switched off, and clients would "
 			"get unfinished frames",
 			spec->network, name, on);
-	return rc < 0 ? member_refused(err, spec, rc, NULL, "switch off the offloads of", name) : 0;
+	return rc < 0 ? member_refused(err, spec, rc, NULL, "set the offloads of", name) : 0;
 }
 
 /* Brings a new pair into service, around the packet socket @fd. */
 static int pair_start(struct nl *nl, const struct hostif_spec *spec, struct pair *p, int fd,
-	bool bypass, struct err *err)
+	const struct packet_traits *traits, struct err *err)
 {
-	int rc = offloads_off(spec, spec->host, err);
+	int rc = offloads_set(spec, spec->host, traits->offload, err);
 	if (!rc)
-		rc = offloads_off(spec, spec->service, err);
+		rc = offloads_set(spec, spec->service, traits->offload, err);
 	if (rc < 0)
 		return rc;
 
 	rc = service_prepare(nl, &p->service);
-	if (!rc && bypass) {
+	if (!rc && traits->bypass) {
 		const int sealed = nl_link_seal(nl, p->service.index);
 		if (sealed < 0)
 			log_info("veth",
@@ -336,13 +339,13 @@ static int veth_make(const struct hostif_spec *spec, struct hostif_made *out, st
 {
 	struct nl nl = { 0 };
 	struct pair p = { 0 };
-	bool bypass;
+	struct packet_traits traits;
 	const char *what;
 
 	int rc = member_check(spec, err);
 	if (rc < 0)
 		return rc;
-	const int fd = packet_socket(&bypass, &what);
+	const int fd = packet_socket(&traits, &what);
 	if (fd == -EPERM)
 		return member_refused(err, spec, fd, NULL, "make interface", spec->host);
 	if (fd < 0)
@@ -358,7 +361,7 @@ static int veth_make(const struct hostif_spec *spec, struct hostif_made *out, st
 	rc = pair_make(&nl, spec, &p, err);
 	if (rc < 0)
 		goto fail;
-	rc = pair_start(&nl, spec, &p, fd, bypass, err);
+	rc = pair_start(&nl, spec, &p, fd, &traits, err);
 	if (rc < 0)
 		goto fail;
 
@@ -473,4 +476,5 @@ const struct hostif_ops hostif_veth = {
 	.recv = packet_recv,
 	.send = packet_send,
 	.fd = packet_fd,
+	.offload = packet_offload,
 };

@@ -13,7 +13,7 @@
 #include "server/core/command.h"
 #include "server/core/egress.h"
 
-#define IOLOOP_BUF (1024u * 1024u) /* host side: 64 slots of 16 KiB */
+#define IOLOOP_BUF (4352u * 1024u) /* host side: 64 slots of 64 KiB, as far as they are touched */
 #define IOLOOP_READ                                                                                \
 	(256u * 1024u)   /* one read of a stream: 128 KiB loses nothing, 64 KiB 11 %, 16 KiB       \
 			    55 % (limits.md, 4) */

@@ -80,8 +80,9 @@ static void on_host(uv_poll_t *poll, int status, int events)
 	struct netloop *nl = poll->data;
 	struct frame frames[HOSTIF_BATCH];
 	(void)events;
-	const int n =
-		nl->ops->recv(nl->host, frames, HOSTIF_BATCH, ioloop_buf(nl->loop), IOLOOP_BUF);
+	int n = nl->ops->recv(nl->host, frames, HOSTIF_BATCH, ioloop_buf(nl->loop), IOLOOP_BUF);
+	if (n > 0 && nl->ops->offload)
+		n = (int)network_judge(nl->net, PORT_HOST, frames, (unsigned)n);
 	if (n > 0) {
 		ioloop_batch(nl->loop);
 		network_input(nl->net, PORT_HOST, frames, (unsigned)n, ioloop_now(nl->loop));

@@ -67,7 +67,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	struct network *net = tap->host.net;
 	struct frame frames[HOSTIF_BATCH];
 	(void)events;
-	const int n = tap->ops->recv(tap->hif, frames, HOSTIF_BATCH, ioloop_buf(loop), IOLOOP_BUF);
+	int n = tap->ops->recv(tap->hif, frames, HOSTIF_BATCH, ioloop_buf(loop), IOLOOP_BUF);
+	if (n > 0)
+		n = (int)network_judge(net, tap->port.id, frames, (unsigned)n);
 	if (n < 0) {
 		const struct port_tap_host host = tap->host;
 		char name[FETH_NAME_MAX + 1];
@@ -175,6 +177,7 @@ int port_tap_open(const struct port_tap_host *host, int fd, const char *name, st
 	tap->host = *host;
 	tap->ops = hostif_find("tap");
 	tap->port.ops = &port_ops;
+	tap->port.owes = true;
 	tap->client.who = &tap->who;
 	tap->client.close = leave;
 	tap->client.judged = judged;
@@ -183,6 +186,7 @@ int port_tap_open(const struct port_tap_host *host, int fd, const char *name, st
 	int rc = tap->ops->open(&tap->hif, &made, spec, err); /* takes over @fd */
 	if (rc < 0)
 		goto fail;
+	tap->port.offload = tap->ops->offload(tap->hif);
 	rc = uv_poll_init(ioloop_uv(host->loop), &tap->poll, fd);
 	if (rc < 0) {
 		err_set(err, -EIO, "%s: port %s: cannot wait for its interface: %s", spec->network,

@@ -34,10 +34,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "server/core/offload.h"
 #include "server/hostif/backends.h"
 #include "server/hostif/netlink_linux.h"
 
-#define BUF (256u * 1024u) /* what a loop gives recv() */
+#define BUF (4352u * 1024u) /* what a loop gives recv() */
 #define SILENCE_S 10
 #define TYPE_TEST 0x88b5u /* IEEE 802: for local experiments */
 
@@ -870,7 +871,8 @@ static void test_scattered_frame_is_sent_whole(void **state)
 	assert_int_equal(veth->send(r.hif, &v, 1), 1);
 	assert_host_gets(&r, f);
 
-	/* as many pieces as a call can have, and one more; then more than one call's worth */
+	/* as many pieces as a call can have, with the header, and one more; then more than one
+	 * call's worth */
 	static struct seg bytes[1024];
 	for (size_t i = 0; i < 986; i++)
 		bytes[i] = (struct seg){ f->b + 14 + i, 1 };
@@ -878,10 +880,10 @@ static void test_scattered_frame_is_sent_whole(void **state)
 		bytes[i] = (struct seg){ f->b, 0 };
 	struct frame many[3];
 	many[0] = (struct frame){
-		.head = f->b, .head_len = 14, .len = 1000, .more = bytes, .more_n = 1023
+		.head = f->b, .head_len = 14, .len = 1000, .more = bytes, .more_n = 1022
 	};
 	many[1] = many[0];
-	many[1].more_n = 1024;
+	many[1].more_n = 1023;
 	many[2] = many[0];
 	assert_int_equal(veth->send(r.hif, many, 3), 2);
 	assert_host_gets(&r, f);
@@ -1005,23 +1007,33 @@ static int tcp_listen(const char *addr)
 	return fd;
 }
 
-static void relay(struct hostif *from, struct hostif *to, uint32_t mtu)
+/* Returns how many of the frames are super-frames. */
+static unsigned relay(struct hostif *from, struct hostif *to, uint32_t mtu)
 {
 	struct frame frames[HOSTIF_BATCH];
+	unsigned super = 0;
 	const int n = veth->recv(from, frames, HOSTIF_BATCH, buf, sizeof(buf));
 	assert_true(n >= 0);
-	for (int i = 0; i < n; i++)
-		assert_true(frames[i].len <= mtu + 14);
+	for (int i = 0; i < n; i++) {
+		assert_true(offload_valid(&frames[i], mtu));
+		assert_true(frame_fits(&frames[i], mtu));
+		assert_int_equal(offload_needs(&frames[i]) & ~veth->offload(to), 0);
+		super += frames[i].offload.gso_type != 0;
+	}
 	assert_int_equal(veth->send(to, frames, (unsigned)n), n);
+	return super;
 }
 
-/* A connection between two namespaces, through two pairs and us, like a guest's: whole frames only,
- * with checksums, or it fails. */
+/* A connection between two namespaces, through two pairs and us, like a guest's: as super-frames,
+ * and where there is no header to say so, as whole frames with their checksums. */
 static void test_tcp_gets_through(void **state)
 {
 	(void)state;
-	static const uint32_t mtus[] = { 1500, 9000 };
-	for (int i = 0; i < 2; i++) {
+	static const uint32_t mtus[] = { 1500, 9000, 1500 };
+	for (int i = 0; i < 3; i++) {
+		const bool plain = i == 2;
+		unsigned super = 0;
+		setenv("FETHD_OFFLOAD", plain ? "off" : "on", 1);
 		struct hostif_spec s1 = spec_of("lab", 101), s2 = spec_of("lab", 102);
 		s1.mtu = s2.mtu = mtus[i];
 		add_addr(&s1, "10.0.0.1/24");
@@ -1029,8 +1041,9 @@ static void test_tcp_gets_through(void **state)
 		assert_int_equal(setup(NULL), 0);
 		const int home = open("/proc/self/ns/net", O_RDONLY);
 		struct rig one = rig_open(s1);
-		assert_int_equal(ethtool_value("feth101", ETHTOOL_GTXCSUM), 0);
-		assert_int_equal(ethtool_value("feth101", ETHTOOL_GTSO), 0);
+		assert_int_equal(veth->offload(one.hif) & OFFLOAD_TSO4, plain ? 0 : OFFLOAD_TSO4);
+		assert_int_equal(ethtool_value("feth101", ETHTOOL_GTXCSUM), !plain);
+		assert_int_equal(ethtool_value("feth101", ETHTOOL_GTSO), !plain);
 		assert_int_equal(ethtool_value("feth5101", ETHTOOL_GGRO), 0);
 		const int client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 		assert_int_equal(setup(NULL), 0);
@@ -1050,8 +1063,8 @@ static void test_tcp_gets_through(void **state)
 			struct pollfd p[] = { { veth->fd(one.hif), POLLIN, 0 },
 				{ veth->fd(two.hif), POLLIN, 0 } };
 			poll(p, 2, 1);
-			relay(one.hif, two.hif, mtus[i]);
-			relay(two.hif, one.hif, mtus[i]);
+			super += relay(one.hif, two.hif, mtus[i]);
+			super += relay(two.hif, one.hif, mtus[i]);
 			if (server < 0)
 				server = accept(listener, NULL, NULL);
 			for (size_t k = 0; k < sizeof(data); k++)
@@ -1064,6 +1077,7 @@ static void test_tcp_gets_through(void **state)
 					assert_int_equal(in[k], got++ % 251);
 		}
 		assert_int_equal(got, total);
+		assert_true(plain ? !super : super > 0);
 		close(server);
 		close(listener);
 		close(client);
@@ -1072,6 +1086,7 @@ static void test_tcp_gets_through(void **state)
 		close(home);
 		rig_close(&one);
 	}
+	unsetenv("FETHD_OFFLOAD");
 }
 
 /* -- silence -- */
