@@ -51,9 +51,16 @@ static inline uint64_t csum_minus(uint64_t word)
 	return word ^ 0xffff;
 }
 
-/* Stores the checksum: the complement, and never zero, which in UDP says that there is none
- * (RFC 768), and in others is the same number. */
+/* Stores the checksum: the complement. */
 static inline void csum_put(uint8_t *at, uint64_t sum)
+{
+	const uint16_t word = (uint16_t)~csum_fold(sum);
+	memcpy(at, &word, 2);
+}
+
+/* The same, and never zero, which in UDP says that there is none (RFC 768), and in others is the
+ * same number as 0xffff: for checksums of whichever protocol it may be. */
+static inline void csum_put_nonzero(uint8_t *at, uint64_t sum)
 {
 	const uint16_t word = (uint16_t)~csum_fold(sum);
 	memcpy(at, word ? &word : &(const uint16_t){ 0xffff }, 2);

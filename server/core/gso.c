@@ -109,7 +109,7 @@ static unsigned finish_csum(
 	/* the first entry is only there to be summed up */
 	segs[0] = (struct seg){ bytes + start, len - start };
 	const unsigned n = view(&at, segs + 1, frame->len - len);
-	csum_put(bytes + len - 2, csum_add_segs(0, segs, n + 1));
+	csum_put_nonzero(bytes + len - 2, csum_add_segs(0, segs, n + 1));
 	put_frame(out, bytes, len, segs + 1, n, frame->len - len);
 	return 1;
 }
@@ -191,9 +191,12 @@ unsigned gso_finish(const struct frame *frame, uint8_t *bytes, struct seg *segs,
 			put_be16(l4 + 4, l4_len);
 		const unsigned n = view(&at, segs, part);
 		put_be16(l4 + o->csum_offset, 0);
-		csum_put(l4 + o->csum_offset,
-			csum_add(csum_add_segs(c.seed + csum_be16(l4_len), segs, n), l4,
-				hdr_len - c.parts.l4));
+		const uint64_t sum = csum_add(csum_add_segs(c.seed + csum_be16(l4_len), segs, n),
+			l4, hdr_len - c.parts.l4);
+		if (c.parts.protocol == IPPROTO_TCP)
+			csum_put(l4 + o->csum_offset, sum);
+		else
+			csum_put_nonzero(l4 + o->csum_offset, sum);
 		put_frame(&out[i], hdr, hdr_len, segs, n, part);
 		segs += n;
 		done += part;

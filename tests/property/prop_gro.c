@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "server/core/gro.h"
+#include "server/core/gso.h"
 #include "server/core/offload.h"
 #include "tests/support/bytes.h"
 #include "tests/support/flowpackets.h"
@@ -205,6 +206,29 @@ static void came_back(struct run *r, struct back *back, const uint8_t *b, uint32
 	back->n++;
 }
 
+/* What gso.h makes of a super-frame is what the naive cutter does. */
+static void cut_by_gso(const struct frame *f, const uint8_t *flat)
+{
+	static uint8_t segment[SUPER_MAX];
+	const struct gso_need need = gso_need(f);
+	uint8_t *bytes = malloc(need.bytes);
+	struct seg *segs = calloc(need.segs, sizeof(*segs));
+	struct frame *out = calloc(need.frames, sizeof(*out));
+	assert_true(bytes && segs && out);
+	const unsigned n = gso_finish(f, bytes, segs, out);
+	for (unsigned i = 0; i < n; i++) {
+		const uint32_t len = super_segment(flat, f->len, &f->offload, i, segment);
+		uint8_t *is = frame_flat(&out[i]);
+		assert_int_equal(out[i].len, len);
+		assert_memory_equal(is, segment, len);
+		free(is);
+	}
+	assert_int_equal(super_segment(flat, f->len, &f->offload, n, segment), 0);
+	free(bytes);
+	free(segs);
+	free(out);
+}
+
 static void check(struct run *r, unsigned n, uint8_t takes, uint32_t max)
 {
 	static uint8_t segment[SUPER_MAX];
@@ -229,6 +253,7 @@ static void check(struct run *r, unsigned n, uint8_t takes, uint32_t max)
 		for (unsigned i = 0; (len = super_segment(flat, f->len, &f->offload, i, segment));
 			i++, r->segments++)
 			came_back(r, &back, segment, len);
+		cut_by_gso(f, flat);
 		r->supers++;
 		free(flat);
 	}

@@ -9,7 +9,7 @@
 static uint16_t stored(uint64_t sum)
 {
 	uint8_t b[2];
-	csum_put(b, sum);
+	csum_put_nonzero(b, sum);
 	return (uint16_t)packet_get16(b);
 }
 
