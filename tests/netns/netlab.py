@@ -176,12 +176,7 @@ class Tap:
                 raise
             return self.read()
         assert not flags & socket.MSG_TRUNC
-        for level, kind, body in control:
-            if (level, kind) == (263, 8):
-                status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", body[:20])
-                if status & 0x10:  # TP_STATUS_VLAN_VALID
-                    tpid = tpid if status & 0x40 else CTAG
-                    f = f[:12] + struct.pack("!HH", tpid, tci) + f[12:]
+        f = _tagged(f, control)
         return f, addr[2] == PACKET_OUTGOING
 
     def recv(self, seconds=10.0, noise=False):
@@ -199,6 +194,58 @@ class Tap:
     def drain(self):
         """All (frame, went out) that are there now."""
         return list(iter(self.read, None))
+
+
+class VnetTap(Tap):
+    """A Tap with a virtio_net_hdr of 10 bytes before each frame, both ways: it sees and sends what is
+    unfinished, super-frames too."""
+
+    def __init__(self, ns, ifname):
+        super().__init__(ns, ifname)
+        self.sock.setsockopt(263, 15, 1)  # PACKET_VNET_HDR
+
+    def send_vnet(self, header, f):
+        self.send(header + f)
+
+    def read_vnet(self):
+        """(header, frame, went out) of the next one; None where there is none now."""
+        try:
+            data, control, flags, addr = self.sock.recvmsg(FRAME_MAX + 10, socket.CMSG_SPACE(20))
+        except BlockingIOError:
+            return None
+        assert not flags & socket.MSG_TRUNC
+        header, f = data[:10], data[10:]
+        tagged = _tagged(f, control)
+        if tagged is not f and header[0]:
+            start = int.from_bytes(header[6:8], "little") + 4
+            header = header[:6] + start.to_bytes(2, "little") + header[8:]
+        return header, tagged, addr[2] == PACKET_OUTGOING
+
+    def recv_vnet(self, seconds=10.0):
+        """(header, frame) of the next one that came in; None where none came."""
+        end = time.monotonic() + seconds
+        while True:
+            got = self.read_vnet()
+            if got and not got[2]:
+                return got[:2]
+            left = end - time.monotonic()
+            if left <= 0 or (not got and not select.select([self.sock], [], [], left)[0]):
+                return None
+
+    def drain_vnet(self):
+        """All that are there now."""
+        return list(iter(self.read_vnet, None))
+
+
+def _tagged(f, control):
+    """A frame with the tag that the kernel put aside, if there was one."""
+    for level, kind, body in control:
+        if (level, kind) == (263, 8):
+            status, _, _, _, _, tci, tpid = struct.unpack("IIIHHHH", body[:20])
+            if status & 0x10:  # TP_STATUS_VLAN_VALID
+                tpid = tpid if status & 0x40 else CTAG
+                return f[:12] + struct.pack("!HH", tpid, tci) + f[12:]
+    return f
 
 
 def _sum16(data):
