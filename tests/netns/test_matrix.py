@@ -12,18 +12,21 @@ import struct
 import sys
 import unittest
 
+import msgpack
+
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
-from harness import BROADCAST, Daemon, frame, mac, main, taken
+from harness import BROADCAST, Daemon, frame, mac, mac_text, main, taken
 from netlab import CTAG, Namespace, VnetTap, require
 from offload import ACK, PSH, TCP, UDP, VNET, Parts, finished, ip_sum, owing, packet, put
 from shmclient import attach as attach_shm
 
 MTU = 1500
 TAG5 = struct.pack("!HH", CTAG, 0x6005)
-MARK = 0x88B5  # of frames that only mark an end, or say hello
+MARK = b"\x88\xb5"  # of frames that only mark an end, or say hello
 HELLO, END = b"hello", b"end"
-PORT = struct.Struct("!H")
+RARP = b"\x80\x35"
+OFFLOADS = ["csum", "tso4", "tso6", "ecn", "uso4", "uso6"]
 
 
 # -- ports, as the test sees them: send() takes what the functions below make; next() is what came next,
@@ -50,6 +53,46 @@ class Plain:
 
     def close(self):
         self.client.close()
+
+
+class Owed(bytes):
+    """A frame with its virtio_net_hdr."""
+    header = None
+
+
+class Offloaded(Plain):
+    """A native client that may owe all there is, and takes some."""
+    owes = True
+
+    def __init__(self, d, n, takes):
+        c = d.native()
+        c.unpacker = msgpack.Unpacker(raw=False, ext_hook=self.of_ext)
+        c.call("attach", mac=mac_text(mac(n)), offload={"rx": takes, "tx": OFFLOADS})
+        super().__init__(c, mac(n))
+        self.super_frames = 0 if "tso4" in takes else None
+
+    @staticmethod
+    def of_ext(code, data):
+        assert code == 1
+        f = Owed(data[12:])
+        f.header = data[:10]
+        return f
+
+    def send(self, items):
+        self.client.send_raw(b"".join(msgpack.packb(
+            msgpack.ExtType(1, header + bytes(2) + f) if header else f) for header, f in items))
+        taken(self.client)
+
+    def next(self):
+        got = super().next()
+        if not got or not isinstance(got[0], Owed):
+            return got
+        kind = got[0].header[1]
+        if self.super_frames is not None:
+            self.super_frames += kind != 0
+        else:
+            assert not kind, "a super-frame for who takes none"
+        return finished(got[0].header, bytes(got[0]))
 
 
 class Kernel:
@@ -192,6 +235,8 @@ class Matrix(unittest.TestCase):
             "host": Kernel(self.ns, net["host"], bytes.fromhex(net["mac"].replace(":", ""))),
             "native": Plain(self.d.attach(mac="02:00:00:00:00:0a"), mac(0x0A)),
             "qemu": Plain(self.d.qemu(), mac(0x0B)),
+            "offload": Offloaded(self.d, 0x0E, OFFLOADS),
+            "checksums": Offloaded(self.d, 0x0F, ["csum"]),
             "shm": Plain(attach_shm(self.d, mac="02:00:00:00:00:0d"), mac(0x0D)),
             "tap": Kernel(self.box, "eth0", mac(0x0C)),
         }
@@ -211,9 +256,10 @@ class Matrix(unittest.TestCase):
             got = port.next()
             self.assertTrue(got, f"nothing more came, after {len(came)} frames")
             for f in got:
-                if f[12:14] == PORT.pack(MARK) and f[14:].startswith(mark):
+                if f[12:14] == MARK and f[14:].startswith(mark):
                     return came
-                came.append(f)
+                if f[12:14] != RARP:  # the switch says who has come
+                    came.append(f)
 
     def every_pair(self, backend):
         ports = self.ports(backend)
