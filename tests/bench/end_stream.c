@@ -130,14 +130,10 @@ static void keep(struct end *end, size_t at, size_t len)
 	memmove(end->buf, end->buf + at, end->kept);
 }
 
-/* [0, 1, "attach", []]; the answer is waited for, as the port is there from then on. Frames may be
- * right behind it. */
-static int open_native(struct end *end, const char *where, bool hello)
+int end_attach(struct end *end, const char *path, const void *request, size_t bytes)
 {
-	static const uint8_t attach[] = { 0x94, 0x00, 0x01, 0xa6, 'a', 't', 't', 'a', 'c', 'h',
-		0x90 };
 	static const uint8_t done[] = { 0x01, 0x01, 0xc0 }; /* 1, 1, nil, … */
-	if (end_connect(end, where) < 0 || end_write(end->fd, attach, sizeof(attach)) < 0)
+	if (end_connect(end, path) < 0 || end_write(end->fd, request, bytes) < 0)
 		return -1;
 	size_t len = 0, reply = 0;
 	for (unsigned tries = 0; !reply && tries < 50; tries++) {
@@ -153,6 +149,16 @@ static int open_native(struct end *end, const char *where, bool hello)
 		return -1;
 	}
 	keep(end, reply, len);
+	return 0;
+}
+
+/* [0, 1, "attach", []] */
+static int open_native(struct end *end, const char *where, bool hello)
+{
+	static const uint8_t attach[] = { 0x94, 0x00, 0x01, 0xa6, 'a', 't', 't', 'a', 'c', 'h',
+		0x90 };
+	if (end_attach(end, where, attach, sizeof(attach)) < 0)
+		return -1;
 	return hello ? send_hello(end) : 0;
 }
 

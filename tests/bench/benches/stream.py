@@ -11,20 +11,21 @@ MOVED = 32 << 20  # bytes whose SHA-256 is compared, once a run and cell
 
 
 @contextlib.contextmanager
-def pumped(lab, space, path):
-    """A tap in the namespace whose frames a plain client carries to fethd's native socket."""
-    with L.process(L.tool(lab, "bench_pump"), "eth0", "native", path, ready="ready",
+def pumped(lab, space, kind, path):
+    """A tap in the namespace whose frames a client carries to fethd's native socket: plain (native), or
+    with offload."""
+    with L.process(L.tool(lab, "bench_pump"), "eth0", kind, path, ready="ready",
                    prefix=space.prefix) as p:
         hosts.dress(space, "eth0", 2)
         yield p
 
 
 @contextlib.contextmanager
-def fethd(lab, backend, **env):
+def fethd(lab, backend, kind="native", **env):
     """Host B is the client: a tap in a namespace, carried by bench_pump; host A is the host member."""
     with L.spaces(1) as (b,), L.daemon(lab, **env) as d:
         net = d.create("bench", backend=backend, addresses=[f"{hosts.NET}.1/24"])
-        with pumped(lab, b, d.path("bench", "feth.sock")):
+        with pumped(lab, b, kind, d.path("bench", "feth.sock")):
             yield hosts.Hosts(L.Here, b, (net["host"], "eth0"), [d.proc.pid])
         d.call("network.delete", network="bench")
 
@@ -59,6 +60,7 @@ def cell(label, between):
 def cells(lab, _):
     return [cell(*row) for row in (
         ("fethd", lambda lab: fethd(lab, "veth")), ("fethd tap", lambda lab: fethd(lab, "tap")),
+        ("fethd, client with offload", lambda lab: fethd(lab, "veth", "offload")),
         ("without offload work", lambda lab: fethd(lab, "veth", FETHD_OFFLOAD="off")),
         ("vde_switch", vde))]
 
@@ -72,7 +74,8 @@ def around(lab):
 BENCH = L.Bench(
     "stream",
     "iperf3, one TCP connection between the host and a plain client of the native socket (`bench_pump`: a tap "
-    "without offloads, up to 64 frames a write); the same with `FETHD_OFFLOAD=off`; vde_switch with a tap and `vde_plug2tap`. *up* is from the "
+    "without offloads, up to 64 frames a write); *with offload*: one that attaches with `offload` and hands on "
+    "what its tap leaves to others; *without offload work*: the plain one and `FETHD_OFFLOAD=off`; vde_switch with a tap and `vde_plug2tap`. *up* is from the "
     "client to the host. Once for each of them and each way 32 MiB of random bytes are moved, and the run ends where their "
     "SHA-256 differs.",
     ["up", "down"], cells, hosts.gbit, hosts.TCP_COLUMNS, head="Gbit/s", point_head="way", root=True,
