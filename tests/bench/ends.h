@@ -78,8 +78,8 @@ double end_cpu(void);
 double end_now(void);
 /* Connects end->fd to a Unix stream. 0, or -1 with errno. */
 int end_connect(struct end *end, const char *path);
-/* Connects to fethd's native socket and has a call to `attach` of msgid 1 answered; what came behind that
- * is the first end->kept bytes of end->buf. 0, or -1 with errno. */
+/* Connects to fethd's native socket and has a call to `attach` of msgid 1 answered; what came
+ * behind that is the first end->kept bytes of end->buf. 0, or -1 with errno. */
 int end_attach(struct end *end, const char *path, const void *request, size_t bytes);
 /* Writes all of it. 0, or -1 with errno. */
 int end_write(int fd, const uint8_t *bytes, size_t len);
