@@ -145,7 +145,8 @@ void network_learn_given(struct network *net, const struct port_rec *rec, uint64
 	const struct port_rules *rules = &rec->info.rules;
 	if (!rec->client || rec->info.locked || !rules->up)
 		return;
-	if (rec->mac_given)
+	/* a tap is made with the port's address, given or not, and may never send by itself */
+	if (rec->mac_given || rec->info.kind == PORT_KIND_TAP)
 		learn(net, rec, rec->info.mac, now_ms);
 	for (unsigned i = 0; i < rules->n_macs; i++)
 		learn(net, rec, rules->macs[i], now_ms);

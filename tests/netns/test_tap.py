@@ -175,6 +175,12 @@ class Port(unittest.TestCase):
         self.assertFalse(self.box.ping("10.1.2.1", seconds=1))
         self.assertTrue(self.d.stats("path")["drops"]["spoofed"])
 
+    def test_where_it_is_is_known_before_it_sends(self):
+        self.box.sysctl("ipv6/conf/default/disable_ipv6", 1)
+        port = self.add()
+        self.assertIn((port["mac"], "box"), [(a["mac"], a["name"]) for a in self.d.call("fdb.list", network="lab")["items"]])
+        self.assertEqual(self.d.stats("box")["rx_frames"], 0)
+
     def test_its_mtu_is_the_networks(self):
         self.add()
         for mtu in (9000, 1300):
