@@ -270,6 +270,17 @@ static inline bool ring_publish(struct ring_writer *w)
 	return atomic_load(&w->words->empty) && atomic_exchange(&w->words->empty, 0);
 }
 
+/* The producer waits until half of the ring is free. False: it is (or the ring is broken). */
+static inline bool ring_wait_half(struct ring_writer *w)
+{
+	atomic_store(&w->words->full, 1);
+	ring_look(w);
+	if (!w->broken && ring_used(w) > w->size / 2)
+		return true;
+	atomic_store_explicit(&w->words->full, 0, memory_order_relaxed);
+	return false;
+}
+
 /* The producer waits for room for a body of @len bytes. False: it need not, there is some (or a
  * broken ring). */
 static inline bool ring_wait(struct ring_writer *w, uint32_t len)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "protocol/ring.h"
+#include "server/core/offload.h"
 #include "server/io/shmem.h"
 
 /* Bytes put into a ring before the client may see them, at the latest: 32 frames of 60 bytes or
@@ -16,6 +17,12 @@
 
 /* Turns in which a ring that was not empty before is looked at again before we sleep. */
 #define LINGER_TURNS 4u
+
+/* Read of a ring whose client had to rest, before it is known whether there is room again. */
+#define PROBE_BYTES (16u * 1024u)
+
+/* Copied of every frame: whatever headers anybody reads, and what may be owed on them. */
+#define HEAD_BYTES OFFLOAD_HEADERS
 
 #define WAKE_TOPIC UINT64_MAX /* of two wakes that wait one is enough */
 
@@ -29,7 +36,9 @@ struct port_shm {
 	uint32_t shown;   /* of tx: head as the client may see it */
 	uint32_t flushed; /* of tx: head at the flush before */
 	bool touched;     /* of tx: something was put, or had no room */
-	bool unicast;     /* what had no room was for it alone */
+	bool unicast;     /* some of it was for it alone */
+	bool dropped;     /* some of that had no room */
+	bool held;        /* its client rests: pacing */
 	bool waits;       /* for room in tx, so that who sends may go on: pacing, stream.h */
 	bool ended;       /* a ring is broken */
 	bool busy;        /* `later` is out: it reads in a turn to come */
@@ -48,22 +57,56 @@ static void end(struct port_shm *p)
 	p->ended = true;
 }
 
-/* Copies a record behind the native framing, so that a native stream can have it as it is. */
-static uint32_t copy_in(struct frame *f, uint8_t *at, const struct ring_record *rec)
+/* Whether nobody will judge what follows these bytes of a frame, HEAD_BYTES of it: TCP and UDP
+ * without extension headers, and what is neither IP nor ARP nor has a tag. */
+static bool rest_is_payload(const uint8_t *head)
 {
-	const uint8_t hdr = wire_frame_header(at, rec->len);
-	memcpy(at + hdr, rec->body, rec->len);
-	memset(f, 0, sizeof(*f));
-	f->head = at + hdr;
-	f->head_len = f->len = rec->len;
-	f->framing = FRAMING_NATIVE;
-	f->wire_hdr = hdr;
-	return hdr + rec->len;
+	switch (head[12] << 8 | head[13]) {
+	case 0x0800:
+		return head[23] == 6 || head[23] == 17;
+	case 0x86dd:
+		return head[20] == 6 || head[20] == 17;
+	case 0x0806:
+	case ETH_P_CTAG:
+	case ETH_P_STAG:
+		return false;
+	default:
+		return true;
+	}
 }
 
-/* Reads the ring until it ends, or 256 KiB; whatever it holds counts, lest a client that always
+/* Makes a view of a record: of a copy behind the native framing, so that a native stream can have
+ * it as it is; of a long one that is payload a copy of its headers, and the rest where it lies.
+ * Returns where the next one may be. */
+static uint8_t *view(struct frame *f, uint8_t *at, const struct ring_record *rec)
+{
+	memset(f, 0, sizeof(*f));
+	f->len = rec->len;
+	if (rec->len > EGRESS_COPY) {
+		struct seg *rest = (struct seg *)(((uintptr_t)at + 15) & ~(uintptr_t)15);
+		uint8_t *head = (uint8_t *)(rest + 1);
+		memcpy(head, rec->body, HEAD_BYTES);
+		if (rest_is_payload(head)) {
+			*rest = (struct seg){ rec->body + HEAD_BYTES, rec->len - HEAD_BYTES };
+			f->head = head;
+			f->head_len = HEAD_BYTES;
+			f->more = rest;
+			f->more_n = 1;
+			return head + HEAD_BYTES;
+		}
+	}
+	const uint8_t hdr = wire_frame_header(at, rec->len);
+	memcpy(at + hdr, rec->body, rec->len);
+	f->head = at + hdr;
+	f->head_len = rec->len;
+	f->framing = FRAMING_NATIVE;
+	f->wire_hdr = hdr;
+	return at + hdr + rec->len;
+}
+
+/* Reads the ring until it ends, or @most bytes; whatever it holds counts, lest a client that always
  * puts more keeps us here. Returns whether there may be more. */
-static bool read_ring(struct port_shm *p)
+static bool read_ring(struct port_shm *p, uint32_t most)
 {
 	struct network *net = p->sp->net;
 	struct ioloop *loop = p->sp->s.loop;
@@ -74,17 +117,17 @@ static bool read_ring(struct port_shm *p)
 	const uint64_t now_ms = ioloop_now(loop);
 	enum ring_item got = RING_RECORD;
 
-	while (got == RING_RECORD && p->rx.tail - start < IOLOOP_READ && p->sp->attached &&
+	while (got == RING_RECORD && p->rx.tail - start < most && p->sp->attached &&
 		network_work(net) < NETWORK_WORK) {
 		unsigned n = 0;
-		while (n < IOLOOP_BATCH && p->rx.tail - start < IOLOOP_READ) {
+		while (n < IOLOOP_BATCH && p->rx.tail - start < most) {
 			got = ring_next(&p->rx, &rec);
 			if (got != RING_RECORD)
 				break;
 			if (rec.flags || rec.len > FETH_FRAME_MAX)
 				network_count(net, p->sp->port.id, DROP_BAD_OFFLOAD, 1, rec.len);
 			else
-				at += copy_in(&frames[n++], at, &rec);
+				at = view(&frames[n++], at, &rec);
 		}
 		if (n)
 			network_input(net, p->sp->port.id, frames, n, now_ms);
@@ -110,13 +153,14 @@ static void turn(void *arg)
 		return;
 	ioloop_batch(loop);
 	const uint32_t tail = p->rx.tail;
-	const bool more = read_ring(p);
+	const bool more = read_ring(p, p->held ? PROBE_BYTES : IOLOOP_READ);
 	p->idle = p->rx.tail == tail ? p->idle + 1 : 0;
 	if (ring_release(&p->rx))
 		wake(p);
 	if (p->ended)
 		return;
-	if (ioloop_overran(loop)) {
+	p->held = ioloop_overran(loop);
+	if (p->held) {
 		p->busy = true;
 		ioloop_hold(loop, &p->later, turn, p);
 	} else if (more || p->idle < LINGER_TURNS || !ring_sleep(&p->rx)) {
@@ -166,6 +210,7 @@ void port_shm_send(struct port *port, struct frame *frames, unsigned n, bool flo
 	unsigned i = 0;
 	uint64_t bytes = 0;
 	p->touched = true;
+	p->unicast |= !flooded;
 	if (p->sp->s.dying) {
 		stats->drops[DROP_DETACHED] += n;
 		return;
@@ -182,36 +227,47 @@ void port_shm_send(struct port *port, struct frame *frames, unsigned n, bool flo
 	if (i == n)
 		return;
 	stats->drops[DROP_QUEUE_FULL] += n - i;
-	p->unicast |= !flooded;
-	if (!p->waits && !p->tx.broken)
-		p->waits = ring_wait(&p->tx, frames[i].len);
+	p->dropped |= !flooded;
+}
+
+/* Pacing, as stream.h says, but a ring shows that it fills before anything is lost: who sends to it
+ * rests while more than half is in it, for a client that had less in the last STREAM_FAST_MS. */
+static bool falls_behind(struct port_shm *p)
+{
+	const uint64_t now_ms = ioloop_now(p->sp->s.loop);
+	const uint32_t half = p->tx.size / 2, before = p->flushed - p->tx.tail;
+	if ((int32_t)before <= (int32_t)half) /* of what was put in before this batch */
+		p->caught_up_ms = now_ms;
+	if (!p->dropped && !(p->unicast && ring_used(&p->tx) > half))
+		return false;
+	if (!p->waits)
+		p->waits = ring_wait_half(&p->tx);
+	return now_ms - p->caught_up_ms <= STREAM_FAST_MS;
 }
 
 void port_shm_flush(struct port *port)
 {
 	struct port_shm *p = of_port(port);
-	const uint64_t now_ms = ioloop_now(p->sp->s.loop);
 	if (!p->touched)
 		return;
-	p->touched = false;
 	if (ring_publish(&p->tx))
 		wake(p);
 	ring_look(&p->tx);
-	if ((int32_t)(p->tx.tail - p->flushed) >= 0)
-		p->caught_up_ms = now_ms;
+	ioloop_flushed(p->sp->s.loop, falls_behind(p));
 	p->shown = p->flushed = p->tx.head;
-	ioloop_flushed(p->sp->s.loop, p->unicast && now_ms - p->caught_up_ms <= STREAM_FAST_MS);
-	p->unicast = false;
+	p->touched = p->unicast = p->dropped = false;
 	if (p->tx.broken)
 		end(p);
 }
 
-/* What waits in a ring is what waits for another port in its queue and its socket's buffer. */
+/* What waits in a ring is what waits for another port in its queue and its socket's buffer, and at
+ * most what was read in a turn. */
 void port_shm_limit(struct port *port, uint32_t bytes)
 {
 	struct port_shm *p = of_port(port);
 	const uint32_t size = p->tx.size;
-	p->tx.limit = bytes < size - IOLOOP_SNDBUF ? bytes + IOLOOP_SNDBUF : size;
+	const uint32_t beside = IOLOOP_SNDBUF + IOLOOP_READ;
+	p->tx.limit = size > beside && bytes < size - beside ? bytes + beside : size;
 }
 
 uint32_t port_shm_queued(const struct port *port)

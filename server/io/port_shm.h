@@ -1,7 +1,7 @@
 /* port_shm.h - a native port whose frames go by rings in shared memory (protocol/ring.h).
  *
- * Belongs to a session, whose stream it leaves calls, wakes and the client's end to. Frames from
- * the client are copied out of the ring before anybody looks at them, 256 KiB a turn at most, and
+ * Belongs to a session, whose stream it leaves calls, wakes and the client's end to. What is
+ * judged of the client's frames is copied out of the ring before that; 256 KiB are read a turn, and
  * the ring is read again in the next turn while there is more: nobody needs to be woken then.
  * Frames for the client are copied into its ring at once; one that has no room is dropped and
  * counted. */

@@ -165,6 +165,23 @@ static void test_a_waiting_writer_is_woken_when_half_is_free(void **state)
 	assert_false(ring_release(&f->r));
 }
 
+static void test_a_writer_may_wait_for_half_before_it_is_full(void **state)
+{
+	struct fixture *f = *state;
+	for (unsigned i = 0; i < SIZE / 128; i++)
+		assert_true(put(f, 60, 0));
+	assert_false(ring_wait_half(&f->w)); /* just half is in it */
+	assert_true(put(f, 60, 0));
+	assert_true(ring_wait_half(&f->w));
+	(void)ring_publish(&f->w);
+	takes(f, 60, 0);
+	assert_true(ring_release(&f->r));
+	assert_false(ring_wait_half(&f->w));
+	atomic_store(&f->w.words->tail, 0u - 8u * SIZE);
+	assert_false(ring_wait_half(&f->w));
+	assert_true(f->w.broken);
+}
+
 static void test_positions_pass_2_to_the_32nd(void **state)
 {
 	struct fixture *f = *state;
@@ -348,6 +365,7 @@ int main(void)
 		T(test_an_empty_ring_takes_a_record_over_its_limit),
 		T(test_a_sleeping_reader_is_woken_once),
 		T(test_a_waiting_writer_is_woken_when_half_is_free),
+		T(test_a_writer_may_wait_for_half_before_it_is_full),
 		T(test_positions_pass_2_to_the_32nd),
 		T(test_a_head_that_cannot_be_is_broken),
 		T(test_a_length_that_cannot_be_is_broken),
