@@ -117,6 +117,24 @@ class Kernel:
         self.tap.close()
 
 
+class InVlan(Kernel):
+    """The host member as somebody in VLAN 5 sees it, whose other ports know nothing of that."""
+
+    def send(self, items):
+        def tagged(header, f):
+            if header:
+                fields = list(VNET.unpack(header))
+                fields[4] += len(TAG5)
+                header = VNET.pack(*fields)
+            return header, f[:12] + TAG5 + f[12:]
+        super().send([tagged(*item) for item in items])
+
+    def next(self):
+        got = super().next()
+        assert all(f[12:14] == TAG5[:2] and f[15] == 5 for f in got), "not in the VLAN"
+        return [f[:12] + f[16:] for f in got]
+
+
 # -- what is sent: lists of (header or None, frame); what is meant by it is finished() --
 
 
@@ -226,13 +244,13 @@ class Matrix(unittest.TestCase):
             ns.sysctl("ipv6/conf/default/disable_ipv6", 1)
         cls.d = cls.enterClassContext(Daemon(prefix=cls.ns.prefix))
 
-    def ports(self, backend):
-        net = self.d.create(backend=backend, mtu=MTU, multicast="flood")
+    def ports(self, backend, vlan=False):
+        net = self.d.create(backend=backend, mtu=MTU, multicast="flood", defaults={"vlan": 5} if vlan else {})
         self.addCleanup(self.d.call, "network.delete", network="lab")
         self.d.call("port.add", network="lab", name="box", kind="tap", ifname="eth0", netns=self.box.name,
                     mac="02:00:00:00:00:0c")
         made = {
-            "host": Kernel(self.ns, net["host"], bytes.fromhex(net["mac"].replace(":", ""))),
+            "host": (InVlan if vlan else Kernel)(self.ns, net["host"], bytes.fromhex(net["mac"].replace(":", ""))),
             "native": Plain(self.d.attach(mac="02:00:00:00:00:0a"), mac(0x0A)),
             "qemu": Plain(self.d.qemu(), mac(0x0B)),
             "offload": Offloaded(self.d, 0x0E, OFFLOADS),
@@ -261,11 +279,13 @@ class Matrix(unittest.TestCase):
                 if f[12:14] != RARP:  # the switch says who has come
                     came.append(f)
 
-    def every_pair(self, backend):
-        ports = self.ports(backend)
+    def every_pair(self, backend, vlan=False):
+        ports = self.ports(backend, vlan)
         for a, b in itertools.permutations(ports, 2):
             src, dst = ports[a], ports[b]
             for kind, make in {**KINDS, **(OWING if src.owes else {})}.items():
+                if vlan and "VLAN" in kind:
+                    continue  # clients have no tags there
                 with self.subTest(sender=a, receiver=b, kind=kind):
                     items = make(dst.mac, src.mac)
                     before = dst.super_frames
@@ -281,6 +301,9 @@ class Matrix(unittest.TestCase):
 
     def test_tap_host_side(self):
         self.every_pair("tap")
+
+    def test_ports_in_a_vlan(self):
+        self.every_pair("veth", vlan=True)
 
 
 if __name__ == "__main__":
