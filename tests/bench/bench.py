@@ -148,6 +148,8 @@ def main():
             if not os.access(path, os.X_OK):
                 raise SystemExit(f"bench: no {path}; build the release preset first "
                                  "(cmake --preset release && cmake --build --preset release)")
+        if lab.against and not os.access(lab.against, os.X_OK):
+            raise SystemExit(f"bench: --against {lab.against}: there is no such program")
         if lab.netns:
             prepare_netns()
         ran = False

@@ -221,6 +221,8 @@ def run_rounds(lab, bench):
     points = [p for p in bench.points if not lab.points or str(p) in lab.points] or bench.points
     points = points[:bench.quick or 1] if lab.quick else points
     started = time.monotonic()
+    if lab.deadline and started > lab.deadline:
+        raise Absent("the time is over")
     with bench.around(lab):
         for n in range(count):
             # the end of the time is the end of the round before, never the middle of one
