@@ -4,21 +4,25 @@
  *   bench_path PATH BATCHES
  *
  * PATH is one of those below. Every batch is 64 frames of 60 bytes from one port, all to one
- * address (mixed4: to four in turn, so that no two neighbours share a decision). Prints nothing
- * unless frames went elsewhere than they should (exit 1). */
+ * address (mixed4: to four in turn, so that no two neighbours share a decision; coalesced: segments
+ * of a TCP connection, 1514 bytes each). Prints nothing unless frames went elsewhere than they
+ * should (exit 1). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "protocol/wire.h"
+#include "server/core/csum.h"
 #include "server/core/egress.h"
 #include "server/core/ingress.h"
 #include "server/core/loopguard.h"
 #include "server/core/monitor.h"
 #include "server/core/network.h"
+#include "server/core/offload.h"
 
 #define BATCH 64u
 #define SIZE 60u
+#define LONG 1514u
 #define SINKS_MAX 8u
 
 /* A port that does what io/stream.c does, less the write: all of it always went out. */
@@ -37,7 +41,7 @@ struct lab {
 	bool from_host;
 	uint64_t host_frames;
 	struct wire_scan scan;
-	uint8_t buf[BATCH * (SIZE + 4)];
+	uint8_t buf[BATCH * (LONG + 4)];
 	size_t len;
 };
 
@@ -118,6 +122,27 @@ static unsigned host_send(struct hostif *hif, const struct frame *frames, unsign
 
 static const struct hostif_ops host_ops = { .name = "bench", .has_host = true, .send = host_send };
 
+static unsigned tso_send(struct hostif *hif, const struct frame *frames, unsigned n)
+{
+	struct lab *lab = (struct lab *)(void *)hif;
+	for (unsigned i = 0; i < n; i++) {
+		const uint32_t size = frames[i].offload.gso_size;
+		lab->host_frames +=
+			size ? (frames[i].len - frames[i].offload.hdr_len + size - 1) / size : 1;
+	}
+	return n;
+}
+
+static uint8_t host_offload(const struct hostif *hif)
+{
+	(void)hif;
+	return OFFLOAD_CSUM | OFFLOAD_TSO4;
+}
+
+static const struct hostif_ops tso_ops = {
+	.name = "tso", .has_host = true, .send = tso_send, .offload = host_offload
+};
+
 static void on_ports(void *ctx, unsigned attached)
 {
 	(void)ctx;
@@ -182,17 +207,19 @@ static const struct path {
 	enum target target;
 	unsigned sinks;
 	enum watch watch;
+	bool coalesced; /* segments, for a host side that takes super-frames */
 } paths[] = {
-	{ "native-native", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, NOBODY },
-	{ "native-qemu", FRAMING_NATIVE, FRAMING_QEMU, TO_PORT, 1, NOBODY },
-	{ "qemu-native", FRAMING_QEMU, FRAMING_NATIVE, TO_PORT, 1, NOBODY },
-	{ "qemu-qemu", FRAMING_QEMU, FRAMING_QEMU, TO_PORT, 1, NOBODY },
-	{ "native-mixed4", FRAMING_NATIVE, FRAMING_NATIVE, TO_EACH, 4, NOBODY },
-	{ "native-flood8", FRAMING_NATIVE, FRAMING_NATIVE, TO_ALL, 8, NOBODY },
-	{ "native-host", FRAMING_NATIVE, FRAMING_NONE, TO_HOST, 1, NOBODY },
-	{ "host-native", FRAMING_NONE, FRAMING_NATIVE, TO_PORT, 1, NOBODY },
-	{ "native-watched", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, FOR_ARP },
-	{ "native-captured", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, FOR_ALL },
+	{ "native-native", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, NOBODY, false },
+	{ "native-qemu", FRAMING_NATIVE, FRAMING_QEMU, TO_PORT, 1, NOBODY, false },
+	{ "qemu-native", FRAMING_QEMU, FRAMING_NATIVE, TO_PORT, 1, NOBODY, false },
+	{ "qemu-qemu", FRAMING_QEMU, FRAMING_QEMU, TO_PORT, 1, NOBODY, false },
+	{ "native-mixed4", FRAMING_NATIVE, FRAMING_NATIVE, TO_EACH, 4, NOBODY, false },
+	{ "native-flood8", FRAMING_NATIVE, FRAMING_NATIVE, TO_ALL, 8, NOBODY, false },
+	{ "native-host", FRAMING_NATIVE, FRAMING_NONE, TO_HOST, 1, NOBODY, false },
+	{ "native-coalesced", FRAMING_NATIVE, FRAMING_NONE, TO_HOST, 1, NOBODY, true },
+	{ "host-native", FRAMING_NONE, FRAMING_NATIVE, TO_PORT, 1, NOBODY, false },
+	{ "native-watched", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, FOR_ARP, false },
+	{ "native-captured", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, FOR_ALL, false },
 };
 
 static const struct feth_mac host_mac = { { 2, 0, 0, 0, 0, 0xfe } };
@@ -227,6 +254,34 @@ static int watch(struct lab *lab, enum watch watch)
 	lab->eye.port.ops = &sink_ops;
 	sendq_init(&lab->eye.q, network_pool(lab->net), network_pool(lab->net), FRAMING_NATIVE);
 	return network_attach(lab->net, &port, &lab->eye.port, 0, &info, &err);
+}
+
+static void fill_segments(struct lab *lab)
+{
+	static const uint8_t addresses[] = { 10, 0, 0, 1, 10, 0, 0, 2 };
+	const uint32_t payload = LONG - 54;
+	for (unsigned i = 0; i < BATCH; i++) {
+		lab->len += framing_header(lab->in, lab->buf + lab->len, LONG);
+		uint8_t *b = lab->buf + lab->len, *ip = b + 14, *tcp = b + 34;
+		lab->len += LONG;
+		memcpy(b, host_mac.b, 6);
+		memcpy(b + 6, source_mac.b, 6);
+		b[12] = 0x08;
+		ip[0] = 0x45;
+		ip[2] = (LONG - 14) >> 8;
+		ip[3] = (LONG - 14) & 0xff;
+		ip[5] = (uint8_t)i;
+		ip[8] = 64;
+		ip[9] = 6;
+		memcpy(ip + 12, addresses, 8);
+		csum_put(ip + 10, csum_add(0, ip, 20));
+		for (unsigned k = 0; k < 4; k++)
+			tcp[4 + k] = (uint8_t)(i * payload >> (24 - 8 * k));
+		tcp[12] = 5 << 4;
+		tcp[13] = 0x10; /* ACK */
+		memset(tcp + 20, (int)i, payload);
+		csum_put(tcp + 16, csum_add(csum_pseudo(ip, false, 6, LONG - 34), tcp, LONG - 34));
+	}
 }
 
 static void fill(struct lab *lab, const struct path *path)
@@ -265,7 +320,8 @@ static int lab_open(struct lab *lab, const struct path *path)
 	if (network_new(&lab->net, &facts, &key, 0x5eed5eed5eed5eed, &events, lab) < 0)
 		return -1;
 	if (facts.has_host)
-		network_set_host(lab->net, &host_ops, (struct hostif *)(void *)lab);
+		network_set_host(lab->net, path->coalesced ? &tso_ops : &host_ops,
+			(struct hostif *)(void *)lab);
 	lab->in = path->in;
 	lab->from_host = path->in == FRAMING_NONE;
 	if (attach(lab, &lab->source, "source", lab->in) < 0)
@@ -286,7 +342,10 @@ static int lab_open(struct lab *lab, const struct path *path)
 		network_input(lab->net, lab->sinks[i].port.id, &frame, 1, 1000);
 	}
 	network_flush(lab->net);
-	fill(lab, path);
+	if (path->coalesced)
+		fill_segments(lab);
+	else
+		fill(lab, path);
 	return watch(lab, path->watch);
 }
 

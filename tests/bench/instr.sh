@@ -20,6 +20,7 @@ qemu-qemu 120
 native-mixed4 600
 native-flood8 365
 native-host 80
+native-coalesced 1700
 host-native 180
 native-watched 255
 native-captured 330
