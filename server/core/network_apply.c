@@ -206,9 +206,12 @@ static int redeclare(struct network *net, struct port_rec *rec, const struct por
 {
 	const struct port_addr addr = declared_addr(net, conf);
 	const struct port_rules rules = declared_rules(net, conf);
-	const struct port_rules own = rules_own(&rec->floor, &rec->info.rules, &rules);
+	const struct port_rules asked = rec->asked;
+	struct port_rules may = asked;
 	struct port_conf all = { .control = true, .rules = rules };
-	rules_take(&all.rules, &own);
+	/* `macs` are given anew with the address */
+	may.given &= ~(rules_looser(&rules, &asked) | RULE_MACS);
+	rules_take(&all.rules, &may);
 	struct port_info info;
 	int rc = network_check_macs(net, rec->info.id, &addr, &all.rules, err);
 	if (!rc)
@@ -216,6 +219,7 @@ static int redeclare(struct network *net, struct port_rec *rec, const struct por
 	if (rc < 0)
 		return rc;
 	rec->floor = rules;
+	rec->asked = asked; /* also what it may not have now: the next time it may */
 	rec->floor_addr = addr;
 	network_set_addr(net, rec, &addr);
 	if (net->events->port)

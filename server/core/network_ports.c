@@ -155,6 +155,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): err_set() returns the code given */
 	const uint16_t id = rec->info.id;
 	rec->client = port;
+	rules_take(&rec->asked, &conf->rules);
 	rec->info.attached = true;
 	rec->info.uid = conf->uid;
 	rec->info.pid = conf->pid;
@@ -195,6 +196,7 @@ void network_detach(struct network *net, struct port *port)
 	rec->info.offload = (struct port_offload){ 0 };
 	network_loop_forget(net, rec);
 	rec->info.rules = rec->floor; /* what the client itself asked for goes with it */
+	rec->asked = (struct port_rules){ 0 };
 	network_apply_rules(net, rec);
 	network_set_addr(net, rec, &rec->floor_addr);
 	const struct port_info info = rec->info;

@@ -34,6 +34,7 @@ struct police {
 struct port_rec {
 	struct port_info info;
 	struct port_rules floor; /* what its client may not loosen; all are given */
+	struct port_rules asked; /* what it asked for itself, and nobody with control changed */
 	bool has_vlan;           /* counted in network.n_vlans */
 	bool mac_given;
 	struct port_addr floor_addr;

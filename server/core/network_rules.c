@@ -122,6 +122,9 @@ int network_set_port(struct network *net, uint16_t id, const struct port_conf *c
 	if (conf->control) {
 		rules_take(&rec->floor, &conf->rules);
 		rec->floor_addr = network_addr_with(rec->floor_addr, conf);
+		rec->asked.given &= ~conf->rules.given;
+	} else {
+		rules_take(&rec->asked, &conf->rules);
 	}
 	network_apply_rules(net, rec);
 	const bool same_addr = old.given == addr.given && old.locked == addr.locked &&

@@ -59,8 +59,7 @@ static bool raised(uint32_t limit, uint32_t to)
 	return limit && (!to || to > limit);
 }
 
-/* RULE_* bits of what rules_loosened() looks for. */
-static uint32_t loosened(const struct port_rules *rules, const struct port_rules *more)
+uint32_t rules_looser(const struct port_rules *rules, const struct port_rules *more)
 {
 	uint32_t loose = 0;
 	if (rules->isolated && !more->isolated)
@@ -86,23 +85,7 @@ static uint32_t loosened(const struct port_rules *rules, const struct port_rules
 
 const char *rules_loosened(const struct port_rules *rules, const struct port_rules *more)
 {
-	return rules_name(loosened(rules, more));
-}
-
-struct port_rules rules_own(
-	const struct port_rules *floor, const struct port_rules *now, const struct port_rules *next)
-{
-	struct port_rules own = *now;
-	own.given = 0;
-#define RULE(symbol, name, field)                                                                  \
-	if (now->field != floor->field)                                                            \
-		own.given |= RULE_##symbol;
-	RULES(RULE)
-#undef RULE
-	if (!vlan_same(&now->vlan, &floor->vlan))
-		own.given |= RULE_VLAN;
-	own.given &= ~loosened(next, &own);
-	return own;
+	return rules_name(rules_looser(rules, more));
 }
 
 bool rules_same(const struct port_rules *a, const struct port_rules *b)

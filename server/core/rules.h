@@ -82,11 +82,8 @@ void rules_take(struct port_rules *rules, const struct port_rules *more);
  * wire; NULL where there is none. Of `macs` it depends on the lock, which is no rule. */
 const char *rules_loosened(const struct port_rules *rules, const struct port_rules *more);
 
-/* What a client has beyond @floor, its port's declaration, and may keep when that becomes @next:
- * the fields that are other and loosen nothing. Not `macs`, which are given anew with the address.
- */
-struct port_rules rules_own(const struct port_rules *floor, const struct port_rules *now,
-	const struct port_rules *next);
+/* All of these, as RULE_* bits. */
+uint32_t rules_looser(const struct port_rules *rules, const struct port_rules *more);
 
 bool rules_same(const struct port_rules *a, const struct port_rules *b);
 

@@ -324,6 +324,58 @@ static void test_what_a_client_asked_for_is_no_declaration(void **state)
 	fake_detach(&a);
 }
 
+/* The client of port a, which is declared so, asks for more itself. */
+static void redeclare(struct fakenet *fn, bool isolated, uint32_t cap)
+{
+	struct declaring d = { 0 };
+	struct port_conf conf = want("a", PORT_KIND_QEMU, 1, true);
+	conf.rules = (struct port_rules){
+		.given = RULE_ISOLATED | RULE_CAP, .isolated = isolated, .cap = cap
+	};
+	assert_int_equal(apply(fn, &d, &conf, 1), 0);
+}
+
+static void assert_rules(struct fakenet *fn, bool isolated, uint32_t cap)
+{
+	assert_int_equal(info_of(fn, "a").rules.isolated, isolated);
+	assert_int_equal(info_of(fn, "a").rules.cap, cap);
+}
+
+static void test_what_a_client_asked_for_outlives_declarations_that_say_the_same(void **state)
+{
+	struct fakenet *fn = *state;
+	struct fake_port a = { 0 };
+	struct port_info out;
+	struct port_conf attach = { .kind = PORT_KIND_QEMU,
+		.take_only = true,
+		.rules = { .given = RULE_ISOLATED, .isolated = true } };
+	struct port_conf set = { .rules = { .given = RULE_CAP, .cap = 1000 } };
+	redeclare(fn, false, 1400);
+	strcpy(attach.name, "a");
+	assert_int_equal(fake_attach_conf(fn, &a, &attach, NULL), 0);
+	assert_int_equal(network_set_port(fn->net, a.info.id, &set, 0, &out, NULL), 0);
+	assert_rules(fn, true, 1000);
+	redeclare(fn, true, 1000); /* what it has by its own word, too */
+	redeclare(fn, true, 900);
+	assert_rules(fn, true, 900);
+	redeclare(fn, false, 1400);
+	assert_rules(fn, true, 1000);
+
+	/* who controls the port has the last word on what he names */
+	set.control = true;
+	set.rules.cap = 1200;
+	assert_int_equal(network_set_port(fn->net, a.info.id, &set, 0, &out, NULL), 0);
+	redeclare(fn, false, 1300);
+	assert_rules(fn, true, 1300);
+	fake_detach(&a);
+	assert_rules(fn, false, 1300);
+	attach.rules.given = 0;
+	assert_int_equal(fake_attach_conf(fn, &a, &attach, NULL), 0); /* another asks for nothing */
+	redeclare(fn, false, 1250);
+	assert_rules(fn, false, 1250);
+	fake_detach(&a);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -340,6 +392,7 @@ int main(void)
 		TEST(test_another_interface_wants_replace_too),
 		TEST(test_no_more_ports_than_there_is_room_for),
 		TEST(test_what_a_client_asked_for_is_no_declaration),
+		TEST(test_what_a_client_asked_for_outlives_declarations_that_say_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
