@@ -68,6 +68,8 @@ static int set_host(
 			"the network's, see network.set",
 			field);
 	rules_take(&rec->info.rules, &conf->rules);
+	if (!rec->info.rules.loop_guard)
+		network_loop_forget(net, rec);
 	network_apply_rules(net, rec);
 	*out = network_host_info(net);
 	if (!rules_same(&before, &rec->info.rules) && net->events->port)

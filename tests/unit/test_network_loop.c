@@ -212,6 +212,25 @@ static void test_a_host_that_sends_back_what_it_gets_is_cut_too(void **state)
 	assert_string_equal(f->fn.loops, "-host ");
 }
 
+static void test_to_take_the_guard_off_the_host_ends_its_cut(void **state)
+{
+	struct fixture *f = *state;
+	struct port_info out;
+	const struct port_conf conf = { .control = true,
+		.rules = { .given = RULE_LOOP_GUARD, .loop_guard = false } };
+	f->joined[0] = 0;
+	for (unsigned n = 0; n < 1000 && !f->fn.loops[0]; n++)
+		assert_true(settles(f, 1, BROADCAST, 1, 10));
+	assert_string_equal(f->fn.loops, "+host ");
+	f->joined[0] = UINT32_MAX;
+	assert_int_equal(network_set_port(f->fn.net, PORT_HOST, &conf, 1000, &out, NULL), 0);
+	assert_false(out.looped);
+	assert_true(settles(f, 0, BROADCAST, HOST_MAC, 1));
+	assert_int_equal(f->got[1] + f->got[2] + f->got[3] + f->got[4], 4);
+	assert_true(settles(f, 1, BROADCAST, 1, 1));
+	assert_int_equal(f->got[0], 1);
+}
+
 static void test_who_is_not_guarded_may_loop(void **state)
 {
 	struct fixture *f = *state;
@@ -323,6 +342,7 @@ int main(void)
 		T(test_it_is_tried_again_and_well_when_the_loop_is_gone),
 		T(test_a_loop_through_the_host_is_cut_at_the_port),
 		T(test_a_host_that_sends_back_what_it_gets_is_cut_too),
+		T(test_to_take_the_guard_off_the_host_ends_its_cut),
 		T(test_who_is_not_guarded_may_loop),
 		T(test_to_take_the_guard_off_or_to_leave_ends_the_cut),
 		T(test_a_loop_is_not_taken_for_two_stations_with_one_address),
