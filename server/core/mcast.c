@@ -266,6 +266,8 @@ static bool hear(
 	switch (s.kind) {
 	case SNOOP_QUERY:
 		mc->stats.queries++;
+		if (querier_is_ours(&s, mc->own))
+			break;
 		const uint32_t there = querier_heard(&side->querier, &s, in, now);
 		if (there)
 			heard_router(side, in, now, there);

@@ -87,6 +87,7 @@ struct mcast_side {
 
 struct mcast {
 	struct mcast_conf conf;
+	struct feth_mac own; /* whom our queries are from */
 	struct mcast_stats stats;
 	struct grouptable table;
 	struct mcast_side sides[MCAST_FAMILIES];
@@ -103,7 +104,8 @@ struct mcast {
 #define MCAST_TO_UNKNOWN (GROUPTABLE_NONE - 8u) /* and the family: a group without members */
 #define MCAST_TO_ROUTERS (GROUPTABLE_NONE - 4u) /* and the family: a report */
 
-/* @seed as of fdb_init(). Return: 0, or -ENOMEM; mcast_fini() is safe either way. */
+/* @seed as of fdb_init(); `own` is the caller's to set. Return: 0, or -ENOMEM; mcast_fini() is safe
+ * either way. */
 int mcast_init(struct mcast *mc, uint64_t seed);
 void mcast_fini(struct mcast *mc);
 void mcast_configure(struct mcast *mc, const struct mcast_conf *conf);

@@ -29,6 +29,9 @@ int network_new(struct network **out, const struct network_facts *facts,
 		goto fail;
 	net->host_side.info.rules = rules_host;
 	network_apply_rules(net, &net->host_side);
+	/* not the host's address, which its own bridge, say, would not expect from here; and no
+	 * port has a name like this */
+	net->sw.mcast.own = netid_mac(key, facts->spec.network, ".querier");
 	mcast_configure(&net->sw.mcast, &facts->multicast);
 	if (facts->has_host) {
 		rc = fdb_add_static(&net->sw.fdb, mac_key_at(facts->spec.mac.b), PORT_HOST);
@@ -467,13 +470,10 @@ unsigned network_judge(struct network *net, uint16_t in, struct frame *frames, u
 	return kept;
 }
 
-/* Not the host's address, which its own bridge, say, would not expect from here; and no port has a
- * name like this. */
 static void send_query(struct network *net, const struct mcast_ask *ask)
 {
 	uint8_t buf[QUERIER_FRAME_MAX];
-	const struct feth_mac mac = netid_mac(&net->key, net->facts.spec.network, ".querier");
-	const uint32_t len = querier_frame(ask->family, mac, ask->response_ms, buf);
+	const uint32_t len = querier_frame(ask->family, net->sw.mcast.own, ask->response_ms, buf);
 	struct frame frame = { .head = buf, .head_len = len, .len = len };
 	if (net->n_monitors)
 		network_watch(net, PORT_NONE, (struct verdict){ VERDICT_GROUP, 0, 0 }, &ask->ports,

@@ -124,6 +124,22 @@ static uint32_t igmp_frame(struct feth_mac mac, uint32_t response_ms, uint8_t *o
 	return 60;
 }
 
+/* Link-local, as RFC 3810, 5.1.14 has it, and above all that is made of an address in the usual
+ * way: the lower one is the querier (7.6.2), so no router yields to us. */
+static void mld_source(struct feth_mac mac, uint8_t out[16])
+{
+	static const uint8_t prefix[10] = { 0xfe, 0x80, [8] = 0xff, [9] = 0xff };
+	memcpy(out, prefix, sizeof(prefix));
+	memcpy(out + sizeof(prefix), mac.b, sizeof(mac.b));
+}
+
+bool querier_is_ours(const struct snoop *query, struct feth_mac mac)
+{
+	uint8_t source[16];
+	mld_source(mac, source);
+	return query->family == MCAST_IP6 && !memcmp(query->source, source, sizeof(source));
+}
+
 static uint32_t mld_frame(struct feth_mac mac, uint32_t response_ms, uint8_t *out)
 {
 	static const uint8_t to[6] = { 0x33, 0x33, 0, 0, 0, 1 };
@@ -132,10 +148,6 @@ static uint32_t mld_frame(struct feth_mac mac, uint32_t response_ms, uint8_t *ou
 	static const uint8_t all_nodes[16] = { 0xff, 0x02, [15] = 1 };
 	/* ICMPv6 is next; router alert (RFC 2711, 2.1), PadN of two */
 	static const uint8_t options[8] = { 58, 0, 5, 2, 0, 0, 1, 0 };
-	/* Link-local, as RFC 3810, 5.1.14 has it, and above all that is made of an address in the
-	 * usual way: the lower one is the querier (7.6.2), so no router yields to us. */
-	const uint8_t source[16] = { 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0xff, 0xff, mac.b[0], mac.b[1],
-		mac.b[2], mac.b[3], mac.b[4], mac.b[5] };
 	const uint8_t query[28] = { 130, [4] = (uint8_t)(response_ms >> 8),
 		(uint8_t)response_ms, [24] = QUERY_ROBUSTNESS, [25] = QUERY_INTERVAL_MS / 1000 };
 	uint8_t *p = put(out, to, 6);
@@ -144,7 +156,8 @@ static uint32_t mld_frame(struct feth_mac mac, uint32_t response_ms, uint8_t *ou
 	*p++ = 0xdd;
 	p = put(p, ip, sizeof(ip));
 	uint8_t *const addresses = p;
-	p = put(p, source, sizeof(source));
+	mld_source(mac, p);
+	p += 16;
 	p = put(p, all_nodes, sizeof(all_nodes));
 	p = put(p, options, sizeof(options));
 	uint8_t *const message = p;

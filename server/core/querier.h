@@ -43,6 +43,9 @@ void querier_update(struct querier *q, uint64_t now_ms);
  * 0: it counts for nothing */
 uint32_t querier_heard(
 	struct querier *q, const struct snoop *query, uint16_t port, uint64_t now_ms);
+/* Whether an MLD query is one of ours, from @mac, that has come back: by a loop, or a bridge that
+ * sends back what it gets. (Those of IGMP are from nobody.) */
+bool querier_is_ours(const struct snoop *query, struct feth_mac mac);
 /* A port is gone, and with it a querier that was there. */
 void querier_forget(struct querier *q, uint16_t port, uint64_t now_ms);
 /* Whether somebody else asks, so that we need not and, in MLD, must not. */

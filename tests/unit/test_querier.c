@@ -131,6 +131,22 @@ static void test_a_switch_that_asks_is_no_querier(void **state)
 	assert_false(q.present);
 }
 
+static void test_our_own_query_is_known_and_no_other(void **state)
+{
+	(void)state;
+	const struct feth_mac own = { { 2, 1, 2, 3, 4, 5 } }, other = { { 2, 1, 2, 3, 4, 6 } };
+	uint8_t buf[QUERIER_FRAME_MAX], scratch[SNOOP_SCRATCH];
+	struct snoop query;
+	for (unsigned v = 0; v < MCAST_FAMILIES; v++) {
+		const uint32_t len = querier_frame(v, own, 10000, buf);
+		const struct frame frame = { .head = buf, .head_len = len, .len = len };
+		snoop_parse(&frame, scratch, &query);
+		assert_int_equal(query.kind, SNOOP_QUERY);
+		assert_int_equal(querier_is_ours(&query, own), v == MCAST_IP6);
+		assert_false(querier_is_ours(&query, other));
+	}
+}
+
 static void test_we_ask_twice_early_and_then_every_125_s(void **state)
 {
 	(void)state;
@@ -228,6 +244,7 @@ int main(void)
 		cmocka_unit_test(test_a_querier_goes_with_its_port),
 		cmocka_unit_test(test_a_query_that_is_not_for_all_is_no_queriers),
 		cmocka_unit_test(test_a_switch_that_asks_is_no_querier),
+		cmocka_unit_test(test_our_own_query_is_known_and_no_other),
 		cmocka_unit_test(test_we_ask_twice_early_and_then_every_125_s),
 		cmocka_unit_test(test_we_yield_and_begin_again),
 		cmocka_unit_test(test_our_igmp_query_byte_by_byte),

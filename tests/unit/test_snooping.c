@@ -438,6 +438,43 @@ static void test_a_querier_counts_ten_minutes_at_most_and_goes_with_its_port(voi
 	assert_true(q->present);
 }
 
+static uint8_t own_query[QUERIER_FRAME_MAX];
+static uint32_t own_len;
+
+static void keep_query(void *ctx, unsigned port, const struct frame *frame)
+{
+	(void)ctx;
+	if (!frame || port != 2 || frame->head[0] != 0x33)
+		return;
+	own_len = frame->len;
+	memcpy(own_query, frame->head, own_len);
+}
+
+/* By a bridge that is joined twice, or sends back what it gets. */
+static void test_our_own_query_that_comes_back_does_not_silence_us(void **state)
+{
+	struct fixture *f = *state;
+	const struct querier *q = &f->fn.net->sw.mcast.sides[V6].querier;
+	f->fn.seen = keep_query;
+	own_len = 0;
+	configure(f, MCAST_SNOOP, true, false);
+	network_tick(f->fn.net, f->fn.now_ms += 1000);
+	assert_true(own_len > 0);
+	assert_true(q->asking);
+	struct frame frame = { .head = own_query, .head_len = own_len, .len = own_len };
+	fake_batch(&f->fn, &f->p[3], &frame, 1);
+	assert_true(q->asking);
+	f->fn.seen = NULL;
+	clear(f);
+	data(f, V6, 1, 7);
+	report(f, V6, 2, 7);
+	clear(f);
+	data(f, V6, 1, 7);
+	got(f, "h2");       /* and port 3 is no router's; what the host wants is not known */
+	query(f, V6, 3, 9); /* another's, from there, is what it was */
+	assert_false(q->asking);
+}
+
 static void test_reports_are_good_for_260_s_where_somebody_asks(void **state)
 {
 	struct fixture *f = *state;
@@ -640,6 +677,7 @@ int main(void)
 		T(test_who_asked_for_sources_leaves_by_blocking_them),
 		T(test_without_a_querier_we_ask_behind_the_port_of_a_leave),
 		T(test_a_querier_counts_ten_minutes_at_most_and_goes_with_its_port),
+		T(test_our_own_query_that_comes_back_does_not_silence_us),
 		T(test_reports_are_good_for_260_s_where_somebody_asks),
 		T(test_the_queriers_numbers_count),
 		T(test_a_leave_with_a_tag_or_after_one_does_not_count),
