@@ -19,7 +19,7 @@ int network_new(struct network **out, const struct network_facts *facts,
 	net->ctx = ctx;
 	net->recs[PORT_HOST] = &net->host_side;
 	net->vlan.vlan = VLAN_OWN;
-	loopguard_init(&net->guard, seed);
+	loopguard_init(&net->guard, key, seed);
 	block_pool_init(&net->pool, BLOCK_POOL_LIMIT);
 	int rc = vswitch_init(&net->sw, seed);
 	if (rc < 0)
@@ -321,6 +321,14 @@ void network_refuse(
 		network_watch(net, in, v, NULL, frames, n);
 }
 
+bool network_drops_looped(struct network *net, uint16_t in, struct frame *frames, unsigned n)
+{
+	if (!net->recs[in]->info.looped)
+		return false;
+	network_refuse(net, in, DROP_LOOPED, frames, n);
+	return true;
+}
+
 static bool floods(struct verdict v)
 {
 	return v.kind == VERDICT_FLOOD || (v.kind == VERDICT_GROUP && mcast_floods(v.port));
@@ -333,12 +341,12 @@ static inline void conclude(
 		send_port(net, in, v.port, frames, n, false); /* what most are goes first */
 		return;
 	}
+	const unsigned pass = floods(v) ? police_storm(net, in, n) : n;
 	if ((v.kind == VERDICT_FLOOD || v.kind == VERDICT_GROUP) &&
-		network_loops(net, in, frames, n)) {
+		network_loops(net, in, frames, n, pass)) {
 		network_refuse(net, in, DROP_LOOPED, frames, n);
 		return;
 	}
-	const unsigned pass = floods(v) ? police_storm(net, in, n) : n;
 	if (net->n_monitors && pass)
 		network_watch(net, in, v, NULL, frames, pass);
 	if (pass)
@@ -374,6 +382,8 @@ static inline void pass_in(
 		if (i > from && !verdict_same(v, run)) {
 			conclude(net, in, run, frames + from, i - from);
 			from = i;
+			if (network_drops_looped(net, in, frames + i, n - i))
+				return;
 		}
 		run = v;
 	}
@@ -384,6 +394,8 @@ static inline void pass_in(
 void network_pass_in(
 	struct network *net, uint16_t in, struct frame *frames, unsigned n, uint64_t now_ms)
 {
+	if (network_drops_looped(net, in, frames, n)) /* since the first frames of the batch */
+		return;
 	if (net->sw.vlans)
 		network_vlan_pass_in(net, in, frames, n, now_ms);
 	else

@@ -41,9 +41,9 @@ struct network_events {
 	 * and never in the middle of a batch; NULL is fine. */
 	void (*duplicate)(
 		void *ctx, struct feth_mac mac, uint16_t from, uint16_t to, struct feth_mac own);
-	/* A port loops, for @hold_ms, or (info->looped says so) is tried again. Never in the middle
-	 * of a batch; NULL is fine. */
-	void (*looped)(void *ctx, const struct port_info *info, uint32_t hold_ms);
+	/* A port loops, for @hold_ms, as it brought back what port @first had sent; or (not
+	 * info->looped) it is tried again. Never in the middle of a batch; NULL is fine. */
+	void (*looped)(void *ctx, const struct port_info *info, uint16_t first, uint32_t hold_ms);
 	/* What network.show says is not what it was; NULL is fine. */
 	void (*changed)(void *ctx, const struct network_facts *facts);
 };

@@ -114,6 +114,7 @@ struct network {
 	struct loopguard guard;
 	struct portset loop_news; /* ports of which it is to be told that they are looped, or not */
 	bool has_loop_news;
+	uint64_t forget_ms, forgot_ms; /* when all addresses are to be forgotten, and were; 0 */
 	struct block_pool pool;
 
 	const struct hostif_ops *host_ops; /* borrowed, with host; NULL while there is none */
@@ -269,9 +270,13 @@ bool network_vlan_reaches(const struct network *net, uint16_t port);
  * that cannot leave so, with a second tag, are counted at @in, if it was for @out alone. */
 struct frame *network_vlan_out(struct network *net, uint16_t in, uint16_t out, struct frame *frames,
 	unsigned *n, bool flooded);
-/* Frames from @in are about to be flooded. True: they are not to be, the port is looped. */
-bool network_loops(struct network *net, uint16_t in, const struct frame *frames, unsigned n);
-/* Sends a frame that can come back only by a loop. */
+/* Frames from @in, of which the first @flooded are about to be flooded, and the others dropped.
+ * True: they all are to be dropped, and what comes behind them, for the port is looped. */
+bool network_loops(
+	struct network *net, uint16_t in, const struct frame *frames, unsigned n, unsigned flooded);
+/* Whether what comes from @in now is to be dropped, and is. */
+bool network_drops_looped(struct network *net, uint16_t in, struct frame *frames, unsigned n);
+/* Sends a frame that can come back only by a loop; the ports write all they have. */
 void network_loop_probe(struct network *net);
 /* A port whose time is over is tried again. */
 void network_loop_tick(struct network *net);

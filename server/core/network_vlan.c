@@ -137,6 +137,8 @@ void network_vlan_pass_in(
 		if (i > from && (!verdict_same(v, run) || vlan != run_vlan)) {
 			deliver(net, in, run, run_vlan, frames + from, i - from);
 			from = i;
+			if (network_drops_looped(net, in, frames + i, n - i))
+				return;
 		}
 		run = v;
 		run_vlan = vlan;

@@ -68,7 +68,7 @@ void twins_forget(struct twins *t, uint16_t port)
 {
 	for (unsigned i = 0; i < TWINS_MAX; i++) {
 		struct twin *w = &t->twin[i];
-		if (port == PORT_NONE || w->from == port || w->to == port)
+		if (w->from == port || w->to == port)
 			w->moves = 0;
 	}
 }

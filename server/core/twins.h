@@ -7,8 +7,7 @@
  * address by DHCP or solicit routers move it several times in their first seconds. So TWINS_MOVES
  * moves within TWINS_MS are twins, between whichever ports: there may be three of them. A loop
  * moves addresses as well, a thousand times at once, until it is cut, here or elsewhere; so of
- * moves in quick succession one in TWINS_GAP_MS counts, and what a loop that was cut here has moved
- * counts no longer.
+ * moves in quick succession one in TWINS_GAP_MS counts.
  *
  * An address is told of once in TWINS_TOLD_MS, and TWINS_TOLD of them in that time: there is one
  * thing to do about all of them.
@@ -53,8 +52,7 @@ void twins_moved(struct twins *t, mac_key key, uint16_t from, uint16_t to, uint6
 /* One that is to be told of, now; false where there is none. The next call knows that it was. */
 bool twins_next(struct twins *t, uint64_t now_ms, struct twin *out);
 
-/* A port has another client: what moved from or to it last counts no longer. PORT_NONE: all that
- * moved, for it was a loop. */
+/* A port has another client: what moved from or to it last counts no longer. */
 void twins_forget(struct twins *t, uint16_t port);
 
 #endif

@@ -446,17 +446,18 @@ static void on_duplicate(
 }
 
 /* Seldom: the longer a port loops the longer it is cut. */
-static void on_looped(void *ctx, const struct port_info *info, uint32_t hold_ms)
+static void on_looped(void *ctx, const struct port_info *info, uint16_t first, uint32_t hold_ms)
 {
 	struct netloop *nl = ctx;
 	const char *name = network_facts(nl->net)->spec.network;
 	if (info->looped)
 		log_warn("switch",
-			"net=%s: port %s brings back what was sent to all: there is a loop behind "
-			"it; no frame goes in or out there for %u s. Join it to the "
-			"network once only, or end the bridge or client that sends back what it "
-			"gets",
-			name, info->name, (unsigned)(hold_ms / 1000));
+			"net=%s: port %s brings back what was sent to all, first sent by port %s: "
+			"there is a loop behind it; no frame goes in or out there for %u s. Join "
+			"it to the network once only, or end the bridge or client that sends back "
+			"what it gets",
+			name, info->name, network_port_name(nl->net, first),
+			(unsigned)(hold_ms / 1000));
 	else
 		log_info("switch", "net=%s: port %s is tried again after a loop", name, info->name);
 	newsdesk_port(&nl->desk, info, true);

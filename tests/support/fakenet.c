@@ -135,9 +135,10 @@ static void on_group(void *ctx, const struct feth_mac *group, bool joined, uint1
 		note(fn->groups, text);
 }
 
-static void on_looped(void *ctx, const struct port_info *info, uint32_t hold_ms)
+static void on_looped(void *ctx, const struct port_info *info, uint16_t first, uint32_t hold_ms)
 {
 	struct fakenet *fn = ctx;
+	fn->loop_first = first;
 	char text[FETH_NAME_MAX + 3];
 	snprintf(text, sizeof(text), "%c%s ", info->looped ? '+' : '-', info->name);
 	if (!hold_ms)

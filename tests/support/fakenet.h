@@ -39,6 +39,7 @@ struct fakenet {
 	 * cut, "-b " where it is tried again, "2 " where two stations have the address with this
 	 * last byte. */
 	char loops[FAKE_LOG];
+	uint16_t loop_first; /* who sent first what the last of these brought back */
 	uint64_t now_ms;
 	/* If not NULL, is shown every frame that a port gets, and NULL for its flush; of the host,
 	 * port 0, what it is given. */
