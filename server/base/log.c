@@ -2,22 +2,24 @@
 #include "server/base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The one global: set before anything starts, and later by daemon.set alone. */
-static enum log_level threshold = LOG_INFO;
+/* The one global: set before anything starts, and later by daemon.set alone; read by all threads.
+ */
+static _Atomic enum log_level threshold = LOG_INFO;
 
 static const char *const names[] = { "error", "warn", "info", "debug" };
 
 void log_set_level(enum log_level level)
 {
-	threshold = level;
+	atomic_store_explicit(&threshold, level, memory_order_relaxed);
 }
 
 enum log_level log_get_level(void)
 {
-	return threshold;
+	return atomic_load_explicit(&threshold, memory_order_relaxed);
 }
 
 const char *log_level_name(enum log_level level)
@@ -38,7 +40,7 @@ bool log_level_parse(const char *name, enum log_level *out)
 
 void log_line(enum log_level level, const char *component, const char *format, ...)
 {
-	if (level > threshold)
+	if (level > log_get_level())
 		return;
 
 	char line[1024];

@@ -24,6 +24,16 @@ void command_free(struct command *cmd)
 	free(cmd);
 }
 
+void daemon_counters_add(struct daemon_counters *sum, const struct daemon_counters *more)
+{
+	sum->accepted += more->accepted;
+	sum->denied += more->denied;
+	sum->slow += more->slow;
+	sum->protocol_error += more->protocol_error;
+	sum->ignored += more->ignored;
+	sum->revoked += more->revoked;
+}
+
 const char *port_kind_name(enum port_kind kind)
 {
 	switch (kind) {

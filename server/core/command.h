@@ -1,8 +1,8 @@
 /* command.h - what the control plane asks: plain data in, plain data out, no pointers into anybody.
  *
  * A command is allocated by the asker, travels to the loop that can carry it out, and comes back to
- * the asker's loop through `done`, always, exactly once. Today both are the same loop and the trip
- * is a call; with a thread per network it is a message, and nothing but netloop.c changes. */
+ * the asker's loop through `done`, always, exactly once. Meanwhile nobody else touches it, nor what
+ * it points to: where the loops are two, it is a message both ways (netloop.h). */
 #ifndef SERVER_CORE_COMMAND_H
 #define SERVER_CORE_COMMAND_H
 
@@ -12,6 +12,7 @@
 #include "feth/types.h"
 #include "protocol/text.h"
 #include "server/base/err.h"
+#include "server/base/message.h"
 #include "server/core/access.h"
 #include "server/core/dhcp.h"
 #include "server/core/drop.h"
@@ -190,6 +191,9 @@ struct daemon_counters {
 	uint64_t revoked; /* ports and subscriptions ended: the right to them was taken away */
 };
 
+/* Adds @more to @sum. */
+void daemon_counters_add(struct daemon_counters *sum, const struct daemon_counters *more);
+
 struct daemon_facts {
 	uint32_t pid, uid, networks;
 	uint64_t uptime_ms;
@@ -242,6 +246,10 @@ enum command_kind {
 	CMD_PORT_TAP,    /* in: conf's name, of a declared port of kind tap; fds[0]: its interface,
 			    given, also on failure. out: port */
 	CMD_EVENTS,      /* in: events, of which main wants to hear */
+	CMD_PORT_LISTEN, /* in: conf's name and kind, fds[0]: the listening socket of a declared
+			    port; given, also on failure */
+	CMD_HOST,        /* in: host. The host side instead of the one before, which is closed */
+	CMD_COUNTERS,    /* out: daemon.counters, of what happened on this loop */
 	CMD_HOST_GROUPS, /* in: items.groups, those before and those now; or none: not known */
 };
 
@@ -249,6 +257,8 @@ struct apply;
 struct reload;
 
 struct command {
+	struct message msg; /* while it is on its way */
+	void *way;          /* netloop.c's, meanwhile */
 	enum command_kind kind;
 	void (*done)(struct command *cmd); /* takes the command back */
 	void *owner;                       /* the asker's */
@@ -283,7 +293,7 @@ struct command {
 	struct apply *asked;   /* CMD_APPLY_*: that of the command they are steps of, borrowed */
 	struct reload *reload; /* daemon.reload: in and out, owned */
 
-	int fds[2]; /* out, owned by the command */
+	int fds[2]; /* out, owned by the command; CMD_PORT_LISTEN: in */
 	uint8_t n_fds;
 
 	union {
@@ -296,6 +306,13 @@ struct command {
 		uint32_t events; /* a mask of rpc/event.h's kinds */
 		struct fdb_want fdb;
 		struct daemon_want daemon;
+		struct {
+			const struct hostif_ops *ops;
+			bool given;              /* false: there shall be none */
+			struct hostif_made made; /* what verb_pair_make() returned; given, also on
+						    failure */
+			struct hostif_spec spec;
+		} host;
 	} in;
 	struct group_want groups;     /* in: beside conf, where the kind is attach */
 	struct monitor_conf *monitor; /* in, owned: likewise; NULL: none */

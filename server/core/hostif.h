@@ -85,7 +85,7 @@ struct hostif_ops {
 
 	/* -EEXIST where a member's name is taken by somebody else, who is left alone. A pair with
 	 * our own tag is replaced. -EBUSY where it may work in a moment. Does not wait: it is
-	 * called on the loop that moves frames. */
+	 * called on main's loop, where all calls of administrators are. */
 	int (*make)(const struct hostif_spec *spec, struct hostif_made *out, struct err *err);
 
 	/* Makes the pair of @now what @want says: MTU, MAC, addresses, up (names and tag do not

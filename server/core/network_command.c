@@ -347,6 +347,9 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_DAEMON_SET:
 	case CMD_DAEMON_STOP:
 	case CMD_PORT_OPEN:
+	case CMD_PORT_LISTEN:
+	case CMD_HOST:
+	case CMD_COUNTERS:
 		err_set(&cmd->err, -EOPNOTSUPP, "%s: not a network's command",
 			net->facts.spec.network);
 		break;

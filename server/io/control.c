@@ -115,6 +115,53 @@ static void enter_network(struct daemon *d, struct command *cmd)
 
 /* -- the rest -- */
 
+/* daemon.show under way: the counters of all loops are added up. */
+struct counting {
+	struct command *cmd; /* to be answered */
+	unsigned left;       /* loops that have not said, and one */
+};
+
+static void one_counted(struct counting *c)
+{
+	struct command *cmd = c->cmd;
+	if (--c->left)
+		return;
+	free(c);
+	cmd->done(cmd);
+}
+
+static void counted(struct command *cmd)
+{
+	struct counting *c = cmd->owner;
+	if (!cmd->err.code) /* else it ends, and is counted among the retired next time */
+		daemon_counters_add(&c->cmd->out.daemon.counters, &cmd->out.daemon.counters);
+	command_free(cmd);
+	one_counted(c);
+}
+
+/* In order with what happens there: a loop answers behind all that it has read before. */
+static void count(struct daemon *d, struct command *cmd)
+{
+	struct counting *c = calloc(1, sizeof(*c));
+	if (!c) {
+		err_set(&cmd->err, -ENOMEM, "daemon.show: out of memory");
+		return cmd->done(cmd);
+	}
+	c->cmd = cmd;
+	c->left = 1;
+	for (struct netctl *e = d->networks, *next; e; e = next) {
+		next = e->next;
+		struct command *one = command_new(CMD_COUNTERS);
+		if (!one)
+			continue;
+		one->owner = c;
+		one->done = counted;
+		c->left++;
+		netloop_post(e->nl, one);
+	}
+	one_counted(c);
+}
+
 static void show_daemon(struct daemon *d, struct command *cmd)
 {
 	struct daemon_facts *f = &cmd->out.daemon;
@@ -127,7 +174,8 @@ static void show_daemon(struct daemon *d, struct command *cmd)
 	memcpy(f->run_dir, d->options.run_dir, sizeof(f->run_dir));
 	memcpy(f->admin_group, d->options.settings.admin_group, sizeof(f->admin_group));
 	f->counters = *ioloop_counters(d->loop);
-	cmd->done(cmd);
+	daemon_counters_add(&f->counters, &d->retired);
+	count(d, cmd);
 }
 
 static void set_daemon(struct daemon *d, struct command *cmd)
@@ -210,6 +258,9 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_EVENTS:
 	case CMD_PORT_TAP:
 	case CMD_HOST_GROUPS:
+	case CMD_PORT_LISTEN:
+	case CMD_HOST:
+	case CMD_COUNTERS:
 		err_set(&cmd->err, -EOPNOTSUPP, "not a command for the control socket");
 		return cmd->done(cmd);
 	}

@@ -19,6 +19,8 @@ struct applying {
 	struct daemon *d;
 	struct command *cmd; /* to be answered */
 	struct netctl *ent;  /* while `applying` holds it; NULL: there is none */
+	uint32_t at;         /* in apply.done: whose socket is next */
+	bool ports_failed;   /* not all ports are as wanted */
 	bool replaced;       /* what was there is gone */
 };
 
@@ -126,23 +128,52 @@ static void fail_socket(struct applying *ap, const char *port)
 	netloop_post(ap->ent->nl, cmd);
 }
 
+static void next_socket(struct applying *ap);
+
+static void socket_made(struct command *cmd)
+{
+	struct applying *ap = cmd->owner;
+	struct err err = cmd->err;
+	control_port_listened(ap->ent, cmd);
+	command_free(cmd);
+	if (err.code) {
+		ap->cmd->err = err;
+		return fail_socket(ap, ap->cmd->apply->done[ap->at].name);
+	}
+	ap->at++;
+	next_socket(ap);
+}
+
+/* The sockets of the ports that were added, one after the other. */
+static void next_socket(struct applying *ap)
+{
+	const struct apply *a = ap->cmd->apply;
+	for (; ap->at < a->n_done; ap->at++) {
+		const struct apply_done *done = &a->done[ap->at];
+		if (done->what == APPLY_ADDED && done->kind != PORT_KIND_TAP)
+			break;
+		if (done->what == APPLY_ADDED && !ap->ent->stopping)
+			taps_begin(ap->ent, done);
+	}
+	if (ap->at == a->n_done) {
+		if (ap->ports_failed)
+			return fail_ports(ap);
+		remember_ports(ap->ent, a);
+		return end(ap);
+	}
+	struct command *cmd = step(ap, CMD_PORT_LISTEN, socket_made);
+	if (!cmd)
+		return;
+	memcpy(cmd->in.conf.name, a->done[ap->at].name, sizeof(cmd->in.conf.name));
+	cmd->in.conf.kind = a->done[ap->at].kind;
+	control_port_listen(ap->ent, cmd);
+}
+
 static void ports_applied(struct command *cmd)
 {
 	struct applying *ap = cmd->owner;
-	const struct apply *a = ap->cmd->apply;
-	const bool good = stepped(ap, cmd);
-	for (uint32_t i = 0; i < a->n_done; i++) {
-		const struct apply_done *done = &a->done[i];
-		if (done->what == APPLY_ADDED && done->kind == PORT_KIND_TAP)
-			taps_begin(ap->ent, done);
-		else if (done->what == APPLY_ADDED &&
-			 control_port_socket(ap->ent, done->name, done->kind, &ap->cmd->err) < 0)
-			return fail_socket(ap, done->name);
-	}
-	if (!good)
-		return fail_ports(ap);
-	remember_ports(ap->ent, a);
-	end(ap);
+	ap->ports_failed = !stepped(ap, cmd);
+	next_socket(ap);
 }
 
 static void apply_ports(struct applying *ap)

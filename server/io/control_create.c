@@ -268,14 +268,22 @@ static void on_port_lost(void *ctx, const char *port)
 static void on_host_lost(void *ctx)
 {
 	struct netctl *ent = ctx;
+	ent->hosted = false;
 	hostwatch_recover(ent);
 }
 
+static void on_events_lost(void *ctx)
+{
+	const struct netctl *ent = ctx;
+	hub_lost(&ent->d->hub, ent->facts.spec.network);
+}
+
 /* The network's loop is through with it: take away what main made. */
-static void on_gone(void *ctx)
+static void on_gone(void *ctx, const struct daemon_counters *counters)
 {
 	struct netctl *ent = ctx;
 	struct daemon *d = ent->d;
+	daemon_counters_add(&d->retired, counters);
 	for (struct netctl **link = &d->networks; *link; link = &(*link)->next) {
 		if (*link != ent)
 			continue;
@@ -305,6 +313,7 @@ static const struct netloop_events netloop_events = {
 	.port_lost = on_port_lost,
 	.host_lost = on_host_lost,
 	.event = control_event,
+	.events_lost = on_events_lost,
 	.gone = on_gone,
 };
 
@@ -339,17 +348,8 @@ static int check_new(struct daemon *d, const char *name, struct err *err)
 	return 0;
 }
 
-static void close_made(const struct hostif_made *made)
-{
-	if (made->rx_fd >= 0)
-		close(made->rx_fd);
-	if (made->tx_fd >= 0 && made->tx_fd != made->rx_fd)
-		close(made->tx_fd);
-}
-
 /* Starts the network's loop and gives it the pair, whose descriptors are taken over in any case.
- * From netloop_start() on, its end is on_gone().
- */
+ * From then on its end is on_gone(). */
 static int start_network(struct netctl *ent, const struct hostif_made *made, struct err *err)
 {
 	struct daemon *d = ent->d;
@@ -357,27 +357,24 @@ static int start_network(struct netctl *ent, const struct hostif_made *made, str
 		.facts = ent->facts,
 		.key = d->key,
 		.access = d->access,
-		.events = d->hub.wanted,
+		.events = control_wanted(d),
+		.ops = ent->ops,
+		.made = *made,
 	};
 	if (getentropy(&conf.seed, sizeof(conf.seed)) < 0) {
-		close_made(made);
+		netloop_made_close(made);
 		return err_set(err, -EIO, "%s: the system gives no random numbers",
 			ent->facts.spec.network);
 	}
 	int rc = make_files(ent, &conf, err);
 	if (rc < 0) {
-		close_made(made);
+		netloop_made_close(made);
 		return rc;
 	}
 	rc = netloop_start(&ent->nl, d->loop, &conf, &netloop_events, ent, err);
-	if (rc < 0) {
-		if (!ent->nl)
-			remove_files(ent);
-		close_made(made);
-		return rc;
-	}
-	if (ent->ops->has_host)
-		rc = netloop_host(ent->nl, ent->ops, made, &ent->facts.spec, err);
+	if (rc < 0)
+		remove_files(ent);
+	ent->hosted = !rc && ent->ops->has_host;
 	return rc;
 }
 

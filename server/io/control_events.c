@@ -10,17 +10,27 @@
 
 /* A subscription under way. */
 struct watching {
+	struct watching *next, **link; /* daemon.watching */
+	struct daemon *d;
 	struct command *cmd; /* to be answered */
 	unsigned left;       /* loops that do not know yet, and one */
 };
 
+static void post_wanted(struct daemon *d, struct watching *w);
+
 static void one_less(struct watching *w)
 {
+	struct daemon *d = w->d;
 	struct command *cmd = w->cmd;
 	if (--w->left)
 		return;
+	*w->link = w->next;
+	if (w->next)
+		w->next->link = w->link;
 	free(w);
 	cmd->done(cmd);
+	if (control_wanted(d) != d->posted) /* who asked has gone meanwhile */
+		post_wanted(d, NULL);
 }
 
 static void loop_knows(struct command *cmd)
@@ -31,9 +41,18 @@ static void loop_knows(struct command *cmd)
 		one_less(w);
 }
 
-/* Tells every loop what main wants to hear of. @w: who waits for that, or NULL. */
-static void post_wanted(struct daemon *d, uint32_t events, struct watching *w)
+uint32_t control_wanted(const struct daemon *d)
 {
+	uint32_t events = d->hub.wanted;
+	for (const struct watching *w = d->watching; w; w = w->next)
+		events |= w->cmd->in.events;
+	return events;
+}
+
+/* Tells every loop what main wants to hear of. @w: who waits for that, or NULL. */
+static void post_wanted(struct daemon *d, struct watching *w)
+{
+	const uint32_t events = d->posted = control_wanted(d);
 	for (struct netctl *e = d->networks, *next; e; e = next) {
 		next = e->next;
 		struct command *cmd = e->stopping ? NULL : command_new(CMD_EVENTS);
@@ -57,9 +76,15 @@ void control_subscribe(struct daemon *d, struct command *cmd)
 		err_set(&cmd->err, -ENOMEM, "event.subscribe: out of memory");
 		return cmd->done(cmd);
 	}
+	w->d = d;
 	w->cmd = cmd;
 	w->left = 1;
-	post_wanted(d, d->hub.wanted | cmd->in.events, w);
+	w->next = d->watching;
+	w->link = &d->watching;
+	if (w->next)
+		w->next->link = &w->next;
+	d->watching = w;
+	post_wanted(d, w);
 	one_less(w);
 }
 
@@ -67,7 +92,7 @@ void control_subscribe(struct daemon *d, struct command *cmd)
 static void on_changed(void *ctx)
 {
 	struct daemon *d = ctx;
-	post_wanted(d, d->hub.wanted, NULL);
+	post_wanted(d, NULL);
 }
 
 static void greet(void *ctx, struct subscriber *sub)
@@ -88,6 +113,8 @@ void control_events_init(struct daemon *d)
 void control_event(void *ctx, unsigned kind, uint64_t object, const void *data, size_t len)
 {
 	struct netctl *ent = ctx;
+	if (!ent->announced) /* it could not be made after all */
+		return;
 	hub_tell(&ent->d->hub, (enum event_kind)kind, ent->facts.spec.network,
 		event_topic(ent->slot, (enum event_kind)kind, object), data, len);
 }

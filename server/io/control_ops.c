@@ -51,18 +51,28 @@ static struct op *op_begin(struct daemon *d, struct command *cmd)
 	return op;
 }
 
-/* Sends a command of an operation to the network's loop; `done` is the next step. */
-static void op_post(struct op *op, enum command_kind kind, void (*done)(struct command *cmd))
+/* A command of an operation; `done` is the next step. NULL: op->cmd->err says why. */
+static struct command *op_step(
+	struct op *op, enum command_kind kind, void (*done)(struct command *cmd))
 {
 	struct command *cmd = command_new(kind);
 	if (!cmd) {
 		err_set(&op->cmd->err, -ENOMEM, "%s: out of memory", op->cmd->network);
-		return op_end(op);
+		return NULL;
 	}
 	cmd->owner = op;
 	cmd->done = done;
 	memcpy(cmd->network, op->cmd->network, sizeof(cmd->network));
 	peer_assign(&cmd->who, &op->cmd->who);
+	return cmd;
+}
+
+/* Sends one to the network's loop, or ends the operation. */
+static void op_post(struct op *op, enum command_kind kind, void (*done)(struct command *cmd))
+{
+	struct command *cmd = op_step(op, kind, done);
+	if (!cmd)
+		return op_end(op);
 	if (kind == CMD_PREPARE || kind == CMD_FACTS)
 		cmd->out.facts = op->want;
 	else
@@ -125,6 +135,11 @@ static void set_prepared(struct command *cmd)
 	command_free(cmd);
 	if (refused)
 		return op_end(op);
+	if (ent->stopping) {
+		err_set(&op->cmd->err, -ENOENT, "%s: the network is being removed",
+			op->cmd->network);
+		return op_end(op);
+	}
 
 	if (change_system(op) < 0) {
 		/* `not_found` would be about the network, `invalid` about a field */
@@ -134,8 +149,9 @@ static void set_prepared(struct command *cmd)
 	} else {
 		op->want.ports = ent->facts.ports;
 		op->want.mtu_max = ent->facts.mtu_max;
-		if (op->kernel)
-			op->want.carrier = verb_pair_carrier(ent->ops->name, &op->want.spec);
+		op->want.saved = ent->facts.saved;
+		op->want.carrier = op->kernel ? verb_pair_carrier(ent->ops->name, &op->want.spec)
+					      : ent->facts.carrier;
 		const struct network_facts before = ent->facts;
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
@@ -178,23 +194,28 @@ void control_set(struct daemon *d, struct command *cmd)
 	op_post(op, CMD_PREPARE, set_prepared);
 }
 
-int control_port_socket(struct netctl *ent, const char *port, enum port_kind kind, struct err *err)
+static void port_path(const struct netctl *ent, const struct command *cmd, char out[2 * PATH_TEXT])
 {
-	const struct network_facts *f = &ent->facts;
+	snprintf(out, 2 * PATH_TEXT, "%s/ports/%s", ent->facts.path, cmd->in.conf.name);
+}
+
+void control_port_listen(struct netctl *ent, struct command *cmd)
+{
 	char path[2 * PATH_TEXT];
-	int fd;
-	const struct access_files files = access_files(&ent->d->access, &f->access);
-	snprintf(path, sizeof(path), "%s/ports/%s", f->path, port);
-	int rc = verb_listen(path, &files, &fd, err);
-	if (rc < 0)
-		return rc;
-	rc = netloop_listen(ent->nl, port, kind, fd);
-	if (rc < 0) {
-		err_set(err, rc, "%s: cannot serve port %s: %s", f->spec.network, port,
-			strerror(-rc));
+	const struct access_files files = access_files(&ent->d->access, &ent->facts.access);
+	port_path(ent, cmd, path);
+	if (verb_listen(path, &files, &cmd->fds[0], &cmd->err) < 0)
+		return cmd->done(cmd);
+	cmd->n_fds = 1;
+	netloop_post(ent->nl, cmd);
+}
+
+void control_port_listened(const struct netctl *ent, const struct command *cmd)
+{
+	char path[2 * PATH_TEXT];
+	port_path(ent, cmd, path);
+	if (cmd->err.code)
 		verb_unlink(path);
-	}
-	return rc;
 }
 
 /* port.add, last step where the socket could not be made: the port is undeclared again. */
@@ -244,6 +265,19 @@ static void add_tap(struct op *op, const struct port_info *port)
 	netloop_post(op->ent->nl, cmd);
 }
 
+/* port.add, third step: it is served. */
+static void add_listening(struct command *cmd)
+{
+	struct op *op = cmd->owner;
+	control_port_listened(op->ent, cmd);
+	op->cmd->err = cmd->err;
+	command_free(cmd);
+	if (op->cmd->err.code)
+		return op_post(op, CMD_PORT_REMOVE, add_undone);
+	add_told(op, &op->cmd->out.port);
+	op_end(op);
+}
+
 /* port.add, second step: declared; now its socket. */
 static void add_declared(struct command *cmd)
 {
@@ -251,17 +285,21 @@ static void add_declared(struct command *cmd)
 	op->cmd->err = cmd->err;
 	op->cmd->out.port = cmd->out.port;
 	memcpy(op->cmd->dir, cmd->dir, sizeof(cmd->dir));
-	const struct port_info port = cmd->out.port;
 	command_free(cmd);
+	if (!op->cmd->err.code && op->ent->stopping)
+		err_set(&op->cmd->err, -ENOENT, "%s: the network is being removed",
+			op->cmd->network);
 	if (op->cmd->err.code)
 		return op_end(op);
 
-	if (port.kind == PORT_KIND_TAP)
-		return add_tap(op, &port);
-	if (control_port_socket(op->ent, port.name, port.kind, &op->cmd->err) < 0)
+	if (op->cmd->out.port.kind == PORT_KIND_TAP)
+		return add_tap(op, &op->cmd->out.port);
+	cmd = op_step(op, CMD_PORT_LISTEN, add_listening);
+	if (!cmd)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
-	add_told(op, &port);
-	op_end(op);
+	memcpy(cmd->in.conf.name, op->cmd->out.port.name, sizeof(cmd->in.conf.name));
+	cmd->in.conf.kind = op->cmd->out.port.kind;
+	control_port_listen(op->ent, cmd);
 }
 
 /* port.remove, last step. */

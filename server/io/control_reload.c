@@ -205,6 +205,7 @@ static void through(struct reloading *r)
 	if (!cmd)
 		reload_free(r->result);
 	free(r);
+	daemon_ready(d);
 	if (cmd)
 		cmd->done(cmd);
 	if (signal && !d->stopping)
@@ -249,6 +250,7 @@ static void begin(struct daemon *d, struct command *cmd, struct confset *old)
 			err_set(&cmd->err, -ENOMEM, "out of memory");
 			cmd->done(cmd);
 		}
+		daemon_ready(d);
 		return;
 	}
 	*r = (struct reloading){ .d = d, .cmd = cmd, .result = result, .old = old };

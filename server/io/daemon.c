@@ -10,15 +10,15 @@
 #include "server/io/daemon_priv.h"
 #include "server/io/machine.h"
 #include "server/io/refusals.h"
+#include "server/io/shared.h"
 #include "server/priv/verbs.h"
 
 static void on_accepted(void *ctx, int fd, const struct peer *peer)
 {
 	struct daemon *d = ctx;
 	const unsigned rights = access_rights(&d->access, peer, NULL);
-	if (!(rights & RIGHT_ADMIN) && ioloop_connections(d->loop, peer->uid) >= CLIENTS_PER_UID) {
-		refusals_put(ioloop_refusals(d->loop), "connect", "", peer->uid, peer->pid,
-			"control.sock");
+	if (!shared_enter(d->shared, peer->uid, rights & RIGHT_ADMIN)) {
+		refusals_put(d->loop, "connect", "", peer->uid, peer->pid, "control.sock");
 		close(fd);
 		return;
 	}
@@ -53,6 +53,7 @@ void daemon_maybe_end(struct daemon *d)
 	uv_close((uv_handle_t *)&d->sigint, NULL);
 	uv_close((uv_handle_t *)&d->sighup, NULL);
 	uv_close((uv_handle_t *)&d->pending, NULL);
+	refusals_close(d->refusals);
 	ioloop_close(d->loop);
 }
 
@@ -150,6 +151,29 @@ static int judge(struct daemon *d, struct err *err)
 	return rc;
 }
 
+/* d->loop is NULL where there is none. */
+static int make_loop(struct daemon *d)
+{
+	d->shared = shared_new();
+	int rc = d->shared ? uv_loop_init(&d->uv) : -ENOMEM;
+	if (rc < 0)
+		return rc;
+	d->loop = ioloop_new(&d->uv, d->shared);
+	if (d->loop)
+		d->refusals = refusals_new(d->loop);
+	if (!d->refusals) {
+		if (d->loop)
+			ioloop_close(d->loop);
+		uv_run(&d->uv, UV_RUN_DEFAULT);
+		uv_loop_close(&d->uv);
+		ioloop_free(d->loop);
+		d->loop = NULL;
+		return -ENOMEM;
+	}
+	shared_set(d->shared, d->loop, d->refusals);
+	return 0;
+}
+
 static int start(struct daemon *d, struct err *err)
 {
 	int rc = look_around(d, err);
@@ -159,10 +183,9 @@ static int start(struct daemon *d, struct err *err)
 		rc = verb_run_dir(d->options.run_dir, err);
 	if (rc < 0)
 		return rc;
-	rc = uv_loop_init(&d->uv);
-	d->loop = rc < 0 ? NULL : ioloop_new(&d->uv);
-	if (!d->loop)
-		return err_set(err, -ENOMEM, "cannot start the event loop: out of memory");
+	rc = make_loop(d);
+	if (rc < 0)
+		return err_set(err, rc, "cannot start the event loop: %s", strerror(-rc));
 	d->started_ms = uv_now(&d->uv);
 	d->clients.empty = on_clients_empty;
 	d->clients.ctx = d;
@@ -185,9 +208,20 @@ static int start(struct daemon *d, struct err *err)
 	uv_signal_start(&d->sighup, on_hangup, SIGHUP);
 	state_load(d);
 	rc = serve_control(d, err);
-	if (!rc)
-		control_pending(d);
-	return rc;
+	if (rc < 0)
+		return rc;
+	listener_wait(d->control);
+	control_pending(d);
+	return 0;
+}
+
+void daemon_ready(struct daemon *d)
+{
+	if (d->ready || d->stopping)
+		return;
+	d->ready = true;
+	listener_go(d->control);
+	log_info("daemon", "ready run_dir=%s version=" FETHD_VERSION, d->options.run_dir);
 }
 
 void daemon_judge(
@@ -218,9 +252,7 @@ int daemon_run(const struct daemon_options *options, struct confset *conf, struc
 				    is something to reload */
 
 	int rc = start(d, err);
-	if (rc == 0)
-		log_info("daemon", "ready run_dir=%s version=" FETHD_VERSION, d->options.run_dir);
-	else if (d->loop)
+	if (rc < 0 && d->loop)
 		d->stopping = true;
 	if (d->loop) {
 		if (rc < 0)
@@ -228,11 +260,13 @@ int daemon_run(const struct daemon_options *options, struct confset *conf, struc
 		uv_run(&d->uv, UV_RUN_DEFAULT);
 		uv_loop_close(&d->uv);
 		ioloop_free(d->loop);
+		refusals_free(d->refusals);
 		if (rc == 0) {
 			state_clear(d);
 			verb_run_dir_leave();
 		}
 	}
+	shared_free(d->shared);
 	state_free(d);
 	conffiles_free(d->conf);
 	free(d);

@@ -31,13 +31,18 @@ struct netctl {
 	bool applying; /* network.apply is, of which that may be a step */
 	bool stopping;
 	bool paired;           /* the pair exists */
+	bool hosted;           /* the loop has its descriptors, and they are good */
+	bool remaking;         /* hostwatch.c: it is being made anew */
+	bool remake_again;     /* and something happened to it meanwhile */
 	uv_timer_t *retry;     /* owned; while the host side is lost and could not be made */
 	uint32_t retry_ms;     /* the next wait of it */
 	unsigned slot;         /* its number in topics of events (rpc/event.h), 1 to NETWORKS_MAX */
 	bool announced;        /* events tell of it */
 	bool look;             /* its host member's groups may have changed */
+	bool telling_groups;   /* what they are now is on its way to the loop */
 	bool look_at_wire;     /* and so may have its carrier */
-	struct groups *groups; /* owned: what the host listens to; NULL: nothing was ever read */
+	struct groups *groups; /* owned: what the host listens to and the loop knows of; NULL:
+				  nothing was ever read */
 	struct command *asker; /* answered when it is gone */
 	struct dhcpd *dhcpd;   /* owned; NULL: none is wanted */
 	bool natted;           /* its rules are there */
@@ -62,7 +67,10 @@ struct leftover {
 	struct feth_mac mac;
 };
 
+struct refusals;
+struct shared;
 struct watch;
+struct watching;
 struct creating;
 struct dhcpd;
 struct reloading;
@@ -80,7 +88,12 @@ struct daemon {
 	struct listener *control;
 	struct client_list clients;
 	struct session_host sessions;
-	struct hub hub; /* control sessions that hear of events */
+	struct hub hub;                 /* control sessions that hear of events */
+	struct watching *watching;      /* control_events.c: subscriptions under way */
+	uint32_t posted;                /* what networks were told last that main wants to hear */
+	struct shared *shared;          /* owned: what all loops have in common */
+	struct refusals *refusals;      /* owned */
+	struct daemon_counters retired; /* of networks that are gone */
 	struct netctl *networks;
 	unsigned n_networks;
 	const struct netctl *making; /* its pair may exist from now on; not in networks yet */
@@ -89,6 +102,7 @@ struct daemon {
 	struct remembered *remembered;
 	struct leftover *leftovers;
 	struct watch *watches;
+	bool ready; /* what the configuration declares was tried: control.sock is served */
 	bool stopping;
 	uint64_t started_ms;
 };
@@ -140,6 +154,8 @@ void control_create_stop(struct daemon *d); /* answers those that wait */
 /* control_events.c: event.subscribe; and what a network's loop tells (netloop_events.event). */
 void control_events_init(struct daemon *d);
 void control_subscribe(struct daemon *d, struct command *cmd);
+/* What main wants to hear of networks: mask of EVENT_BIT(). */
+uint32_t control_wanted(const struct daemon *d);
 void control_event(void *ctx, unsigned kind, uint64_t object, const void *data, size_t len);
 /* A network is there, or is no more: tells, and looks to what its host listens. */
 void control_announce(struct netctl *ent);
@@ -151,8 +167,11 @@ void control_port(struct daemon *d, struct command *cmd);
 /* Begins to remove a network; its asker is answered when it is gone. */
 void control_stop(struct netctl *ent);
 
-/* control_ops.c: the socket of a declared port. 0, or the sentence and there is none. */
-int control_port_socket(struct netctl *ent, const char *port, enum port_kind kind, struct err *err);
+/* control_ops.c: the socket of a declared port. @cmd is a CMD_PORT_LISTEN with the port's name and
+ * kind; its `done` begins with control_port_listened(). Then it is served, or cmd->err says why
+ * there is none. */
+void control_port_listen(struct netctl *ent, struct command *cmd);
+void control_port_listened(const struct netctl *ent, const struct command *cmd);
 
 /* taps.c: the interfaces of ports of kind tap, which were declared. Makes one, whose descriptor is
  * for taps_command(), or says why it cannot be, and it is forgotten. */
@@ -185,6 +204,8 @@ void control_judge_files(struct daemon *d, const struct confset *set, struct fau
 /* daemon.c: a network has gone, or a client; ends the daemon if it was the last it waited for. */
 void daemon_maybe_end(struct daemon *d);
 void daemon_stop(struct daemon *d);
+/* daemon.c: what files declare has been applied, or could not be; once, at start. */
+void daemon_ready(struct daemon *d);
 
 /* hostwatch.c: notices interfaces that vanish, and groups they listen to. Watches of a backend are
  * opened at its first network. */

@@ -55,7 +55,7 @@ static void put_right(
 	for (const struct netctl *ent = d->networks; ent; ent = ent->next) {
 		const struct hostif_spec *spec = &ent->facts.spec;
 		struct err err;
-		if (ent->ops != ops || ent->stopping || ent->busy || ent->retry ||
+		if (ent->ops != ops || ent->stopping || ent->busy || ent->retry || ent->remaking ||
 			strcmp(spec->service, event->name) != 0)
 			continue;
 		if (!event->down && (!event->mtu || event->mtu == spec->mtu))
@@ -85,7 +85,7 @@ static void set_carrier(struct netctl *ent, bool on)
 static void look_at_wire(struct netctl *ent)
 {
 	ent->look_at_wire = false;
-	if (!ent->stopping && !ent->busy && ent->paired)
+	if (!ent->stopping && !ent->busy && !ent->remaking && ent->paired)
 		set_carrier(
 			ent, !ent->retry && verb_pair_carrier(ent->ops->name, &ent->facts.spec));
 }
@@ -115,13 +115,20 @@ static bool watched(const struct daemon *d, const struct hostif_ops *ops)
 	return false;
 }
 
+/* The loop knows of them; now main's subscribers, and who subscribes later. */
 static void groups_posted(struct command *cmd)
 {
 	struct netctl *ent = cmd->owner;
-	if (!cmd->err.code)
+	const bool good = !cmd->err.code;
+	ent->telling_groups = false;
+	if (good) {
+		*ent->groups = cmd->items.groups[1];
 		hub_tell_host_groups(&ent->d->hub, ent->facts.spec.network, ent->slot,
 			&cmd->items.groups[0], &cmd->items.groups[1]);
+	}
 	command_free(cmd);
+	if (good && ent->look)
+		hostwatch_groups(ent);
 }
 
 static bool groups_same(const struct groups *a, const struct groups *b)
@@ -133,7 +140,9 @@ static bool groups_same(const struct groups *a, const struct groups *b)
 void hostwatch_groups(struct netctl *ent)
 {
 	struct groups now = { .total = UINT_MAX }; /* not known, so there may be any number */
-	ent->look = false;
+	ent->look = ent->telling_groups;
+	if (ent->look) /* when the loop has heard of the last change */
+		return;
 	if (ent->stopping || !ent->paired || !ent->ops->groups || !watched(ent->d, ent->ops))
 		return;
 	(void)groups_read(&now, ent->ops, ent->facts.spec.host);
@@ -150,7 +159,8 @@ void hostwatch_groups(struct netctl *ent)
 		return;
 	}
 	both[0] = *ent->groups;
-	both[1] = *ent->groups = now;
+	both[1] = now;
+	ent->telling_groups = true;
 	cmd->items.groups = both;
 	cmd->owner = ent;
 	cmd->done = groups_posted;
@@ -323,7 +333,7 @@ static void on_retry(uv_timer_t *timer)
 static bool mend(const struct netctl *ent)
 {
 	const struct hostif_spec *spec = &ent->facts.spec;
-	return ent->ops->whole && netloop_has_host(ent->nl) &&
+	return ent->ops->whole && ent->hosted &&
 	       !verb_pair_change(ent->ops->name, spec, spec, NULL) &&
 	       verb_pair_whole(ent->ops->name, spec);
 }
@@ -339,21 +349,6 @@ static void limit_changed(struct netctl *ent, uint32_t mtu_max)
 	cmd->out.facts = ent->facts;
 	cmd->done = command_free;
 	netloop_post(ent->nl, cmd);
-}
-
-static int remake(struct netctl *ent, struct err *err)
-{
-	const struct hostif_spec *spec = &ent->facts.spec;
-	struct hostif_made made;
-	set_carrier(ent, false);
-	(void)netloop_host(ent->nl, NULL, NULL, NULL, NULL);
-	(void)verb_pair_remove(ent->ops->name, spec);
-	int rc = verb_pair_make(ent->ops->name, spec, &made, err);
-	if (rc < 0)
-		return rc;
-	rc = netloop_host(ent->nl, ent->ops, &made, spec, err);
-	limit_changed(ent, made.mtu_max);
-	return rc;
 }
 
 /* Tries again soon, then less often. */
@@ -374,23 +369,88 @@ static void recover_later(struct netctl *ent, const struct err *err)
 	ent->retry_ms = 2 * ent->retry_ms < RETRY_MS ? 2 * ent->retry_ms : RETRY_MS;
 }
 
-void hostwatch_recover(struct netctl *ent)
+/* -- making it anew: its loop closes what it has of the old one; then there is a new pair, whose
+ * descriptors the loop gets -- */
+
+static void remake_failed(struct netctl *ent, const struct err *err)
 {
-	struct err err = { 0 };
+	ent->remaking = ent->remake_again = false;
+	recover_later(ent, err);
+}
+
+/* Last step: the loop has it. */
+static void host_given(struct command *cmd)
+{
+	struct netctl *ent = cmd->owner;
+	const struct err err = cmd->err;
+	const uint32_t mtu_max = cmd->in.host.made.mtu_max;
+	command_free(cmd);
 	if (ent->stopping)
 		return;
-	if (mend(ent)) {
-		log_warn("hostwatch", "put right net=%s host=%s: somebody had changed it",
-			ent->facts.spec.network, ent->facts.spec.host);
-		look_at_wire(ent);
-	} else if (remake(ent, &err) == 0) {
-		log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed it",
-			ent->facts.spec.network, ent->facts.spec.host);
-		hostwatch_forget(ent);
-		look_at_wire(ent);
-		hostwatch_groups(ent);
-		services_dhcp(ent, NULL, true);
-	} else {
-		recover_later(ent, &err);
+	limit_changed(ent, mtu_max);
+	if (err.code)
+		return remake_failed(ent, &err);
+	log_warn("hostwatch", "made anew net=%s host=%s: somebody had removed it",
+		ent->facts.spec.network, ent->facts.spec.host);
+	const bool again = ent->remake_again;
+	ent->remaking = ent->remake_again = false;
+	ent->hosted = true;
+	hostwatch_forget(ent);
+	look_at_wire(ent);
+	hostwatch_groups(ent);
+	services_dhcp(ent, NULL, true);
+	if (again && !verb_pair_whole(ent->ops->name, &ent->facts.spec))
+		hostwatch_recover(ent);
+}
+
+/* Second step: the loop has nothing of the old one. */
+static void host_taken(struct command *cmd)
+{
+	struct netctl *ent = cmd->owner;
+	const struct hostif_spec *spec = &ent->facts.spec;
+	struct err err = { 0 };
+	if (ent->stopping)
+		return command_free(cmd);
+	(void)verb_pair_remove(ent->ops->name, spec);
+	if (verb_pair_make(ent->ops->name, spec, &cmd->in.host.made, &err) < 0) {
+		command_free(cmd);
+		return remake_failed(ent, &err);
 	}
+	cmd->in.host.given = true;
+	cmd->in.host.ops = ent->ops;
+	cmd->in.host.spec = *spec;
+	cmd->done = host_given;
+	netloop_post(ent->nl, cmd);
+}
+
+static void remake(struct netctl *ent)
+{
+	struct command *cmd = command_new(CMD_HOST);
+	if (!cmd) {
+		struct err err;
+		err_set(&err, -ENOMEM, "out of memory");
+		return recover_later(ent, &err);
+	}
+	set_carrier(ent, false);
+	ent->remaking = true;
+	ent->hosted = false;
+	memcpy(cmd->network, ent->facts.spec.network, sizeof(cmd->network));
+	cmd->owner = ent;
+	cmd->done = host_taken;
+	netloop_post(ent->nl, cmd);
+}
+
+void hostwatch_recover(struct netctl *ent)
+{
+	if (ent->stopping)
+		return;
+	if (ent->remaking) {
+		ent->remake_again = true;
+		return;
+	}
+	if (!mend(ent))
+		return remake(ent);
+	log_warn("hostwatch", "put right net=%s host=%s: somebody had changed it",
+		ent->facts.spec.network, ent->facts.spec.host);
+	look_at_wire(ent);
 }

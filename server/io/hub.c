@@ -155,6 +155,13 @@ void hub_tell_host_groups(struct hub *hub, const char *network, unsigned slot,
 			tell_host_groups(s, network, slot, was, is);
 }
 
+void hub_lost(struct hub *hub, const char *network)
+{
+	for (struct subscriber *s = hub->first; s; s = s->next)
+		if (!s->network[0] || !strcmp(s->network, network))
+			s->ops->lost(s);
+}
+
 void hub_greet(struct subscriber *sub, const char *network, unsigned slot, const struct groups *is)
 {
 	static const struct groups none;

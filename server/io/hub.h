@@ -18,6 +18,9 @@ struct subscriber_ops {
 		uint64_t topic);
 	/* Whether one of that topic waits to be written. */
 	bool (*waits)(const struct subscriber *sub, uint64_t topic);
+	/* Something it should have been told is lost; what it knows is worth nothing any more. It
+	 * stays in the hub until it leaves in a turn of its own. */
+	void (*lost)(struct subscriber *sub);
 };
 
 struct subscriber {
@@ -52,6 +55,8 @@ void hub_tell_network(struct hub *hub, const struct network_facts *facts, unsign
 void hub_tell_removed(struct hub *hub, const char *network, unsigned slot);
 void hub_tell_host_groups(struct hub *hub, const char *network, unsigned slot,
 	const struct groups *was, const struct groups *is);
+/* Of what happened on @network something was lost: all who want to hear of it are told so. */
+void hub_lost(struct hub *hub, const char *network);
 /* Tells @sub alone of all groups, as joined. */
 void hub_greet(struct subscriber *sub, const char *network, unsigned slot, const struct groups *is);
 

@@ -9,7 +9,8 @@
 #endif
 #include <uv.h>
 
-#include "server/io/refusals.h"
+#include "server/io/inbox.h"
+#include "server/io/shared.h"
 
 struct ioloop {
 	uv_loop_t *uv;        /* borrowed */
@@ -19,16 +20,16 @@ struct ioloop {
 	uv_timer_t tidy;      /* runs when streams have closed */
 	uint8_t *buf;         /* owned, IOLOOP_BUF bytes */
 	struct egress *spare;
-	struct egress *shared;
+	struct egress *shared_eg;
 	unsigned n_egress; /* made, lent or spare */
 	struct ioloop_later *later, **later_end;
 	uv_idle_t idle; /* runs while some are left for the next turn, so that it comes at once */
-	struct uid_count *uids;
 	struct ioloop_later *held;
 	unsigned flushed, behind; /* ports that the present batch went to */
 	struct block_pool rpc_pool;
 	struct daemon_counters counters;
-	struct refusals *refusals; /* owned */
+	struct inbox *inbox;   /* owned */
+	struct shared *shared; /* borrowed */
 };
 
 static void on_idle(uv_idle_t *h)
@@ -54,57 +55,10 @@ static void run_later(struct ioloop *loop)
 		uv_idle_stop(&loop->idle);
 }
 
-/* How many connections a user has. */
-struct uid_count {
-	struct uid_count *next;
-	uint32_t uid;
-	unsigned n;
-};
-
-static struct uid_count *uid_find(const struct ioloop *loop, uint32_t uid)
-{
-	struct uid_count *c = loop->uids;
-	while (c && c->uid != uid)
-		c = c->next;
-	return c;
-}
-
-void ioloop_enter(struct ioloop *loop, uint32_t uid)
-{
-	struct uid_count *c = uid_find(loop, uid);
-	if (!c) {
-		c = calloc(1, sizeof(*c));
-		if (!c)
-			return; /* one more than it may have, at the worst */
-		c->uid = uid;
-		c->next = loop->uids;
-		loop->uids = c;
-	}
-	c->n++;
-}
-
-unsigned ioloop_connections(const struct ioloop *loop, uint32_t uid)
-{
-	const struct uid_count *c = uid_find(loop, uid);
-	return c ? c->n : 0;
-}
-
-void ioloop_leave(struct ioloop *loop, uint32_t uid)
-{
-	for (struct uid_count **link = &loop->uids; *link; link = &(*link)->next) {
-		struct uid_count *c = *link;
-		if (c->uid != uid)
-			continue;
-		if (!--c->n) {
-			*link = c->next;
-			free(c);
-		}
-		return;
-	}
-}
-
 /* Descriptors on their way to be closed. */
 struct doomed {
+	struct message msg;
+	struct ioloop *loop; /* main's */
 	uv_work_t work;
 	unsigned n;
 	int fds[];
@@ -123,17 +77,27 @@ static void doomed_closed(uv_work_t *work, int status)
 	free(work->data);
 }
 
+static void queue_doomed(void *arg)
+{
+	struct doomed *d = arg;
+	if (uv_queue_work(d->loop->uv, &d->work, close_doomed, doomed_closed) < 0)
+		free(d);
+}
+
+/* By way of main: a loop does not end while work of its own is under way, and nobody shall be able
+ * to keep a network from being removed. */
 void ioloop_close_fds(struct ioloop *loop, const void *fds, unsigned n)
 {
 	struct doomed *d = malloc(sizeof(*d) + n * sizeof(int));
 	if (!d)
 		return; /* they leak: better than to hold the loop */
 	d->n = n;
+	d->loop = shared_main(loop->shared);
 	d->work.data = d;
+	d->msg = (struct message){ .fn = queue_doomed, .arg = d };
 	memcpy(d->fds, fds, n * sizeof(int));
 	loop->counters.ignored++;
-	if (uv_queue_work(loop->uv, &d->work, close_doomed, doomed_closed) < 0)
-		free(d);
+	ioloop_post(d->loop, &d->msg);
 }
 
 static void on_prepare(uv_prepare_t *h)
@@ -146,7 +110,7 @@ static void on_check(uv_check_t *h)
 	run_later(h->data);
 }
 
-struct ioloop *ioloop_new(void *uv)
+struct ioloop *ioloop_new(void *uv, struct shared *shared)
 {
 	struct ioloop *loop = calloc(1, sizeof(*loop));
 	if (!loop)
@@ -158,15 +122,16 @@ struct ioloop *ioloop_new(void *uv)
 	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 #endif
 	loop->buf = malloc(IOLOOP_BUF);
-	loop->shared = malloc(sizeof(*loop->shared));
-	loop->refusals = loop->buf && loop->shared ? refusals_new(uv, &loop->counters) : NULL;
-	if (!loop->refusals) {
+	loop->shared_eg = malloc(sizeof(*loop->shared_eg));
+	loop->inbox = loop->buf && loop->shared_eg ? inbox_new(uv) : NULL;
+	if (!loop->inbox) {
 		free(loop->buf);
-		free(loop->shared);
+		free(loop->shared_eg);
 		free(loop);
 		return NULL;
 	}
 	loop->uv = uv;
+	loop->shared = shared;
 	loop->later_end = &loop->later;
 	block_pool_init(&loop->rpc_pool, SIZE_MAX); /* each peer's queue has its own limit */
 	uv_idle_init(loop->uv, &loop->idle);
@@ -188,7 +153,7 @@ void ioloop_close(struct ioloop *loop)
 {
 	while (loop->later)
 		run_later(loop);
-	refusals_close(loop->refusals);
+	inbox_close(loop->inbox);
 	uv_close((uv_handle_t *)&loop->idle, NULL);
 	uv_close((uv_handle_t *)&loop->pace, NULL);
 	uv_close((uv_handle_t *)&loop->tidy, NULL);
@@ -228,10 +193,12 @@ void ioloop_tidy(struct ioloop *loop)
 
 void ioloop_free(struct ioloop *loop)
 {
+	if (!loop)
+		return;
 	free_spares(loop);
 	block_pool_fini(&loop->rpc_pool);
-	refusals_free(loop->refusals);
-	free(loop->shared);
+	inbox_free(loop->inbox);
+	free(loop->shared_eg);
 	free(loop->buf);
 	free(loop);
 }
@@ -256,9 +223,14 @@ struct block_pool *ioloop_rpc_pool(struct ioloop *loop)
 	return &loop->rpc_pool;
 }
 
-struct refusals *ioloop_refusals(struct ioloop *loop)
+struct shared *ioloop_shared(struct ioloop *loop)
 {
-	return loop->refusals;
+	return loop->shared;
+}
+
+void ioloop_post(struct ioloop *loop, struct message *msg)
+{
+	inbox_post(loop->inbox, msg);
 }
 
 struct daemon_counters *ioloop_counters(struct ioloop *loop)
@@ -282,8 +254,8 @@ struct egress *ioloop_egress(struct ioloop *loop)
 
 struct egress *ioloop_egress_shared(struct ioloop *loop)
 {
-	egress_reset(loop->shared);
-	return loop->shared;
+	egress_reset(loop->shared_eg);
+	return loop->shared_eg;
 }
 
 void ioloop_egress_return(struct ioloop *loop, struct egress *eg)

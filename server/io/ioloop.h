@@ -1,7 +1,8 @@
 /* ioloop.h - what all handles of one libuv loop share: the read buffer, spare memory, the dead.
  *
- * One per loop, and today one in all. Whatever runs on the loop may use the read buffer until it
- * returns to the loop; nothing in it survives that. */
+ * One per loop: main's, and one of each network. Whatever runs on the loop may use the read buffer
+ * until it returns to the loop; nothing in it survives that. But for ioloop_post() all of it is
+ * called on the loop's own thread. */
 #ifndef SERVER_IO_IOLOOP_H
 #define SERVER_IO_IOLOOP_H
 
@@ -9,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/base/message.h"
 #include "server/core/block.h"
 #include "server/core/command.h"
 #include "server/core/egress.h"
@@ -22,25 +24,25 @@
 #define IOLOOP_EGRESS 32u            /* 21 KiB each; more ports in one batch is a flood */
 #define IOLOOP_PACE_MS 1u            /* see ioloop_hold() */
 #define IOLOOP_TIDY_MS 1000u
-/* Connections of one uid to this daemon; not for root and the daemon's own user, who could do
- * worse. 256: four times the VMs of a busy desktop, and 32 MiB of queued RPC at the worst. */
-#define CLIENTS_PER_UID 256u
 
 struct ioloop;
-struct refusals;
+struct shared;
 struct stream;
 
-struct ioloop *ioloop_new(void *uv);    /* a uv_loop_t; NULL without memory */
-void ioloop_free(struct ioloop *loop);  /* when the uv loop has no handles left */
-void ioloop_close(struct ioloop *loop); /* closes its own handles */
+struct ioloop *ioloop_new(void *uv, struct shared *shared); /* a uv_loop_t; NULL without memory */
+void ioloop_free(struct ioloop *loop);  /* when the uv loop has no handles left; NULL is fine */
+void ioloop_close(struct ioloop *loop); /* closes its own handles; no more messages may come */
+
+/* Has msg->fn called on the loop, in a turn to come (inbox.h). From any thread. */
+void ioloop_post(struct ioloop *loop, struct message *msg);
 
 /* The loop itself (a uv_loop_t), and its time: monotonic milliseconds, cached per turn. */
 void *ioloop_uv(struct ioloop *loop);
 uint64_t ioloop_now(struct ioloop *loop);
 uint8_t *ioloop_buf(struct ioloop *loop);
 struct block_pool *ioloop_rpc_pool(struct ioloop *loop);
-struct daemon_counters *ioloop_counters(struct ioloop *loop);
-struct refusals *ioloop_refusals(struct ioloop *loop);
+struct daemon_counters *ioloop_counters(struct ioloop *loop); /* of what happened on this loop */
+struct shared *ioloop_shared(struct ioloop *loop);
 
 /* Lends an empty egress until the flush, and takes it back. NULL where IOLOOP_EGRESS are lent: a
  * flood to more ports than that is written port by port, by way of the shared one, which is empty
@@ -53,11 +55,6 @@ void ioloop_egress_return(struct ioloop *loop, struct egress *eg);
  * crumbs). */
 void ioloop_tidy(struct ioloop *loop);
 struct egress *ioloop_egress_shared(struct ioloop *loop);
-
-/* Counts a connection of @uid in, and out again; and how many it has. */
-void ioloop_enter(struct ioloop *loop, uint32_t uid);
-void ioloop_leave(struct ioloop *loop, uint32_t uid);
-unsigned ioloop_connections(const struct ioloop *loop, uint32_t uid);
 
 /* Closes descriptors that a peer sent unasked; @fds need not be aligned. Not here, but on a thread
  * of libuv's pool: the last close of a socket that lingers may take as long as its owner set. */

@@ -91,6 +91,16 @@ int listener_open(struct listener **out, struct ioloop *loop, int fd,
 	return 0;
 }
 
+void listener_wait(struct listener *l)
+{
+	uv_poll_stop(&l->poll);
+}
+
+void listener_go(struct listener *l)
+{
+	uv_poll_start(&l->poll, UV_READABLE, on_readable);
+}
+
 void listener_close(struct listener *l)
 {
 	if (l->fd < 0)

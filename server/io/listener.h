@@ -24,4 +24,8 @@ int listener_open(struct listener **out, struct ioloop *loop, int fd,
 	const struct listener_ops *ops, void *ctx);
 void listener_close(struct listener *l);
 
+/* Lets who connects wait, until listener_go(). */
+void listener_wait(struct listener *l);
+void listener_go(struct listener *l);
+
 #endif

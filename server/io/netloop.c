@@ -1,7 +1,13 @@
-/* netloop.c - see netloop.h. */
+/* netloop.c - see netloop.h.
+ *
+ * Of struct netloop main has the first part and the loop the rest, but for the messages, which are
+ * whoever's they were posted to. netloop_start() makes all of it before there is a thread, and
+ * on_gone() frees it when there is none any more. */
 #include "server/io/netloop.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +24,15 @@
 #include "server/io/port_tap.h"
 #include "server/io/refusals.h"
 #include "server/io/session.h"
+#include "server/io/shared.h"
 #include "server/priv/sock.h"
 
 #define TICK_MS 1000u /* ageing; and IGMP and MLD count in seconds (mcast_tick()) */
+
+/* Of the thread. Frames are decided and calls decoded in less than 64 KiB (sanitizers make it four
+ * times as much); what a system gives without asking is 8 MiB, of which a huge page may become
+ * resident at the first touch. */
+#define STACK_BYTES (1024u * 1024u)
 
 /* A listening socket of a network, and what to make of its connections. */
 struct door {
@@ -32,11 +44,25 @@ struct door {
 };
 
 struct netloop {
+	/* main's */
+	struct ioloop *main_loop;
+	const struct netloop_events *events;
+	void *ctx;
+	uv_thread_t thread;
+	bool stopped; /* netloop_stop() was called: nothing is posted any more */
+
+	/* on their way */
+	struct message stop, gone, lost, ports, events_lost;
+	atomic_uint attached;     /* what `ports` tells of when it arrives: the newest */
+	atomic_bool ports_posted; /* it is on its way */
+	atomic_size_t untold;     /* bytes of events that are */
+	atomic_bool events_lost_posted;
+
+	/* the loop's */
+	uv_loop_t uv;
 	struct ioloop *loop;
 	struct network *net;
 	struct access access;
-	const struct netloop_events *events;
-	void *ctx;
 	struct session_host sessions;
 	struct newsdesk desk;
 	struct client_list clients;
@@ -48,20 +74,27 @@ struct netloop {
 	uv_poll_t *host_poll;         /* owned; NULL where there is nothing to poll */
 	struct ioloop_later rest;     /* the host side is not read: pacing, stream.h */
 	bool resting;
+	unsigned away; /* commands of its own sessions that are with main */
 	bool stopping;
 	bool tick_closed;
 };
 
+/* The last of its loop: without handles it ends, and run() with it. */
 static void maybe_gone(struct netloop *nl)
 {
-	if (!nl->stopping || nl->clients.n || nl->n_doors || !nl->tick_closed)
-		return;
-	network_free(nl->net);
-	nl->events->gone(nl->ctx);
-	free(nl);
+	if (nl->stopping && !nl->clients.n && !nl->n_doors && !nl->away && nl->tick_closed)
+		ioloop_close(nl->loop);
 }
 
 /* -- the host side -- */
+
+void netloop_made_close(const struct hostif_made *made)
+{
+	if (made->rx_fd >= 0)
+		close(made->rx_fd);
+	if (made->tx_fd >= 0 && made->tx_fd != made->rx_fd)
+		close(made->tx_fd);
+}
 
 static void on_host(uv_poll_t *poll, int status, int events);
 static void host_close(struct netloop *nl);
@@ -99,8 +132,8 @@ static void on_host(uv_poll_t *poll, int status, int events)
 			ioloop_defer(nl->loop, &nl->rest, rested, nl);
 		}
 	} else if (n == -ENODEV || n == -ENXIO || n == -EBADF) {
-		host_close(nl); /* gone; main makes it anew */
-		nl->events->host_lost(nl->ctx);
+		host_close(nl); /* gone; main makes it anew, after it has heard of it: once */
+		ioloop_post(nl->main_loop, &nl->lost);
 		return;
 	}
 	if (status < 0 &&
@@ -129,17 +162,9 @@ static void host_close(struct netloop *nl)
 	nl->host = NULL;
 }
 
-bool netloop_has_host(const struct netloop *nl)
+static int host_open(struct netloop *nl, const struct hostif_ops *ops,
+	const struct hostif_made *made, const struct hostif_spec *spec, struct err *err)
 {
-	return nl->host != NULL;
-}
-
-int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct hostif_made *made,
-	const struct hostif_spec *spec, struct err *err)
-{
-	host_close(nl);
-	if (!made)
-		return 0;
 	nl->ops = ops;
 	int rc = ops->open(&nl->host, made, spec, err);
 	if (rc < 0)
@@ -164,10 +189,9 @@ int netloop_host(struct netloop *nl, const struct hostif_ops *ops, const struct 
 
 /* -- listeners -- */
 
-static bool may_connect(const struct netloop *nl, uint32_t uid)
+static bool enter(struct netloop *nl, uint32_t uid)
 {
-	return uid == 0 || uid == nl->access.uid ||
-	       ioloop_connections(nl->loop, uid) < CLIENTS_PER_UID;
+	return shared_enter(ioloop_shared(nl->loop), uid, uid == 0 || uid == nl->access.uid);
 }
 
 static unsigned rights_of(void *ctx, const struct peer *who, const char *network)
@@ -185,8 +209,8 @@ static void refuse(const struct door *door, const char *what, const struct peer 
 		: door->kind == PORT_KIND_NATIVE ? "feth.sock"
 						 : "qemu.sock",
 		door->port);
-	refusals_put(ioloop_refusals(door->nl->loop), what,
-		network_facts(door->nl->net)->spec.network, peer->uid, peer->pid, where);
+	refusals_put(door->nl->loop, what, network_facts(door->nl->net)->spec.network, peer->uid,
+		peer->pid, where);
 }
 
 static void on_accepted(void *ctx, int fd, const struct peer *peer)
@@ -195,7 +219,7 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 	struct netloop *nl = door->nl;
 	struct err err = { 0 };
 
-	if (!may_connect(nl, peer->uid)) {
+	if (!enter(nl, peer->uid)) {
 		refuse(door, "connect", peer);
 		close(fd);
 		return;
@@ -206,6 +230,7 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 	}
 	if (!(rights_of(nl, peer, "") & RIGHT_ATTACH)) {
 		refuse(door, "attach", peer); /* nothing in this framing could tell it why */
+		shared_leave(ioloop_shared(nl->loop), peer->uid);
 		close(fd);
 		return;
 	}
@@ -236,7 +261,7 @@ static const struct listener_ops listener_ops = {
 	.closed = on_door_closed,
 };
 
-int netloop_listen(struct netloop *nl, const char *port, enum port_kind kind, int fd)
+static int listen_at(struct netloop *nl, const char *port, enum port_kind kind, int fd)
 {
 	struct door *door = calloc(1, sizeof(*door));
 	if (!door) {
@@ -277,13 +302,14 @@ static void open_port(struct netloop *nl, struct command *cmd)
 	int sv[2];
 	cmd->in.conf.uid = cmd->who.uid;
 	cmd->in.conf.pid = cmd->who.pid;
-	if (!may_connect(nl, cmd->who.uid)) {
+	if (!enter(nl, cmd->who.uid)) {
 		err_set(&cmd->err, -EBUSY, "%s: you have %u connections, which is the limit",
 			cmd->network, CLIENTS_PER_UID);
 		return;
 	}
 	int rc = sock_pair(sv);
 	if (rc < 0) {
+		shared_leave(ioloop_shared(nl->loop), cmd->who.uid);
 		err_set(&cmd->err, rc, "%s: cannot make a socket pair: %s", cmd->network,
 			strerror(-rc));
 		return;
@@ -305,10 +331,36 @@ static void open_port(struct netloop *nl, struct command *cmd)
 	cmd->n_fds = 1;
 }
 
+/* On its way to main: a tap has lost its interface. There is one at most for each that main gave.
+ */
+struct tap_lost {
+	struct message msg;
+	struct netloop *nl;
+	char port[FETH_NAME_MAX + 1];
+};
+
+static void on_tap_lost_told(void *arg)
+{
+	struct tap_lost *lost = arg;
+	lost->nl->events->port_lost(lost->nl->ctx, lost->port);
+	free(lost);
+}
+
 static void on_tap_lost(void *ctx, const char *port)
 {
 	struct netloop *nl = ctx;
-	nl->events->port_lost(nl->ctx, port);
+	struct tap_lost *lost = malloc(sizeof(*lost));
+	if (!lost) {
+		log_error("port",
+			"net=%s: port %s has lost its interface, and is not made anew: "
+			"out of memory; remove and add it",
+			network_facts(nl->net)->spec.network, port);
+		return;
+	}
+	lost->msg = (struct message){ .fn = on_tap_lost_told, .arg = lost };
+	lost->nl = nl;
+	snprintf(lost->port, sizeof(lost->port), "%s", port);
+	ioloop_post(nl->main_loop, &lost->msg);
 }
 
 static void open_tap(struct netloop *nl, struct command *cmd)
@@ -331,57 +383,213 @@ static void set_facts(struct netloop *nl, struct command *cmd)
 		clients_judge(&nl->clients, &nl->access, facts->spec.network, &facts->access);
 }
 
-static void port_removed(const struct netloop *nl, const struct command *cmd, const char *name)
+static void log_removed(const struct command *cmd, const char *name)
 {
 	log_info("port", "removed net=%s path=%s/ports/%s uid=%u pid=%u", cmd->network, cmd->dir,
 		name, (unsigned)cmd->who.uid, (unsigned)cmd->who.pid);
+}
+
+/* Calls @fn for each port that a command has removed. */
+static void each_removed(struct netloop *nl, const struct command *cmd,
+	void (*fn)(struct netloop *nl, const struct command *cmd, const char *name))
+{
+	if (cmd->kind == CMD_PORT_REMOVE && !cmd->err.code)
+		fn(nl, cmd, cmd->out.port.name);
+	if (cmd->kind != CMD_APPLY_PORTS)
+		return;
+	for (uint32_t i = 0; i < cmd->asked->n_done; i++) /* also where it failed */
+		if (cmd->asked->done[i].what == APPLY_REMOVED)
+			fn(nl, cmd, cmd->asked->done[i].name);
+}
+
+static void set_host(struct netloop *nl, const struct command *cmd, struct err *err)
+{
+	host_close(nl);
+	if (cmd->in.host.given)
+		(void)host_open(nl, cmd->in.host.ops, &cmd->in.host.made, &cmd->in.host.spec, err);
+}
+
+static void listen_for(struct netloop *nl, struct command *cmd)
+{
+	const int rc = listen_at(nl, cmd->in.conf.name, cmd->in.conf.kind, cmd->fds[0]);
+	cmd->n_fds = 0;
+	if (rc < 0)
+		err_set(&cmd->err, rc, "%s: cannot serve port %s: %s", cmd->network,
+			cmd->in.conf.name, strerror(-rc));
+}
+
+/* What is not carried out any more, with the descriptors that came along. */
+static void refuse_command(struct command *cmd)
+{
+	if (cmd->kind == CMD_HOST && cmd->in.host.given)
+		netloop_made_close(&cmd->in.host.made);
+	if (cmd->kind == CMD_PORT_LISTEN || cmd->kind == CMD_PORT_TAP)
+		close(cmd->fds[0]);
+	cmd->n_fds = 0;
+	err_set(&cmd->err, -ENOENT, "%s: the network is being removed", cmd->network);
+}
+
+static void shut_door(struct netloop *nl, const struct command *cmd, const char *name)
+{
+	close_door(nl, name);
+	log_removed(cmd, name);
+}
+
+static void carry_out(struct netloop *nl, struct command *cmd)
+{
+	if (nl->stopping)
+		return refuse_command(cmd);
+	switch (cmd->kind) {
+	case CMD_PORT_OPEN:
+		return open_port(nl, cmd);
+	case CMD_PORT_LISTEN:
+		return listen_for(nl, cmd);
+	case CMD_PORT_TAP:
+		return open_tap(nl, cmd);
+	case CMD_HOST:
+		return set_host(nl, cmd, &cmd->err);
+	case CMD_EVENTS:
+		return newsdesk_forward(&nl->desk, cmd->in.events);
+	case CMD_FACTS:
+		return set_facts(nl, cmd);
+	case CMD_COUNTERS:
+		cmd->out.daemon.counters = *ioloop_counters(nl->loop);
+		return;
+	default:
+		break;
+	}
+	network_command(nl->net, cmd, ioloop_now(nl->loop));
+	each_removed(nl, cmd, shut_door);
+	if (cmd->kind == CMD_HOST_GROUPS)
+		newsdesk_host_groups(&nl->desk, &cmd->items.groups[0], &cmd->items.groups[1]);
+}
+
+/* -- messages -- */
+
+static void say_removed(struct netloop *nl, const struct command *cmd, const char *name)
+{
+	(void)cmd;
 	nl->events->port_removed(nl->ctx, name);
 }
 
-/* Also where it failed, of what is done. */
-static void ports_applied(struct netloop *nl, const struct command *cmd)
+/* On main: a command of main's is back. */
+static void on_back(void *arg)
 {
-	for (uint32_t i = 0; i < cmd->asked->n_done; i++) {
-		const struct apply_done *done = &cmd->asked->done[i];
-		if (done->what != APPLY_REMOVED)
-			continue;
-		close_door(nl, done->name);
-		port_removed(nl, cmd, done->name);
-	}
+	struct command *cmd = arg;
+	each_removed(cmd->way, cmd, say_removed);
+	cmd->done(cmd);
+}
+
+/* On the loop: a command of main's has come. */
+static void on_command(void *arg)
+{
+	struct command *cmd = arg;
+	struct netloop *nl = cmd->way;
+	carry_out(nl, cmd);
+	cmd->msg.fn = on_back;
+	ioloop_post(nl->main_loop, &cmd->msg);
 }
 
 void netloop_post(struct netloop *nl, struct command *cmd)
 {
-	if (nl->stopping) {
-		if (cmd->kind == CMD_PORT_TAP)
-			close(cmd->fds[0]);
-		err_set(&cmd->err, -ENOENT, "%s: the network is being removed", cmd->network);
-	} else if (cmd->kind == CMD_PORT_OPEN) {
-		open_port(nl, cmd);
-	} else if (cmd->kind == CMD_PORT_TAP) {
-		open_tap(nl, cmd);
-	} else if (cmd->kind == CMD_EVENTS) {
-		newsdesk_forward(&nl->desk, cmd->in.events);
-	} else if (cmd->kind == CMD_FACTS) {
-		set_facts(nl, cmd);
-	} else {
-		if (cmd->kind == CMD_PORT_REMOVE)
-			close_door(nl, cmd->in.conf.name);
-		network_command(nl->net, cmd, ioloop_now(nl->loop));
-		if (cmd->kind == CMD_PORT_REMOVE && !cmd->err.code)
-			port_removed(nl, cmd, cmd->out.port.name);
-		if (cmd->kind == CMD_APPLY_PORTS)
-			ports_applied(nl, cmd);
-		if (cmd->kind == CMD_HOST_GROUPS)
-			newsdesk_host_groups(
-				&nl->desk, &cmd->items.groups[0], &cmd->items.groups[1]);
+	if (nl->stopped) {
+		refuse_command(cmd);
+		return cmd->done(cmd);
 	}
-	cmd->done(cmd);
+	cmd->way = nl;
+	cmd->msg = (struct message){ .fn = on_command, .arg = cmd };
+	ioloop_post(nl->loop, &cmd->msg);
 }
 
+/* On the loop: a command of one of its own sessions is back from main. */
+static void on_home(void *arg)
+{
+	struct command *cmd = arg;
+	struct netloop *nl = cmd->way;
+	nl->away--;
+	cmd->done(cmd);
+	maybe_gone(nl);
+}
+
+/* On main: it takes away what is left of a port, before whoever removed it hears that it is. */
+static void on_removed(void *arg)
+{
+	struct command *cmd = arg;
+	struct netloop *nl = cmd->way;
+	each_removed(nl, cmd, say_removed);
+	cmd->msg.fn = on_home;
+	ioloop_post(nl->loop, &cmd->msg);
+}
+
+/* On the loop: session_host.submit. */
 static void submit(void *ctx, struct command *cmd)
 {
-	netloop_post(ctx, cmd);
+	struct netloop *nl = ctx;
+	carry_out(nl, cmd);
+	if (cmd->kind != CMD_PORT_REMOVE || cmd->err.code)
+		return cmd->done(cmd);
+	nl->away++;
+	cmd->way = nl;
+	cmd->msg = (struct message){ .fn = on_removed, .arg = cmd };
+	ioloop_post(nl->main_loop, &cmd->msg);
+}
+
+static void on_host_lost(void *arg)
+{
+	const struct netloop *nl = arg;
+	nl->events->host_lost(nl->ctx);
+}
+
+static void on_ports_posted(void *arg)
+{
+	struct netloop *nl = arg;
+	atomic_store(&nl->ports_posted, false); /* before it is read: a newer one is told again */
+	nl->events->ports(nl->ctx, atomic_load(&nl->attached));
+}
+
+static void on_events_lost(void *arg)
+{
+	struct netloop *nl = arg;
+	atomic_store(&nl->events_lost_posted, false);
+	nl->events->events_lost(nl->ctx);
+}
+
+/* An event on its way. */
+struct told {
+	struct message msg;
+	struct netloop *nl;
+	unsigned kind;
+	uint64_t object;
+	size_t len;
+	char data[];
+};
+
+static void on_told(void *arg)
+{
+	struct told *told = arg;
+	struct netloop *nl = told->nl;
+	atomic_fetch_sub(&nl->untold, sizeof(*told) + told->len);
+	nl->events->event(nl->ctx, told->kind, told->object, told->data, told->len);
+	free(told);
+}
+
+/* On the loop: newsdesk.forward. */
+static void forward(void *ctx, enum event_kind kind, uint64_t object, const void *data, size_t len)
+{
+	struct netloop *nl = ctx;
+	const size_t size = sizeof(struct told) + len;
+	struct told *told =
+		atomic_load(&nl->untold) + size <= NETLOOP_EVENTS_MAX ? malloc(size) : NULL;
+	if (!told) {
+		if (!atomic_exchange(&nl->events_lost_posted, true))
+			ioloop_post(nl->main_loop, &nl->events_lost);
+		return;
+	}
+	*told = (struct told){ .nl = nl, .kind = kind, .object = object, .len = len };
+	told->msg = (struct message){ .fn = on_told, .arg = told };
+	memcpy(told->data, data, len);
+	atomic_fetch_add(&nl->untold, size);
+	ioloop_post(nl->main_loop, &told->msg);
 }
 
 /* -- life -- */
@@ -408,7 +616,9 @@ static void on_clients_empty(void *ctx)
 static void on_ports(void *ctx, unsigned attached)
 {
 	struct netloop *nl = ctx;
-	nl->events->ports(nl->ctx, attached);
+	atomic_store(&nl->attached, attached);
+	if (!atomic_exchange(&nl->ports_posted, true))
+		ioloop_post(nl->main_loop, &nl->ports);
 }
 
 static void on_group(void *ctx, const struct feth_mac *group, bool joined, uint16_t only)
@@ -480,65 +690,10 @@ static const struct network_events network_events = {
 	.changed = on_changed,
 };
 
-static void forward(void *ctx, enum event_kind kind, uint64_t object, const void *data, size_t len)
+/* On the loop: netloop_stop(). */
+static void on_stop(void *arg)
 {
-	const struct netloop *nl = ctx;
-	nl->events->event(nl->ctx, kind, object, data, len);
-}
-
-int netloop_start(struct netloop **out, struct ioloop *loop, const struct netloop_conf *conf,
-	const struct netloop_events *events, void *ctx, struct err *err)
-{
-	const char *name = conf->facts.spec.network;
-	struct netloop *nl = calloc(1, sizeof(*nl));
-	int rc = nl ? network_new(
-			      &nl->net, &conf->facts, &conf->key, conf->seed, &network_events, nl)
-		    : -ENOMEM;
-	if (rc < 0) {
-		free(nl);
-		close(conf->native_fd);
-		close(conf->qemu_fd);
-		return err_set(err, rc, "%s: cannot start its switch: %s", name, strerror(-rc));
-	}
-	nl->loop = loop;
-	nl->access = conf->access;
-	nl->events = events;
-	nl->ctx = ctx;
-	nl->clients.empty = on_clients_empty;
-	nl->clients.ctx = nl;
-	nl->sessions = (struct session_host){
-		.loop = loop,
-		.net = nl->net,
-		.clients = &nl->clients,
-		.hub = &nl->desk.hub,
-		.rights = rights_of,
-		.submit = submit,
-		.ctx = nl,
-	};
-	newsdesk_init(&nl->desk, loop, nl->net, conf->events);
-	nl->desk.forward = forward;
-	nl->desk.ctx = nl;
-	(void)network_set_multicast(nl->net, &conf->facts.multicast);
-	uv_timer_init(ioloop_uv(loop), &nl->tick);
-	nl->tick.data = nl;
-	uv_timer_start(&nl->tick, on_tick, TICK_MS, TICK_MS);
-
-	*out = nl;
-	rc = netloop_listen(nl, "", PORT_KIND_NATIVE, conf->native_fd);
-	const int rc2 = netloop_listen(nl, "", PORT_KIND_QEMU, conf->qemu_fd);
-	if (rc < 0 || rc2 < 0) {
-		err_set(err, rc < 0 ? rc : rc2, "%s: cannot serve its sockets: %s", name,
-			strerror(rc < 0 ? -rc : -rc2));
-		netloop_stop(nl); /* `gone` tells when */
-		return err->code;
-	}
-	return 0;
-}
-
-void netloop_stop(struct netloop *nl)
-{
-	if (nl->stopping)
-		return;
+	struct netloop *nl = arg;
 	nl->stopping = true;
 	newsdesk_stop(&nl->desk);
 	host_close(nl);
@@ -549,4 +704,168 @@ void netloop_stop(struct netloop *nl)
 	}
 	clients_close(&nl->clients, true);
 	uv_close((uv_handle_t *)&nl->tick, on_tick_closed);
+}
+
+/* The thread. */
+static void run(void *arg)
+{
+	struct netloop *nl = arg;
+	uv_run(&nl->uv, UV_RUN_DEFAULT);
+	ioloop_post(nl->main_loop, &nl->gone);
+}
+
+/* When nothing runs on it, and it has no handles left. */
+static void destroy(struct netloop *nl)
+{
+	network_free(nl->net);
+	ioloop_free(nl->loop);
+	(void)uv_loop_close(&nl->uv);
+	free(nl);
+}
+
+/* On main: the thread has ended, or is about to. */
+static void on_gone(void *arg)
+{
+	struct netloop *nl = arg;
+	uv_thread_join(&nl->thread);
+	const struct daemon_counters counters = *ioloop_counters(nl->loop);
+	const struct netloop_events *events = nl->events;
+	void *ctx = nl->ctx;
+	destroy(nl);
+	events->gone(ctx, &counters);
+}
+
+/* Signals are main's; but for those that a fault raises where it happens. */
+static int start_thread(struct netloop *nl)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP };
+	const uv_thread_options_t options = {
+		.flags = UV_THREAD_HAS_STACK_SIZE,
+		.stack_size = STACK_BYTES,
+	};
+	sigset_t block, before;
+	sigfillset(&block);
+	for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&block, faults[i]);
+	pthread_sigmask(SIG_BLOCK, &block, &before);
+	const int rc = uv_thread_create_ex(&nl->thread, &options, run, nl);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
+/* The switch, and a loop with nothing on it but its clock. 0 or a negative errno. */
+static int make(struct netloop **out, struct ioloop *main_loop, const struct netloop_conf *conf)
+{
+	struct netloop *nl = calloc(1, sizeof(*nl));
+	int rc = nl ? network_new(
+			      &nl->net, &conf->facts, &conf->key, conf->seed, &network_events, nl)
+		    : -ENOMEM;
+	if (rc < 0)
+		goto memory;
+	rc = uv_loop_init(&nl->uv);
+	if (rc < 0)
+		goto network;
+	nl->loop = ioloop_new(&nl->uv, ioloop_shared(main_loop));
+	if (!nl->loop) {
+		rc = -ENOMEM;
+		goto uv;
+	}
+	uv_timer_init(&nl->uv, &nl->tick);
+	nl->tick.data = nl;
+	nl->main_loop = main_loop;
+	nl->access = conf->access;
+	nl->stop = (struct message){ .fn = on_stop, .arg = nl };
+	nl->gone = (struct message){ .fn = on_gone, .arg = nl };
+	nl->lost = (struct message){ .fn = on_host_lost, .arg = nl };
+	nl->ports = (struct message){ .fn = on_ports_posted, .arg = nl };
+	nl->events_lost = (struct message){ .fn = on_events_lost, .arg = nl };
+	*out = nl;
+	return 0;
+uv:
+	(void)uv_loop_close(&nl->uv);
+network:
+	network_free(nl->net);
+memory:
+	free(nl);
+	return rc;
+}
+
+/* Who may talk to it, and who hears of what happens. */
+static void furnish(struct netloop *nl, const struct netloop_conf *conf)
+{
+	nl->clients.empty = on_clients_empty;
+	nl->clients.ctx = nl;
+	nl->sessions = (struct session_host){
+		.loop = nl->loop,
+		.net = nl->net,
+		.clients = &nl->clients,
+		.hub = &nl->desk.hub,
+		.rights = rights_of,
+		.submit = submit,
+		.ctx = nl,
+	};
+	newsdesk_init(&nl->desk, nl->loop, nl->net, conf->events);
+	nl->desk.forward = forward;
+	nl->desk.ctx = nl;
+	(void)network_set_multicast(nl->net, &conf->facts.multicast);
+}
+
+/* What it listens to and reads from; takes all descriptors. */
+static int open_all(struct netloop *nl, const struct netloop_conf *conf, struct err *err)
+{
+	const struct hostif_spec *spec = &conf->facts.spec;
+	const int native = listen_at(nl, "", PORT_KIND_NATIVE, conf->native_fd);
+	const int qemu = listen_at(nl, "", PORT_KIND_QEMU, conf->qemu_fd);
+	const int rc = conf->ops->has_host ? host_open(nl, conf->ops, &conf->made, spec, err) : 0;
+	if (native < 0 || qemu < 0)
+		return err_set(err, native < 0 ? native : qemu, "%s: cannot serve its sockets: %s",
+			spec->network, strerror(native < 0 ? -native : -qemu));
+	return rc;
+}
+
+/* Ends without ever having had a thread. */
+static void undo(struct netloop *nl)
+{
+	on_stop(nl);
+	uv_run(&nl->uv, UV_RUN_DEFAULT);
+	destroy(nl);
+}
+
+int netloop_start(struct netloop **out, struct ioloop *main_loop, const struct netloop_conf *conf,
+	const struct netloop_events *events, void *ctx, struct err *err)
+{
+	const char *name = conf->facts.spec.network;
+	struct netloop *nl = NULL;
+	int rc = make(&nl, main_loop, conf);
+	if (rc < 0) {
+		close(conf->native_fd);
+		close(conf->qemu_fd);
+		netloop_made_close(&conf->made);
+		return err_set(err, rc, "%s: cannot start its switch: %s", name, strerror(-rc));
+	}
+	nl->events = events;
+	nl->ctx = ctx;
+	furnish(nl, conf);
+	rc = open_all(nl, conf, err);
+	if (!rc) {
+		uv_timer_start(&nl->tick, on_tick, TICK_MS, TICK_MS);
+		rc = start_thread(nl);
+		if (rc < 0)
+			err_set(err, rc, "%s: cannot start a thread for it: %s", name,
+				strerror(-rc));
+	}
+	if (rc < 0) {
+		undo(nl);
+		return rc;
+	}
+	*out = nl;
+	return 0;
+}
+
+void netloop_stop(struct netloop *nl)
+{
+	if (nl->stopped)
+		return;
+	nl->stopped = true;
+	ioloop_post(nl->loop, &nl->stop);
 }

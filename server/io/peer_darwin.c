@@ -67,7 +67,8 @@ static uint64_t now_ms(void)
 
 bool peer_group_elsewhere(const struct peer *peer, uint32_t gid)
 {
-	static struct memberships known; /* there is one loop, and all of this is called on it */
+	static _Thread_local struct memberships
+		known; /* a loop that has to ask holds up no other */
 	bool member;
 	if (peer->n_groups < GROUPS_ATTESTED)
 		return false; /* that was all */

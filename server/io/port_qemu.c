@@ -9,6 +9,7 @@
 #include "protocol/qemu.h"
 #include "server/base/log.h"
 #include "server/core/ingress.h"
+#include "server/io/shared.h"
 #include "server/io/stream_port.h"
 
 static const struct port_ops port_ops = {
@@ -98,6 +99,7 @@ int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list 
 		rc = stream_port_open(sp, loop, fd, who, FRAMING_QEMU, &stream_ops);
 	} else {
 		close(fd);
+		shared_leave(ioloop_shared(loop), who->uid);
 	}
 	if (rc < 0) {
 		free(sp);

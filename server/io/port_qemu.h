@@ -9,7 +9,8 @@
 
 /**
  * port_qemu_open() - attach a connection
- * @fd:		taken over, also on failure
+ * @fd:		taken over, also on failure; so is its place among the connections of its user
+ *		(shared_enter())
  * @clients:	joined; outlives the port
  * @who:	whose it is, and needs the right to attach as long as it lasts
  * @out:	what became of it

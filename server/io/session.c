@@ -16,6 +16,7 @@
 #include "server/io/newsdesk.h"
 #include "server/io/port_shm.h"
 #include "server/io/refusals.h"
+#include "server/io/shared.h"
 #include "server/io/stream_port.h"
 #include "server/rpc/method.h"
 
@@ -173,7 +174,25 @@ static bool sub_waits(const struct subscriber *sub, uint64_t topic)
 	return sendq_waits(&of_const_subscriber(sub)->sp.s.q, topic);
 }
 
-static const struct subscriber_ops subscriber_ops = { .tell = sub_tell, .waits = sub_waits };
+static void say_error(struct session *se, const char *code, const char *reason);
+
+/* As a peer that does not read what it should have heard. */
+static void sub_lost(struct subscriber *sub)
+{
+	struct session *se = of_subscriber(sub);
+	if (se->sp.s.dying)
+		return;
+	ioloop_counters(se->host->loop)->slow++;
+	say_error(se, "busy",
+		"more happened at once than could be told; connect and subscribe again");
+	stream_fail(&se->sp.s, "events were lost", true);
+}
+
+static const struct subscriber_ops subscriber_ops = {
+	.tell = sub_tell,
+	.waits = sub_waits,
+	.lost = sub_lost,
+};
 
 /* -- calls -- */
 
@@ -353,8 +372,8 @@ static void put_refusal(const struct session *se, const char *network)
 		: se->only[0]    ? "ports/"
 				 : "feth.sock",
 		se->only);
-	refusals_put(ioloop_refusals(se->host->loop), se->method->name, network, se->sp.client.uid,
-		se->sp.pid, where);
+	refusals_put(
+		se->host->loop, se->method->name, network, se->sp.client.uid, se->sp.pid, where);
 }
 
 /* @right: what is missing. Of a network that the caller has no right on it is not told whether it
@@ -658,6 +677,7 @@ static int open_session(
 	struct session *se = calloc(1, sizeof(*se));
 	if (!se) {
 		close(fd);
+		shared_leave(ioloop_shared(host->loop), peer->uid);
 		return -ENOMEM;
 	}
 	se->sp.port.ops = &port_ops;

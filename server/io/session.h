@@ -29,7 +29,8 @@ struct session_host {
 
 /**
  * session_open() - serve a connection
- * @fd:		taken over, also on failure
+ * @fd:		taken over, also on failure; so is its place among the connections of its user
+ *		(shared_enter())
  * @peer:	who it is; judged anew at each call
  * @port_name:	the one declared port that attach gives here, or NULL
  *

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "server/base/log.h"
+#include "server/io/shared.h"
 
 int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, const struct peer *who,
 	enum framing framing, const struct stream_ops *ops)
@@ -13,6 +14,7 @@ int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, const 
 	sp->client.who = peer_copy(who);
 	if (!sp->client.who) {
 		close(fd);
+		shared_leave(ioloop_shared(loop), who->uid);
 		return -ENOMEM;
 	}
 	sp->client.uid = who->uid;
@@ -21,16 +23,16 @@ int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, const 
 	const int rc = stream_open(&sp->s, loop, fd, framing, pool, ops);
 	if (rc < 0) {
 		free(sp->client.who);
+		shared_leave(ioloop_shared(loop), who->uid);
 		return rc;
 	}
 	client_join(sp->clients, &sp->client);
-	ioloop_enter(loop, sp->client.uid);
 	return 0;
 }
 
 void stream_port_closed(struct stream_port *sp)
 {
-	ioloop_leave(sp->s.loop, sp->client.uid);
+	shared_leave(ioloop_shared(sp->s.loop), sp->client.uid);
 	client_leave(sp->clients, &sp->client);
 	free(sp->client.who);
 }

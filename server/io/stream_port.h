@@ -40,7 +40,8 @@ static inline struct stream_port *stream_port_of_client(struct client *client)
  * stream_port_open() - begin to serve a connection
  * @sp:		with net, clients, client.close, client.judged and port.ops set
  * @who:	copied
- * @fd:		taken over, also on failure
+ * @fd:		taken over, also on failure; so is its place among the connections of its user
+ *		(shared_enter())
  *
  * Return: 0 or a negative errno; then nothing is to be undone
  */

@@ -403,9 +403,9 @@ class Each(Base):
         every, two = self.subscriber("port.attached"), self.opened(self.d.control())
         two.call("event.subscribe", events=["port.attached"], network="two")
         native = self.subscriber("port.attached", network="one")
-        for name in ("one", "two", "one"):
+        for name in ("one", "two", "one"):  # networks tell what happens on them each on its own
             self.opened(self.d.attach(name))
-        self.hears([every], *[("port.attached", {"network": n}) for n in ("one", "two", "one")])
+            self.hears([every], ("port.attached", {"network": name}))
         self.hears([two], ("port.attached", {"network": "two"}))
         self.hears([native], *[("port.attached", {"network": "one"})] * 2)
         self.quiet(every, two, native)

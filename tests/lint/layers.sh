@@ -9,7 +9,7 @@ iso='<(assert|ctype|errno|inttypes|limits|setjmp|stdalign|stdarg|stdatomic|stdbo
 feth='"feth/(client|errors|types)\.h"'
 wire='"protocol/((wire|ring|qemu|rights|text)\.h|drops\.def)"'
 rpc='"protocol/(rpc\.h|(methods|fields|events)\.def)"'
-err='"server/base/err\.h"'
+err='"server/base/(err|message)\.h"'
 below_io='"server/(base|core|rpc|conf|priv)/[a-z_]+\.h"'
 # any header of the system, but for those that one folder has for itself
 system='<((sys|net|netinet|arpa|linux|mach-o|pcap)/[a-z0-9_/-]+|[a-z0-9_]+)\.h>'

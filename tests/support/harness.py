@@ -536,7 +536,8 @@ class Daemon:
             status = "still running 20 s after SIGTERM"
         log = self.log if os.path.exists(self.log_path) else ""
         shutil.rmtree(self.dir, ignore_errors=True)
-        bad = status not in (0, -signal.SIGKILL) or "ERROR: " in log or "runtime error" in log
+        bad = status not in (0, -signal.SIGKILL) or "ERROR: " in log or "runtime error" in log \
+            or "WARNING: ThreadSanitizer" in log
         system = self.system.end() if self.own_system else ""
         if bad or kind or system:
             print(f"--- fethd's log (exit {status}):\n{log[-20000:]}---\n{system}", file=sys.stderr)

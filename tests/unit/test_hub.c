@@ -13,6 +13,7 @@
 struct listener {
 	struct subscriber sub;
 	unsigned n[EVENT_N];
+	unsigned lost;
 	bool blocked; /* nothing is written */
 	uint64_t waits;
 	char *data; /* what waits, or came last */
@@ -95,7 +96,12 @@ static bool on_waits(const struct subscriber *sub, uint64_t topic)
 	return ((const struct listener *)sub)->waits == topic;
 }
 
-static const struct subscriber_ops ops = { .tell = on_tell, .waits = on_waits };
+static void on_lost(struct subscriber *sub)
+{
+	((struct listener *)sub)->lost++;
+}
+
+static const struct subscriber_ops ops = { .tell = on_tell, .waits = on_waits, .lost = on_lost };
 
 static struct {
 	struct hub hub;
@@ -247,6 +253,19 @@ static void test_a_network_that_goes_is_forgotten(void **state)
 	assert_true(t.a.known[9]);
 }
 
+static void test_who_listens_hears_that_something_was_lost(void **state)
+{
+	(void)state;
+	hub_subscribe(&t.hub, &t.a.sub, EVENT_BIT(EVENT_PORT_ATTACHED), "");
+	hub_subscribe(&t.hub, &t.b.sub, EVENT_BIT(EVENT_PORT_ATTACHED), "lab");
+	hub_lost(&t.hub, "other");
+	assert_int_equal(t.a.lost, 1);
+	assert_int_equal(t.b.lost, 0);
+	hub_lost(&t.hub, "lab");
+	assert_int_equal(t.a.lost, 2);
+	assert_int_equal(t.b.lost, 1);
+}
+
 static void test_names_and_patterns(void **state)
 {
 	(void)state;
@@ -310,6 +329,7 @@ int main(void)
 		T(test_what_is_wanted_is_said_when_it_changes),
 		T(test_joined_and_left_add_up_however_slow_the_reader),
 		T(test_a_network_that_goes_is_forgotten),
+		T(test_who_listens_hears_that_something_was_lost),
 		T(test_names_and_patterns),
 		T(test_topics_are_of_one_object_each),
 	};
