@@ -99,6 +99,7 @@ static const struct rule rules[] = {
 	{ "tx-rate", "tx_rate", put_rate },
 	{ "storm", "storm", put_limit },
 	{ "loop-guard", "loop_guard", put_switch },
+	{ "raw-offload", "raw_offload", put_switch },
 };
 
 #define N_RULES (sizeof(rules) / sizeof(rules[0]))
@@ -195,6 +196,10 @@ void rules_text(FILE *f, const msgpack_object *port)
 	}
 	if (is(port, "loop_guard", false)) {
 		fprintf(f, "%sno loop guard", sep);
+		sep = ", ";
+	}
+	if (is(port, "raw_offload", true)) {
+		fprintf(f, "%sraw offload", sep);
 		sep = ", ";
 	}
 	if (out_get(port, "vlan")) {

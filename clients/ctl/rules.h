@@ -15,8 +15,9 @@
 		{ "rx-rate", "RATE", false, "from the client, as 10Mbit or 2MB (a second); off" }, \
 		{ "tx-rate", "RATE", false, "to the client" },                                     \
 		{ "storm", "N|off", false, "flooded frames a second from the client" },            \
+		{ "loop-guard", "on|off", false, "cut it where it brings back what was flooded" }, \
 	{                                                                                          \
-		"loop-guard", "on|off", false, "cut it where it brings back what was flooded"      \
+		"raw-offload", "on|off", false, "its frames owe work that nothing says: libkrun"   \
 	}
 
 /* Puts what was given into open params. Return: 0, or CTL_FAILED after a sentence */

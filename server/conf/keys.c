@@ -43,6 +43,7 @@ const struct key keys_port[] = {
 	{ "tx-rate", "tx_rate", KEY_UINT, 0 },
 	{ "storm", "storm", KEY_UINT, 0 },
 	{ "loop-guard", "loop_guard", KEY_BOOL, 0 },
+	{ "raw-offload", "raw_offload", KEY_BOOL, 0 },
 	{ 0 },
 };
 

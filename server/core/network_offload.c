@@ -56,6 +56,10 @@ static bool is_there(const struct network *net, uint16_t in)
 void network_offload_input(struct network *net, uint16_t in, struct frame *frames, unsigned n)
 {
 	struct network_offload *o = net->offload;
+	if (net->recs[in]->info.rules.raw_offload)
+		for (unsigned i = 0; i < n; i++)
+			if (frames[i].len >= FETH_FRAME_MIN && !frames[i].offload.flags)
+				offload_guess(&frames[i], net->sw.ports[in].mtu);
 	while (n && is_there(net, in)) {
 		struct gso_need now = { 0 };
 		unsigned k = 0;

@@ -162,7 +162,6 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	rec->info.ring = conf->ring;
 	port->id = id;
 	port->stats = &rec->stats;
-	net->sw.ports[id].owes = port->owes;
 	rec->info.offload = conf->offload;
 	network_apply_rules(net, rec);
 	net->attached[net->n_attached++] = id;

@@ -16,6 +16,8 @@ void network_apply_rules(struct network *net, struct port_rec *rec)
 	struct vport *vport = &net->sw.ports[rec->info.id];
 	vport->mtu = payload_cap(net, &rec->info.rules);
 	vport->special = net->sw.vlans || rec->info.looped || rules_special(&rec->info.rules);
+	if (rec != &net->host_side) /* which network_set_host() knows of */
+		vport->owes = rec->info.rules.raw_offload || (rec->client && rec->client->owes);
 	rec->info.mtu = net->facts.spec.mtu;
 	rec->info.cap = frame_room(vport->mtu, true);
 	network_vlan_apply(net, rec, rec->info.rules.vlan.kind != VLAN_TRANSPARENT);

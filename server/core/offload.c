@@ -1,6 +1,8 @@
 /* offload.c - see offload.h. */
 #include "server/core/offload.h"
 
+#include "server/core/csum.h"
+
 #define ETH_P_IPV4 0x0800u
 #define ETH_P_IPV6 0x86ddu
 #define IPPROTO_HOPOPTS 0u /* IANA's numbers; <netinet/in.h> is not for the core */
@@ -148,6 +150,29 @@ bool offload_valid(struct frame *frame, uint32_t mtu)
 		return is_super_frame(frame, mtu);
 	o->gso_size = 0;
 	return true;
+}
+
+void offload_guess(struct frame *frame, uint32_t mtu)
+{
+	struct offload *o = &frame->offload;
+	struct offload_parts p;
+	uint8_t buf[OFFLOAD_HEADERS];
+	uint32_t have;
+	const uint8_t *b = frame_whole(frame, buf, sizeof(buf), &have);
+	if (!offload_parse(b, have < OFFLOAD_HEADERS ? have : OFFLOAD_HEADERS, frame->len, &p))
+		return;
+	const uint16_t at = p.protocol == IPPROTO_UDP ? UDP_CSUM : TCP_CSUM;
+	const uint64_t pseudo = csum_pseudo(b + p.l3, p.v6, p.protocol, frame->len - p.l4);
+	if (csum_get(b + p.l4 + at) != csum_fold(pseudo))
+		return;
+	*o = (struct offload){ .flags = VNET_NEEDS_CSUM, .csum_start = p.l4, .csum_offset = at };
+	const uint32_t room = frame_room(mtu, is_tagged(frame));
+	if (p.protocol == IPPROTO_TCP && frame->len > room && room > p.payload) {
+		o->gso_type = type_of(&p);
+		o->gso_size = (uint16_t)(room - p.payload);
+	}
+	if (!offload_valid(frame, mtu))
+		*o = (struct offload){ 0 };
 }
 
 static uint16_t le16(const uint8_t *p)

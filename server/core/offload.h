@@ -84,6 +84,18 @@ bool offload_parse(const uint8_t *b, uint32_t have, uint32_t len, struct offload
  */
 bool offload_valid(struct frame *frame, uint32_t mtu);
 
+/**
+ * offload_guess() - find out what a frame owes of which nothing says so
+ * @frame:	that says nothing
+ * @mtu:	of the port it came from
+ *
+ * libkrun takes the virtio_net_hdr off before it writes a frame (its docs and krunkit's:
+ * offloading). A checksum field that holds the sum of the pseudo-header alone is one that is owed:
+ * a whole one would have to be the same by chance, and then it comes out the same. TCP over the MTU
+ * is cut into the longest segments that fit, since nobody says how long they may be.
+ */
+void offload_guess(struct frame *frame, uint32_t mtu);
+
 /* OFFLOAD_*: what a receiver must take to get a valid frame as it is; 0: it owes nothing. */
 static inline uint8_t offload_needs(const struct frame *frame)
 {

@@ -27,7 +27,8 @@
 	RULE(RX_RATE, "rx_rate", rx_rate)                                                          \
 	RULE(TX_RATE, "tx_rate", tx_rate)                                                          \
 	RULE(STORM, "storm", storm)                                                                \
-	RULE(LOOP_GUARD, "loop_guard", loop_guard)
+	RULE(LOOP_GUARD, "loop_guard", loop_guard)                                                 \
+	RULE(RAW_OFFLOAD, "raw_offload", raw_offload)
 
 enum rule_bit {
 #define RULE(symbol, name, field) RULE_BIT_##symbol,
@@ -50,6 +51,7 @@ struct port_rules {
 	bool isolated;  /* reaches the host side and ports that are not isolated, nobody else */
 	bool up;        /* its link; false: no frame in or out */
 	bool loop_guard;
+	bool raw_offload; /* its frames owe work that nothing says: offload_guess() */
 	uint32_t cap;     /* longest frame with header and one tag, bytes; 0: the network's */
 	uint32_t queue;   /* bytes of frames that may wait for the client */
 	uint32_t rx_rate; /* bytes a second from the client; 0: no limit */

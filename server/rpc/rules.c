@@ -75,6 +75,8 @@ int want_rules(const msgpack_object_map *params, struct port_rules *r, struct er
 	if (!rc)
 		rc = want_truth(params, "loop_guard", RULE_LOOP_GUARD, &r->loop_guard, r, err);
 	if (!rc)
+		rc = want_truth(params, "raw_offload", RULE_RAW_OFFLOAD, &r->raw_offload, r, err);
+	if (!rc)
 		rc = want_number(params, "cap", RULE_CAP, CAP_MIN, FETH_FRAME_MAX, &r->cap, r, err);
 	if (!rc)
 		rc = want_number(
@@ -129,6 +131,8 @@ void pack_rules(const struct port_rules *rules, struct rpc_out *out)
 		rpc_put_uint(out, "storm", rules->storm);
 	if (rules->given & RULE_LOOP_GUARD)
 		rpc_put_bool(out, "loop_guard", rules->loop_guard);
+	if (rules->given & RULE_RAW_OFFLOAD)
+		rpc_put_bool(out, "raw_offload", rules->raw_offload);
 	if (rules->given & RULE_VLAN)
 		pack_vlan(&rules->vlan, out);
 }

@@ -72,7 +72,7 @@ class Fields(Rpc):
                    multicast=str, querier=bool, too_big=bool, defaults=dict, ports=int, mode=str,
                    allow=list, path=str, saved=bool)
     HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, carrier=bool, dhcp=bool, nat=bool)
-    RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int, loop_guard=bool)
+    RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int, loop_guard=bool, raw_offload=bool)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
     COUNTS = dict(rx_frames=int, rx_bytes=int, tx_frames=int, tx_bytes=int, drops=dict)
 
@@ -326,7 +326,7 @@ class Params(Rpc):
                         backend=["", "vet", "x" * 16, "x" * 500, 5, True, [], b"none"],
                         unit=[0, 99, 5000, 65535, *self.NUMBERS])
         rules = {"isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS, "queue": self.QUEUES,
-                 "rx_rate": self.NUMBERS, "tx_rate": self.NUMBERS, "storm": self.NUMBERS, "loop_guard": self.BOOLS}
+                 "rx_rate": self.NUMBERS, "tx_rate": self.NUMBERS, "storm": self.NUMBERS, "loop_guard": self.BOOLS, "raw_offload": self.BOOLS}
         port_names = [*self.NAMES, "host", "HOST", "Host"]
         kinds = ["", "tap", "native ", "QEMU", "x" * 300, 5, True, [], b"qemu"]
         page = {"after": [-1, 1.5, "x", 1025, 1 << 64 - 1, [], True], "limit": self.LIMITS}
@@ -399,8 +399,9 @@ class Params(Rpc):
                           "after": 1, "backend": h.HOST_BACKEND, "group": "0", "owner": "0",
                           "mode": "0600", "allow": [],
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "too_big": True, "events": ["*"],
-                          "isolated": True, "cap": 1000, "queue": 8192, "rx_rate": 1, "tx_rate": 1, "storm": 1, "loop_guard": True, "defaults": {}, "macs": [],
-                          "port": 1, "log_level": "info", "save": False, "replace": False, "ports": []}
+                          "isolated": True, "cap": 1000, "queue": 8192, "rx_rate": 1, "tx_rate": 1, "storm": 1, "loop_guard": True, "raw_offload": True, "defaults": {}, "macs": [],
+                          "port": 1, "log_level": "info", "save": False, "replace": False, "ports": [],
+                          "ifname": "tap0", "netns": "x"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))
@@ -429,7 +430,7 @@ class Params(Rpc):
     def test_wrong_values_on_the_native_socket(self):
         attach = {"name": [*self.NAMES, "host"], "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS,
                   "isolated": self.BOOLS, "up": self.BOOLS, "cap": self.CAPS, "queue": self.QUEUES,
-                 "rx_rate": self.NUMBERS, "tx_rate": self.NUMBERS, "storm": self.NUMBERS, "loop_guard": self.BOOLS}
+                 "rx_rate": self.NUMBERS, "tx_rate": self.NUMBERS, "storm": self.NUMBERS, "loop_guard": self.BOOLS, "raw_offload": self.BOOLS}
         with self.d.native() as c:
             for field, values in attach.items():
                 for value in values:

@@ -53,6 +53,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		if (offload_needs(&f))
 			finish(&f);
 	}
+	f.offload = (struct offload){ 0 };
+	offload_guess(&f, mtu);
+	if (offload_needs(&f)) {
+		const struct offload o = f.offload;
+		must(offload_valid(&f, mtu) && !memcmp(&o, &f.offload, sizeof(o)));
+		finish(&f);
+	}
 	free(first);
 	free(next);
 	free(rest);

@@ -165,6 +165,32 @@ static void test_in_more_pieces_than_there_is_room_for(void **state)
 	assert_int_equal(f->n[2], 10);
 }
 
+static void test_a_port_whose_frames_say_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct port_conf conf = {
+		.control = true, .rules.given = RULE_RAW_OFFLOAD, .rules.raw_offload = true
+	};
+	struct port_info info;
+	struct frame frame = super(f, BROADCAST, 2, 14600);
+	frame.offload = (struct offload){ 0 };
+	fake_batch(&f->fn, &f->b, &frame, 1);
+	assert_int_equal(f->b.port.stats->drops[DROP_OVERSIZE], 1);
+	assert_int_equal(network_set_port(f->fn.net, f->b.port.id, &conf, 0, &info, NULL), 0);
+	fake_batch(&f->fn, &f->b, &frame, 1);
+	assert_int_equal(f->n[0], 10);
+	assert_int_equal(f->n[1], 10);
+	assert_int_equal(f->n[3], 1);
+	assert_int_equal(f->seen[1][0].len, 1514);
+	assert_int_equal(f->seen[3][0].offload.gso_size, 1460);
+	frame.offload = (struct offload){ 0 };
+	frame.made = 0;
+	conf.rules.raw_offload = false;
+	assert_int_equal(network_set_port(f->fn.net, f->b.port.id, &conf, 0, &info, NULL), 0);
+	fake_batch(&f->fn, &f->b, &frame, 1);
+	assert_int_equal(f->b.port.stats->drops[DROP_OVERSIZE], 2);
+}
+
 /* -- monitors -- */
 
 static struct fixture *of_eye(const struct port *port)
@@ -243,6 +269,7 @@ int main(void)
 		CASE(test_what_waits_for_a_slow_reader_is_shared),
 		CASE(test_what_cannot_be_finished_is_counted),
 		CASE(test_in_more_pieces_than_there_is_room_for),
+		CASE(test_a_port_whose_frames_say_nothing),
 		CASE(test_monitors_see_what_would_be_on_a_wire),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,6 +203,57 @@ static void test_the_header_of_virtio(void **state)
 	assert_memory_equal(hdr, sum, sizeof(sum));
 }
 
+static void test_what_nothing_says_is_found_out(void **state)
+{
+	(void)state;
+	static uint8_t payload[65600];
+	for (unsigned i = 0; i < sizeof(payload); i++)
+		payload[i] = (uint8_t)(i * 131 >> 3);
+	for (unsigned i = 0; i < 32; i++) {
+		struct packet p = { .tcp = i & 1,
+			.v6 = i & 2,
+			.tags = i >> 2 & 1,
+			.tcp_options = 3,
+			.dst = 2,
+			.src = 1,
+			.payload = payload };
+		p.len = i & 8 ? 30000 : 700;
+		struct frame f = packet_make(&p, buf, i & 16);
+		const struct offload owed = f.offload;
+		f.offload = (struct offload){ 0 };
+		offload_guess(&f, MTU);
+		if (!(i & 16) || (!p.tcp && p.len > MTU)) {
+			/* finished already; or UFO, which owes a checksum and is too long */
+			assert_int_equal(offload_needs(&f), i & 16 ? OFFLOAD_CSUM : 0);
+			continue;
+		}
+		assert_int_equal(f.offload.flags, VNET_NEEDS_CSUM);
+		assert_int_equal(f.offload.csum_start, owed.csum_start);
+		assert_int_equal(f.offload.csum_offset, owed.csum_offset);
+		assert_int_equal(f.offload.gso_type != 0, p.len > MTU);
+		if (p.len > MTU) {
+			assert_int_equal(
+				f.offload.hdr_len + f.offload.gso_size, frame_room(MTU, p.tags));
+			assert_true(offload_needs(&f) & (p.v6 ? OFFLOAD_TSO6 : OFFLOAD_TSO4));
+		}
+	}
+	struct packet p = {
+		.tcp = true, .dst = 2, .src = 1, .payload = payload, .len = 65600 - 54
+	};
+	struct frame f = packet_make(&p, buf, true);
+	f.offload = (struct offload){ 0 };
+	offload_guess(&f, MTU);
+	assert_int_equal(offload_needs(&f), 0); /* longer than any packet */
+	p.len = 1000;
+	f = packet_make(&p, buf, true);
+	for (uint32_t len = 14; len < 100; len++) { /* cut */
+		f.offload = (struct offload){ 0 };
+		f.head_len = f.len = len;
+		offload_guess(&f, MTU);
+		assert_int_equal(offload_needs(&f), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +265,7 @@ int main(void)
 		cmocka_unit_test(test_one_segment_is_no_super_frame),
 		cmocka_unit_test(test_headers_in_pieces),
 		cmocka_unit_test(test_the_header_of_virtio),
+		cmocka_unit_test(test_what_nothing_says_is_found_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

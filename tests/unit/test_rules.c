@@ -456,6 +456,9 @@ static void test_what_is_looser(void **state)
 	LOOSER(RULE_ISOLATED, "isolated", isolated = false);
 	LOOSER(RULE_UP, "up", up = true);
 	LOOSER(RULE_LOOP_GUARD, "loop_guard", loop_guard = false);
+	m.raw_offload = true; /* loosens nothing: it costs, and harms nobody */
+	assert_null(rules_loosened(&r, &m));
+	m.raw_offload = r.raw_offload;
 	LOOSER(RULE_CAP, "cap", cap = 8);
 	LOOSER(RULE_CAP, "cap", cap = 0);
 	LOOSER(RULE_QUEUE, "queue", queue++);
