@@ -124,6 +124,11 @@ static int make_failed(int rc, const struct hostif_spec *spec, struct err *err)
 			"%s: cannot make interface %s: there is no /dev/net/tun here; try "
 			"modprobe tun, or use another backend",
 			spec->network, spec->host);
+	if (rc == -EACCES)
+		return err_set(err, rc,
+			"%s: cannot make interface %s: /dev/net/tun may be opened by others only; "
+			"chmod it 0666, as udev does, run fethd as root, or use another backend",
+			spec->network, spec->host);
 	return member_refused(err, spec, rc, NULL, "make interface", spec->host);
 }
 

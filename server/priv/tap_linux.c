@@ -197,6 +197,11 @@ int verb_tap_make(const struct tap_spec *spec, int *out_fd, struct err *err)
 		rc = err_set(err, fd,
 			"%s: port %s: there is no /dev/net/tun here; try modprobe tun",
 			spec->network, spec->port);
+	else if (fd == -EACCES)
+		rc = err_set(err, fd,
+			"%s: port %s: /dev/net/tun may be opened by others only; chmod it 0666, as "
+			"udev does, or run fethd as root",
+			spec->network, spec->port);
 	else if (fd < 0)
 		rc = failed(spec, fd, "", "make", err);
 	if (!rc)
