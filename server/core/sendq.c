@@ -55,6 +55,7 @@ void sendq_init(
 	q->rpc_pool = rpc;
 	q->framing = framing;
 	q->limit = SENDQ_FRAMES_MAX;
+	q->fresh = UINT32_MAX;
 }
 
 static void item_free(struct sendq_item *item, void (*drop_fd)(int fd))
@@ -209,7 +210,8 @@ int sendq_put_message(struct sendq *q, const void *data, uint32_t len, uint64_t 
 
 uint32_t sendq_room(const struct sendq *q)
 {
-	return q->frames.bytes < q->limit ? q->limit - q->frames.bytes : 0;
+	const uint32_t limit = q->limit < q->fresh ? q->limit : q->fresh;
+	return q->frames.bytes < limit ? limit - q->frames.bytes : 0;
 }
 
 static void copy_frame(uint8_t *out, const struct frame *frame)

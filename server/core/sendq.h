@@ -52,6 +52,7 @@ struct sendq {
 	struct block_pool *rpc_pool;   /* borrowed; the loop's: frames can never starve messages */
 	enum framing framing;          /* of queued frames */
 	uint32_t limit; /* bytes of frames that may be queued; SENDQ_FRAMES_MAX at first */
+	uint32_t fresh; /* the same, so that they are not old when they are read (lag.h) */
 	struct sendq_lane rpc, frames;
 	uint32_t n_messages;
 	bool rpc_begun; /* the first message is partly written */

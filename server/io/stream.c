@@ -132,8 +132,10 @@ static ssize_t write_segs(
 	do
 		rc = sendmsg(s->fd, &msg, SOCK_SEND_FLAGS);
 	while (rc < 0 && errno == EINTR);
-	if (rc >= 0)
+	if (rc >= 0) {
+		s->written += (uint64_t)rc;
 		return rc;
+	}
 	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
 		return 0;
 	if (errno == EPIPE || errno == ECONNRESET) {
@@ -144,10 +146,42 @@ static ssize_t write_segs(
 	return -1;
 }
 
+static void set_sndbuf(int fd, uint32_t size)
+{
+	const int bytes = (int)size; /* more than wmem_max is cut to it, which is fine */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+}
+
+/* How fast is it, and what may wait for it? @waits: something does, or is going to. */
+static void look_back(struct stream *s, bool waits)
+{
+	const uint64_t now_ms = ioloop_now(s->loop);
+	if (!s->timely || !lag_asks(&s->lag, now_ms, now_ms - s->caught_up_ms))
+		return;
+	const int unread = sock_unread(s->fd);
+	if (unread < 0)
+		return;
+	if (lag_look(&s->lag, now_ms, s->written, (uint32_t)unread, waits))
+		set_sndbuf(s->fd, lag_capped(&s->lag) ? s->lag.cap / 2 /* Linux doubles it */
+						      : IOLOOP_SNDBUF);
+	s->q.fresh = lag_room(&s->lag, (uint32_t)unread);
+}
+
+void stream_set_timely(struct stream *s, bool timely)
+{
+	if (lag_capped(&s->lag))
+		set_sndbuf(s->fd, IOLOOP_SNDBUF);
+	lag_init(&s->lag);
+	s->q.fresh = UINT32_MAX;
+	s->timely = timely;
+}
+
 static void write_queue(struct stream *s)
 {
 	const bool waits = !sendq_empty(&s->q);
 	struct seg segs[WRITE_SEGS];
+	if (s->q.frames.first)
+		look_back(s, true);
 	for (unsigned round = 0; round < WRITE_ROUNDS && !sendq_empty(&s->q) && !s->dying;
 		round++) {
 		const int *fds;
@@ -162,6 +196,7 @@ static void write_queue(struct stream *s)
 	watch(s);
 	if (waits && sendq_empty(&s->q)) {
 		s->caught_up_ms = ioloop_now(s->loop);
+		lag_caught_up(&s->lag);
 		ioloop_release(s->loop);
 	}
 }
@@ -200,6 +235,8 @@ static void settle(struct stream *s, struct egress *eg)
 	if (eg->n_frames && sendq_empty(&s->q) && !s->dying && !s->mute) {
 		const ssize_t rc = write_segs(s, eg->segs, eg->n_segs, NULL, 0);
 		written = rc > 0 ? (size_t)rc : 0;
+		if (written < eg->bytes)
+			s->caught_up_ms = ioloop_now(s->loop); /* until now */
 	}
 	if (s->dying || s->mute) {
 		if (s->stats)
@@ -207,6 +244,8 @@ static void settle(struct stream *s, struct egress *eg)
 		egress_reset(eg);
 		return;
 	}
+	if (written < eg->bytes || lag_capped(&s->lag))
+		look_back(s, written < eg->bytes);
 	egress_settle(eg, written, &s->q, &sum);
 	s->dropped |= sum.full && s->unicast;
 	s->unicast = false;
@@ -226,6 +265,7 @@ static void keep_shared(struct stream *s, const struct frame *frames, unsigned n
 {
 	if (s->eg && s->eg->n_frames)
 		settle(s, s->eg); /* what came before goes before */
+	look_back(s, true);
 	for (unsigned i = 0; i < n; i++) {
 		switch (sendq_put_shared(&s->q, &frames[i])) {
 		case SENDQ_TAKEN:
@@ -300,7 +340,9 @@ void stream_flush(struct stream *s)
 	const uint64_t now_ms = ioloop_now(s->loop);
 	if (sendq_empty(&s->q))
 		s->caught_up_ms = now_ms;
-	ioloop_flushed(s->loop, s->dropped && now_ms - s->caught_up_ms <= STREAM_FAST_MS);
+	/* one with a cap is known to be slow, though little waits for it */
+	ioloop_flushed(s->loop,
+		s->dropped && !lag_capped(&s->lag) && now_ms - s->caught_up_ms <= STREAM_FAST_MS);
 	s->dropped = false;
 }
 
@@ -514,8 +556,8 @@ int stream_open(struct stream *s, struct ioloop *loop, int fd, enum framing fram
 	s->ops = ops;
 	s->fd = fd;
 	sendq_init(&s->q, frames, ioloop_rpc_pool(loop), framing);
-	const int size = IOLOOP_SNDBUF; /* more than wmem_max is cut to it, which is fine */
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	lag_init(&s->lag);
+	set_sndbuf(fd, IOLOOP_SNDBUF);
 
 	uv_poll_t *poll = malloc(sizeof(*poll));
 	if (!poll) {

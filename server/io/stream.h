@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 
+#include "server/core/lag.h"
 #include "server/core/sendq.h"
 #include "server/io/ioloop.h"
 
@@ -61,7 +62,10 @@ struct stream {
 	bool held;             /* takes no input: pacing */
 	bool unicast;          /* its egress has frames for it alone */
 	bool dropped;          /* some of those, of the present batch */
+	bool timely;           /* what waits for it must not be old: see lag.h */
 	uint64_t caught_up_ms; /* when nothing waited for it */
+	uint64_t written;      /* bytes, so far */
+	struct lag lag;
 	bool dying;
 	const char *why; /* constant text */
 	struct ioloop_later bury, resume, release, yield;
@@ -87,6 +91,8 @@ void stream_flush(struct stream *s);
 void stream_flush_aside(struct stream *s);
 /* Drops frames that wait; one that is begun is finished. */
 void stream_drop_frames(struct stream *s);
+/* Whether what waits for it must not be old: of a port, until it is one no more. */
+void stream_set_timely(struct stream *s, bool timely);
 
 static inline bool stream_takes_input(const struct stream *s)
 {

@@ -46,6 +46,7 @@ int stream_port_attach(struct stream_port *sp, const struct port_conf *conf, con
 	sp->attached = true;
 	sp->right = right;
 	sp->s.stats = sp->port.stats;
+	stream_set_timely(&sp->s, !conf->monitor);
 	log_info("port", "attached net=%s port=%u name=%s kind=%s uid=%u pid=%u",
 		network_facts(sp->net)->spec.network, (unsigned)out->id, out->name, kind,
 		(unsigned)out->uid, (unsigned)out->pid);
@@ -62,6 +63,7 @@ void stream_port_detach(struct stream_port *sp, const char *why)
 	network_detach(sp->net, &sp->port);
 	sp->attached = false;
 	sp->s.stats = NULL;
+	stream_set_timely(&sp->s, false);
 }
 
 bool stream_port_may(const struct stream_port *sp, unsigned rights)

@@ -35,4 +35,8 @@ int sock_accept(int fd);
 /* Two connected ones: ours is out[0]; out[1], which blocks, is to be given away. */
 int sock_pair(int out[2]);
 
+/* Bytes written to a connection that its peer has not read, as they count against SO_SNDBUF; -1
+ * where the system does not tell. */
+int sock_unread(int fd);
+
 #endif

@@ -44,3 +44,11 @@ int sock_pair(int out[2])
 	out[1] = sv[1];
 	return 0;
 }
+
+/* SO_NWRITE is what lies in the sender's buffer; of a Unix socket that is always empty, for all
+ * goes at once to the receiver's (bsd/kern/uipc_usrreq.c:uipc_send). */
+int sock_unread(int fd)
+{
+	(void)fd;
+	return -1;
+}

@@ -1,7 +1,9 @@
 /* sock_linux.c - see sock.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "server/priv/sock.h"
@@ -35,4 +37,10 @@ int sock_pair(int out[2])
 	out[0] = sv[0];
 	out[1] = sv[1];
 	return 0;
+}
+
+int sock_unread(int fd)
+{
+	int unread;
+	return ioctl(fd, SIOCOUTQ, &unread) < 0 ? -1 : unread; /* unix(7) */
 }

@@ -1,10 +1,15 @@
-"""test_queues.py - what waits, and what it takes: memory of ports that are idle, and of broadcasts that
-nobody reads.
+"""test_queues.py - what waits, how long, and what it takes: memory of ports that are idle, and of
+broadcasts that nobody reads; and what a slow reader gets.
 
 Memory is measured of the release build that FETHD_RELEASE names; ASan's is its own.
 """
+import fcntl
 import os
+import struct
 import sys
+import termios
+import threading
+import time
 import unittest
 
 import msgpack
@@ -100,6 +105,77 @@ class Memory(unittest.TestCase):
         grown = self.d.rss_kib() - before
         print(f"{queued // 1024} KiB queued at {len(clients)} ports take {grown} KiB", flush=True)
         self.assertLess(grown, queued / 1024 / 4)
+
+
+def unread(c):
+    """Bytes that lie in the kernel for this client to read."""
+    return struct.unpack("i", fcntl.ioctl(c.sock, termios.FIONREAD, b"\0" * 4))[0]
+
+
+class Age(unittest.TestCase):
+    """A slow reader finds little waiting, and so nothing old; one that is fast again has all the room
+    there is."""
+
+    def setUp(self):
+        self.d = self.enterContext(h.Daemon())
+        self.d.create("lab", multicast="flood")
+        self.rx = self.enterContext(self.d.attach(mac=h.mac_text(h.mac(2))))
+        self.tx = self.enterContext(self.d.attach(mac=h.mac_text(h.mac(1))))
+        self.sent, self.got, self.last, self.stop = 0, 0, -1, False
+
+    def flood(self):
+        """20 frames, and so on, until it is told to stop."""
+        while not self.stop:
+            self.tx.send(*[h.frame(h.mac(2), h.mac(1), struct.pack("!I", self.sent + i), size=1514)
+                           for i in range(20)])
+            self.sent += 20
+            time.sleep(0.001)
+
+    def take(self, size):
+        """Reads once; what comes is in order."""
+        self.rx.unpacker.feed(self.rx.sock.recv(size))
+        for f in self.rx.unpacker:
+            if isinstance(f, bytes) and f[12:14] == h.ETHERTYPE.to_bytes(2, "big"):
+                n = struct.unpack("!I", f[14:18])[0]
+                self.assertGreater(n, self.last)
+                self.last = n
+                self.got += 1
+
+    def slowly(self):
+        self.take(1500)
+        time.sleep(0.001)
+        return unread(self.rx)
+
+    def room(self):
+        """What is there to read a moment after it had read everything for a while."""
+        end = self.sent + 2000
+        while self.sent < end or unread(self.rx):
+            self.take(1 << 18)
+        end = self.sent + 500
+        h.poll_until("there is more", lambda: self.sent > end)
+        return unread(self.rx)
+
+    def test_what_waits_for_a_slow_reader_is_soon_little(self):
+        thread = threading.Thread(target=self.flood)
+        thread.start()
+        try:
+            h.poll_until("much waits", lambda: unread(self.rx) > 150000)
+            h.poll_until("little waits", lambda: self.slowly() < 100000, 30)
+            for _ in range(300):
+                self.assertLess(self.slowly(), 150000)
+            h.poll_until("much may wait for a fast one", lambda: self.room() > 150000, 30)
+        finally:
+            self.stop = True
+            thread.join()
+        h.taken(self.tx)
+        while self.d.stats(self.rx.info["name"])["queued_bytes"] or unread(self.rx):
+            if unread(self.rx):
+                self.take(1 << 18)
+        row = self.d.stats(self.rx.info["name"])
+        self.assertEqual(set(row["drops"]), {"queue_full"})
+        # and what the network itself says to all: who has come
+        self.assertIn(row["tx_frames"] - self.got, range(4))
+        self.assertIn(row["drops"]["queue_full"] - (self.sent - self.got), range(4))
 
 
 if __name__ == "__main__":
