@@ -55,14 +55,6 @@
 #define RING_OFFLOAD 0x01000000u /* a flag: WIRE_OFFLOAD_LEN bytes of ext 1 before the frame */
 #define RING_BODY_MAX WIRE_EXT_MAX
 
-/* The other side's processor has what is to be read or written next: it is asked for early. */
-#define RING_AHEAD 512u
-#if defined(__GNUC__)
-#define ring_fetch(p, write) __builtin_prefetch((p), (write))
-#else
-#define ring_fetch(p, write) ((void)(p))
-#endif
-
 enum ring_way { RING_TO_SERVER, RING_TO_CLIENT };
 
 /* What both sides of a ring share, each on cache lines of its own (two: they are fetched in
@@ -156,7 +148,6 @@ static inline enum ring_item ring_next(struct ring_reader *r, struct ring_record
 			r->head = head;
 		}
 		const uint32_t at = r->tail & (r->size - 1);
-		ring_fetch(r->data + ((r->tail + RING_AHEAD) & (r->size - 1)), 0);
 		const uint32_t left = r->head - r->tail, before_end = r->size - at;
 		const uint32_t word =
 			atomic_load_explicit((const _Atomic uint32_t *)(const void *)(r->data + at),
@@ -247,7 +238,6 @@ static inline uint8_t *ring_reserve(struct ring_writer *w, uint32_t len, uint32_
 	}
 	const uint32_t skip = need - ring_span(len), word = len | flags, over = RING_SKIP;
 	uint8_t *at = w->data + (w->head & (w->size - 1));
-	ring_fetch(w->data + ((w->head + RING_AHEAD) & (w->size - 1)), 1);
 	if (skip) {
 		memcpy(at, &over, sizeof(over));
 		at = w->data;

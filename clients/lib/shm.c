@@ -53,7 +53,6 @@ int shm_take(struct shm *shm, struct feth_frame *frames, size_t max, uint64_t *i
 	}
 	if (got == RING_BROKEN && !n)
 		return -EPROTO;
-	shm->fresh |= n > 0;
 	return (int)n;
 }
 

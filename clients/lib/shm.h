@@ -11,7 +11,6 @@ struct shm {
 	size_t bytes;  /* of it */
 	struct ring_reader rx;
 	struct ring_writer tx;
-	bool fresh;     /* frames came since we slept */
 	bool full;      /* feth_send() found no room, and said so */
 	unsigned calls; /* of feth_recv() that found frames */
 };

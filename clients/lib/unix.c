@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,9 +27,6 @@
  * ever. */
 #define FILLS_MAX 16u
 
-/* Looks at an empty ring before feth_recv() sleeps, each after others had the processor: some 5 us,
- * which is what it costs the server to wake us. */
-#define LINGER 16u
 #define STREAM_EVERY                                                                               \
 	64u /* of so many feth_recv() that find frames in a ring one reads the socket */
 
@@ -411,17 +407,6 @@ static int take(struct feth_conn *conn, struct feth_frame *frames, size_t max)
 	return n;
 }
 
-/* The same, before we sleep. What a wake costs is much, and the next frames may be on their way. */
-static int linger(struct feth_conn *conn, struct feth_frame *frames, size_t max)
-{
-	int n = 0;
-	for (unsigned i = 0; conn->shm->fresh && !n && i < LINGER; i++) {
-		sched_yield();
-		n = take(conn, frames, max);
-	}
-	return n;
-}
-
 /* Gives back what was handed out, and takes what is there, now and then after a look at the
  * socket. */
 static int begin_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max)
@@ -538,14 +523,8 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 			fills++;
 			continue;
 		}
-		if (rings && conn->shm) {
-			n = timeout_ms && !told ? linger(conn, frames, max) : 0;
-			if (n)
-				return n;
-			conn->shm->fresh = false;
-			if (!ring_sleep(&conn->shm->rx))
-				continue;
-		}
+		if (rings && conn->shm && !ring_sleep(&conn->shm->rx))
+			continue;
 		if (told || !timeout_ms)
 			return 0;
 		rc = wait_readable(conn, deadline);

@@ -15,9 +15,6 @@
  * more, as many as bring what there is to be had (limits.md, 7). */
 #define SHOW_BYTES 2048u
 
-/* Turns in which a ring that was not empty before is looked at again before we sleep. */
-#define LINGER_TURNS 4u
-
 /* Read of a ring whose client had to rest, before it is known whether there is room again. */
 #define PROBE_BYTES (16u * 1024u)
 
@@ -40,12 +37,24 @@ struct port_shm {
 	bool dropped;     /* some of that had no room */
 	bool held;        /* its client rests: pacing */
 	bool waits;       /* for room in tx, so that who sends may go on: pacing, stream.h */
+	uint8_t owes;     /* OFFLOAD_*: what frames of the client may owe */
 	bool ended;       /* a ring is broken */
 	bool busy;        /* `later` is out: it reads in a turn to come */
-	unsigned idle;    /* turns in which rx was empty, since it was not */
 	struct ioloop_later later;
 	uint64_t caught_up_ms; /* when the client had taken all that the flush before had put */
 };
+
+/* The shortest frames by themselves: they are many, and a call of memcpy() is a third of all that
+ * is done with one here. */
+static inline void copy(uint8_t *to, const uint8_t *from, uint32_t len)
+{
+	if (len >= 32 && len <= 64) { /* in two halves, which may overlap */
+		memcpy(to, from, 32);
+		memcpy(to + len - 32, from + len - 32, 32);
+	} else {
+		memcpy(to, from, len);
+	}
+}
 
 /* -- from the client -- */
 
@@ -78,7 +87,7 @@ static bool rest_is_payload(const uint8_t *head)
 /* Makes a view of a record: of a copy behind the native framing, so that a native stream can have
  * it as it is; of a long one that is payload a copy of its headers, and the rest where it lies.
  * Returns where the next one may be. */
-static uint8_t *view(struct frame *f, uint8_t *at, const struct ring_record *rec)
+static inline uint8_t *view(struct frame *f, uint8_t *at, const struct ring_record *rec)
 {
 	memset(f, 0, sizeof(*f));
 	f->len = rec->len;
@@ -95,13 +104,39 @@ static uint8_t *view(struct frame *f, uint8_t *at, const struct ring_record *rec
 			return head + HEAD_BYTES;
 		}
 	}
-	const uint8_t hdr = wire_frame_header(at, rec->len);
-	memcpy(at + hdr, rec->body, rec->len);
+	uint8_t hdr = 2;
+	if (rec->len <= 0xff) { /* bin 8, as wire_frame_header() writes it, but in place */
+		at[0] = 0xc4;
+		at[1] = (uint8_t)rec->len;
+	} else {
+		hdr = wire_frame_header(at, rec->len);
+	}
+	copy(at + hdr, rec->body, rec->len);
 	f->head = at + hdr;
 	f->head_len = rec->len;
 	f->framing = FRAMING_NATIVE;
 	f->wire_hdr = hdr;
 	return at + hdr + rec->len;
+}
+
+/* A frame behind the header that says what it owes. False: it may not, or that cannot be. */
+static bool view_owing(
+	const struct port_shm *p, struct frame *f, uint8_t **at, const struct ring_record *rec)
+{
+	uint8_t hdr[WIRE_OFFLOAD_LEN];
+	if (!p->owes || rec->flags != RING_OFFLOAD || rec->len < sizeof(hdr) + FETH_FRAME_MIN)
+		return false;
+	memcpy(hdr, rec->body, sizeof(hdr));
+	const struct ring_record inner = { .body = rec->body + sizeof(hdr),
+		.len = rec->len - (uint32_t)sizeof(hdr) };
+	*at = view(f, *at, &inner);
+	offload_from_vnet(f, hdr);
+	if (!f->offload.flags && !f->offload.gso_type)
+		return true;
+	f->framing = FRAMING_NONE; /* what stands before it is of frames that owe nothing */
+	f->wire_hdr = 0;
+	return offload_valid(f, network_facts(p->sp->net)->spec.mtu) &&
+	       !(offload_needs(f) & ~p->owes);
 }
 
 /* Reads the ring until it ends, or @most bytes; whatever it holds counts, lest a client that always
@@ -124,10 +159,12 @@ static bool read_ring(struct port_shm *p, uint32_t most)
 			got = ring_next(&p->rx, &rec);
 			if (got != RING_RECORD)
 				break;
-			if (rec.flags || rec.len > FETH_FRAME_MAX)
-				network_count(net, p->sp->port.id, DROP_BAD_OFFLOAD, 1, rec.len);
-			else
+			if (!rec.flags && rec.len <= FETH_FRAME_MAX)
 				at = view(&frames[n++], at, &rec);
+			else if (rec.flags && view_owing(p, &frames[n], &at, &rec))
+				n++;
+			else
+				network_count(net, p->sp->port.id, DROP_BAD_OFFLOAD, 1, rec.len);
 		}
 		if (n)
 			network_input(net, p->sp->port.id, frames, n, now_ms);
@@ -152,9 +189,7 @@ static void turn(void *arg)
 	if (p->ended || p->sp->s.dying)
 		return;
 	ioloop_batch(loop);
-	const uint32_t tail = p->rx.tail;
 	const bool more = read_ring(p, p->held ? PROBE_BYTES : IOLOOP_READ);
-	p->idle = p->rx.tail == tail ? p->idle + 1 : 0;
 	if (ring_release(&p->rx))
 		wake(p);
 	if (p->ended)
@@ -163,7 +198,7 @@ static void turn(void *arg)
 	if (p->held) {
 		p->busy = true;
 		ioloop_hold(loop, &p->later, turn, p);
-	} else if (more || p->idle < LINGER_TURNS || !ring_sleep(&p->rx)) {
+	} else if (more || !ring_sleep(&p->rx)) {
 		p->busy = true;
 		ioloop_defer(loop, &p->later, turn, p);
 	}
@@ -189,12 +224,20 @@ static struct port_shm *of_port(struct port *port)
 	return stream_port_of_port(port)->shm;
 }
 
-static bool put(struct port_shm *p, const struct frame *f)
+static inline bool put(struct port_shm *p, const struct frame *f)
 {
-	uint8_t *at = ring_reserve(&p->tx, f->len, 0);
+	const bool owes = f->offload.flags; /* then the client takes that */
+	uint8_t *at = ring_reserve(
+		&p->tx, f->len + (owes ? WIRE_OFFLOAD_LEN : 0), owes ? RING_OFFLOAD : 0);
 	if (!at)
 		return false;
-	memcpy(at, f->head, f->head_len);
+	if (owes) {
+		memset(at, 0, WIRE_OFFLOAD_LEN);
+		offload_to_vnet(at, f);
+		at[VNET_HDR_LEN] = 1; /* num_buffers, as for a guest */
+		at += WIRE_OFFLOAD_LEN;
+	}
+	copy(at, f->head, f->head_len);
 	at += f->head_len;
 	for (unsigned i = 0; i < f->more_n; i++) {
 		memcpy(at, f->more[i].base, f->more[i].len);
@@ -281,8 +324,8 @@ uint32_t port_shm_queued(const struct port *port)
 
 /* -- life -- */
 
-int port_shm_open(struct stream_port *sp, uint32_t ring, port_shm_broken_fn *broken, int *out_fd,
-	struct err *err)
+int port_shm_open(struct stream_port *sp, uint32_t ring, uint8_t owes, port_shm_broken_fn *broken,
+	int *out_fd, struct err *err)
 {
 	const size_t bytes = ring_area(ring);
 	const char *name = network_facts(sp->net)->spec.network;
@@ -303,6 +346,7 @@ int port_shm_open(struct stream_port *sp, uint32_t ring, port_shm_broken_fn *bro
 	}
 	p->sp = sp;
 	p->broken = broken;
+	p->owes = owes;
 	p->area = area;
 	p->bytes = bytes;
 	ring_reader_init(&p->rx, area, RING_TO_SERVER, ring);

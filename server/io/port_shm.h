@@ -21,12 +21,13 @@ typedef void port_shm_broken_fn(struct stream_port *sp, const char *why);
  * port_shm_open() - make the rings of a port
  * @sp:		to be attached behind this; has them as sp->shm until port_shm_close()
  * @ring:	bytes of each ring, ring_size_good()
+ * @owes:	OFFLOAD_*: what frames of its client may owe
  * @out_fd:	out: the memory, to be given to the client
  *
  * Return: 0, -EBUSY: PORT_SHM_MAX; or another negative errno, with the sentence
  */
-int port_shm_open(struct stream_port *sp, uint32_t ring, port_shm_broken_fn *broken, int *out_fd,
-	struct err *err);
+int port_shm_open(struct stream_port *sp, uint32_t ring, uint8_t owes, port_shm_broken_fn *broken,
+	int *out_fd, struct err *err);
 void port_shm_close(struct stream_port *sp); /* it is no port any more; or it has no rings */
 
 /* The client said that it has put or taken something. */

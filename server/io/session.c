@@ -131,7 +131,8 @@ static int attach(struct session *se, const struct port_conf *conf, unsigned rig
 			se->only);
 	int rc = 0;
 	if (conf->ring)
-		rc = port_shm_open(&se->sp, conf->ring, on_broken_rings, out_fd, err);
+		rc = port_shm_open(
+			&se->sp, conf->ring, conf->offload.tx, on_broken_rings, out_fd, err);
 	if (rc < 0)
 		return rc;
 	se->sp.port.offload = conf->offload.rx;

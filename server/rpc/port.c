@@ -194,8 +194,6 @@ int parse_ATTACH(const msgpack_object_map *params, struct command *cmd, struct e
 		rc = want_shm(params, &cmd->in.conf.ring, err);
 	if (!rc)
 		rc = want_offload(params, &cmd->in.conf.offload, err);
-	if (cmd->in.conf.ring) /* rings have no room for headers */
-		cmd->in.conf.offload.rx = cmd->in.conf.offload.tx = 0;
 	const struct port_conf *conf = &cmd->in.conf;
 	if (!rc && cmd->monitor &&
 		(conf->mac_given || conf->locked || conf->rules.given || cmd->groups.given ||

@@ -2,7 +2,6 @@
  * and two ends with nothing in between. Wakes go by the stream, as docs/protocol.md, 8 says. See
  * ends.h. */
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,9 +17,6 @@ struct shm {
 	struct ring_reader in;
 	struct ring_writer out;
 };
-
-/* Looks at an empty ring before we sleep, as libfeth does. */
-#define LINGER 16u
 
 static const uint8_t wake[] = { 0xd4, WIRE_EXT_WAKE, 0 };
 
@@ -159,13 +155,8 @@ static int shm_recv(struct end *end)
 		errno = EPROTO;
 		return -1;
 	}
-	if (!n && end->idle++ < LINGER) {
-		sched_yield();
-		return 1;
-	}
 	if (!n)
 		return ring_sleep(&shm->in) ? sleep_on(end) : 1;
-	end->idle = 0;
 	end->calls++;
 	return ring_release(&shm->in) && end_write(end->fd, wake, sizeof(wake)) < 0 ? -1 : 1;
 }

@@ -50,7 +50,6 @@ struct end {
 	uint8_t *buf; /* owned: what was read; END_BATCH_MAX slots, which is more than END_READ */
 	size_t kept;  /* bytes of buf that are the beginning of a frame */
 	struct tally in;
-	unsigned idle;  /* of shm: looks that found nothing, since one found something */
 	uint64_t calls; /* reads or writes that moved something */
 };
 

@@ -11,6 +11,7 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 import harness as h  # noqa: E402
 import shmclient  # noqa: E402
+import test_offload  # noqa: E402
 from shmclient import EMPTY, FULL, HEAD, OFFLOAD, SKIP, TAIL, TO_CLIENT, TO_SERVER  # noqa: E402
 
 FETH_SHM = os.environ.get("FETH_SHM", "build/dev/tests/feth_shm")
@@ -239,6 +240,35 @@ class Frames(ShmTest):
         a.send(numbered(n.mac, a.mac, 2))
         self.assertEqual(n.recv(), numbered(n.mac, a.mac, 2))
         self.assertEqual(self.d.stats("s1")["drops"], {"runt": 2, "oversize": 1, "bad_offload": 2})
+
+    def test_unfinished_frames_go_behind_their_header_where_both_agreed(self):
+        both = {"rx": ["csum", "tso4"], "tx": ["csum", "tso4"]}
+        a, b, n = self.shm(1, offload=both), self.shm(2, offload=both), self.native(3)
+        self.assertEqual((b.info["offload"]["rx"], b.info["features"]), (both["rx"], ["offload", "shm"]))
+        for size in (100, 40000):
+            payload = random.Random(size).randbytes(size)
+            gso = 1 if size > 1460 else 0
+            for dst in (b, n):
+                f, start, at = test_offload.packet(dst.mac, a.mac, payload)
+                hdr = struct.pack("<BBHHHHH", 1, gso, 0, 1460 if gso else 0, start, at, 0)
+                a.put(hdr + f, OFFLOAD)
+                a.show()
+                if dst is b:
+                    self.assertEqual(b.recv(0x0800), f)
+                    got, whole = b.owed.pop()
+                    self.assertEqual((got[:2], got[3:], whole), ((1, gso), (1460 if gso else 0, start, at, 1), f))
+                    continue
+                parts = [n.recv(0x0800) for _ in range((size + 1459) // 1460)]
+                self.assertEqual(b"".join(p[54:] for p in parts), payload)
+                self.assertEqual(parts[0], test_offload.packet(n.mac, a.mac, payload[:1460], partial=False,
+                                                               flags=0x18 if not gso else 0x10)[0])
+        f, start, at = test_offload.packet(b.mac, a.mac, b"x" * 5000)
+        for bad in (struct.pack("<BBHHHHH", 1, 1, 0, 0, start, at, 0), struct.pack("<BBHHHHH", 1, 4, 0, 1460, start, at, 0),
+                    struct.pack("<BBHHHHH", 1, 1, 0, 1460, 60000, at, 0), b"\1" * 12, b"\1" * 5):
+            a.put(bad + (f if len(bad) == 12 else b""), OFFLOAD)
+        a.send(numbered(b.mac, a.mac, 1))
+        self.assertEqual(b.recv(), numbered(b.mac, a.mac, 1))
+        self.assertEqual(self.d.stats("s1")["drops"], {"bad_offload": 5})
 
     def test_detach_ends_the_rings_and_attach_gives_others(self):
         a, n = self.shm(1), self.native(2)

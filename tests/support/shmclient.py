@@ -28,6 +28,7 @@ class Shm(h.Native):
         self.ring = self.info["shm"]["ring"]
         self.map = mmap.mmap(fd, self.info["shm"]["size"])
         os.close(fd)
+        self.owed = []  # frames that came behind a virtio_net_hdr, and that
         self.head = self.tail = 0  # of the ring to the server, and of the one from it
         return self
 
@@ -89,7 +90,11 @@ class Shm(h.Native):
                 self.tail = (self.tail + self.ring - at) % (1 << 32)
                 continue
             start = DATA + self.ring + at + 4
-            got.append(bytes(self.map[start : start + (word & 0xFFFFFF)]))
+            body = bytes(self.map[start : start + (word & 0xFFFFFF)])
+            if word & OFFLOAD:
+                self.owed.append((struct.unpack("<BBHHHHH", body[:12]), body[12:]))
+                body = body[12:]
+            got.append(body)
             self.tail = (self.tail + (4 + (word & 0xFFFFFF) + 7) // 8 * 8) % (1 << 32)
         self.word(TO_CLIENT, TAIL, self.tail)
         os.getppid()
