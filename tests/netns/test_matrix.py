@@ -16,6 +16,7 @@ import msgpack
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
+import shmclient
 from harness import BROADCAST, Daemon, Qemu, frame, mac, mac_text, main, taken
 from netlab import CTAG, Namespace, VnetTap, require
 from offload import ACK, PSH, TCP, UDP, VNET, Parts, finished, ip_sum, owing, packet, put
@@ -94,6 +95,28 @@ class Offloaded(Plain):
         else:
             assert not kind, "a super-frame for who takes none"
         return finished(got[0].header, bytes(got[0]))
+
+
+class OffloadedShm(Plain):
+    """The same by rings in shared memory."""
+
+    def __init__(self, d, n):
+        super().__init__(attach_shm(d, mac=mac_text(mac(n)), offload={"rx": OFFLOADS, "tx": OFFLOADS}), mac(n))
+        self.owing, self.super_frames = OWING, 0
+
+    def send(self, items):
+        for header, f in items:
+            assert self.client.put(header + bytes(2) + f if header else f, shmclient.OFFLOAD if header else 0)
+        self.client.show()
+        taken(self.client)
+
+    def next(self):
+        got, owed = super().next(), self.client.owed
+        if not got or not owed or owed[0][1] != got[0]:
+            return got
+        fields, f = owed.pop(0)
+        self.super_frames += fields[1] != 0
+        return finished(VNET.pack(*fields[:6]), f)
 
 
 class Raw(Plain):
@@ -275,6 +298,7 @@ class Matrix(unittest.TestCase):
             "offload": Offloaded(self.d, 0x0E, OFFLOADS),
             "checksums": Offloaded(self.d, 0x0F, ["csum"]),
             "shm": Plain(attach_shm(self.d, mac="02:00:00:00:00:0d"), mac(0x0D)),
+            "shm offload": OffloadedShm(self.d, 0x11),
             "tap": Kernel(self.box, "eth0", mac(0x0C)),
         }
         for port in made.values():
