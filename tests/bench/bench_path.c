@@ -4,9 +4,9 @@
  *   bench_path PATH BATCHES
  *
  * PATH is one of those below. Every batch is 64 frames of 60 bytes from one port, all to one
- * address (mixed4: to four in turn, so that no two neighbours share a decision; coalesced: segments
- * of a TCP connection, 1514 bytes each). Prints nothing unless frames went elsewhere than they
- * should (exit 1). */
+ * address (mixed4: to four in turn, so that no two neighbours share a decision; crowd: to one of
+ * 511 that are there; coalesced: segments of a TCP connection, 1514 bytes each). Prints nothing
+ * unless frames went elsewhere than they should (exit 1). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@
 #define BATCH 64u
 #define SIZE 60u
 #define LONG 1514u
-#define SINKS_MAX 8u
+#define SINKS_MAX 511u
 
 /* A port that does what io/stream.c does, less the write: all of it always went out. */
 struct sink {
@@ -210,6 +210,7 @@ static const struct path {
 	bool coalesced; /* segments, for a host side that takes super-frames */
 } paths[] = {
 	{ "native-native", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, 1, NOBODY, false },
+	{ "native-crowd", FRAMING_NATIVE, FRAMING_NATIVE, TO_PORT, SINKS_MAX, NOBODY, false },
 	{ "native-qemu", FRAMING_NATIVE, FRAMING_QEMU, TO_PORT, 1, NOBODY, false },
 	{ "qemu-native", FRAMING_QEMU, FRAMING_NATIVE, TO_PORT, 1, NOBODY, false },
 	{ "qemu-qemu", FRAMING_QEMU, FRAMING_QEMU, TO_PORT, 1, NOBODY, false },
@@ -327,7 +328,8 @@ static int lab_open(struct lab *lab, const struct path *path)
 	if (attach(lab, &lab->source, "source", lab->in) < 0)
 		return -1;
 	for (; lab->n_sinks < path->sinks; lab->n_sinks++) {
-		const char name[] = { 's', 'i', 'n', 'k', (char)('0' + lab->n_sinks), '\0' };
+		char name[16];
+		snprintf(name, sizeof(name), "sink%u", lab->n_sinks);
 		if (attach(lab, &lab->sinks[lab->n_sinks], name, path->out) < 0)
 			return -1;
 	}
@@ -336,6 +338,7 @@ static int lab_open(struct lab *lab, const struct path *path)
 	uint8_t hello[SIZE];
 	memcpy(hello + 6, sink_mac.b, 6);
 	for (unsigned i = 0; i < path->sinks; i++) {
+		hello[10] = (uint8_t)(i >> 8);
 		hello[11] = (uint8_t)(sink_mac.b[5] + i);
 		memcpy(hello, hello + 6, 6);
 		struct frame frame = { .head = hello, .head_len = SIZE, .len = SIZE };

@@ -14,6 +14,7 @@ cd "$(dirname "$0")/../.."
 # other compilers.
 limits='
 native-native 120
+native-crowd 120
 native-qemu 210
 qemu-native 205
 qemu-qemu 120
