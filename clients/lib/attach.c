@@ -8,6 +8,44 @@
 
 #include "protocol/text.h"
 
+/* By bit of FETH_OFFLOAD_*. */
+static const char *const offload_names[] = { "csum", "tso4", "tso6", "ecn", "uso4", "uso6" };
+#define OFFLOAD_NAMES (sizeof(offload_names) / sizeof(offload_names[0]))
+
+static void put_names(struct rpc_out *params, const char *key, uint32_t bits)
+{
+	rpc_put_array(params, key);
+	for (unsigned i = 0; i < OFFLOAD_NAMES; i++)
+		if (bits & 1u << i)
+			rpc_out_text(params, offload_names[i]);
+	rpc_out_close(params);
+}
+
+static void put_offload(struct rpc_out *params, const struct feth_offload *offload)
+{
+	rpc_put_map(params, "offload");
+	put_names(params, "rx", offload->rx);
+	put_names(params, "tx", offload->tx);
+	if (offload->max)
+		rpc_put_uint(params, "max", offload->max);
+	rpc_out_close(params);
+}
+
+static uint32_t get_names(const msgpack_object_map *map, const char *key)
+{
+	const msgpack_object_array *list;
+	char text[8];
+	uint32_t bits = 0;
+	if (rpc_get_array(map, key, &list) != RPC_FIELD_OK)
+		return 0;
+	for (uint32_t i = 0; i < list->size; i++)
+		for (unsigned k = 0; k < OFFLOAD_NAMES; k++)
+			if (rpc_text(&list->ptr[i], text, sizeof(text)) &&
+				!strcmp(text, offload_names[k]))
+				bits |= 1u << k;
+	return bits;
+}
+
 static int encode_opts(struct conn *c, struct rpc_out *params, const struct feth_attach_opts *opts)
 {
 	if (opts->name && !name_valid(opts->name))
@@ -24,6 +62,8 @@ static int encode_opts(struct conn *c, struct rpc_out *params, const struct feth
 		rpc_put_bool(params, "locked", true);
 	if (opts->shm)
 		rpc_put_bool(params, "shm", true);
+	if (opts->offload.rx | opts->offload.tx)
+		put_offload(params, &opts->offload);
 	rpc_out_close(params);
 	return rpc_out_ok(params) ? 0 : conn_error(c, -ENOMEM, "out of memory");
 }
@@ -57,6 +97,21 @@ static bool decode_fields(const msgpack_object *o, bool monitor, struct feth_por
 	       mac_parse(&port->mac, mac);
 }
 
+/* What `offload` of an answer says; nothing of a server that does not know it. */
+static void decode_offload(const msgpack_object *o, struct feth_offload *out)
+{
+	const msgpack_object *offload;
+	uint64_t max = 0;
+	if (rpc_get(&o->via.map, "offload", &offload) != RPC_FIELD_OK ||
+		offload->type != MSGPACK_OBJECT_MAP)
+		return;
+	const msgpack_object_map *map = &offload->via.map;
+	out->rx = get_names(map, "rx");
+	out->tx = get_names(map, "tx");
+	if (rpc_get_uint(map, "max", &max) == RPC_FIELD_OK && max <= FETH_FRAME_MAX)
+		out->max = (uint32_t)max;
+}
+
 /* What `shm` of an answer says of the memory that comes with it; 0 where it says nothing. */
 struct rings {
 	uint64_t size, ring;
@@ -85,8 +140,10 @@ static int decode_port(struct conn *c, const struct feth_reply *reply, bool moni
 	const msgpack_unpack_return got =
 		msgpack_unpack((const char *)reply->result, reply->result_len, &used, &zone, &o);
 	const bool good = got == MSGPACK_UNPACK_SUCCESS && decode_fields(&o, monitor, &port);
-	if (good)
+	if (good) {
 		decode_rings(&o, rings);
+		decode_offload(&o, &port.offload);
+	}
 	msgpack_zone_destroy(&zone);
 	if (got == MSGPACK_UNPACK_NOMEM_ERROR)
 		return conn_error(c, -ENOMEM, "out of memory");

@@ -353,9 +353,10 @@ static void consume(struct conn *c, bool kept, const struct wire_item *w)
 /* Whether an object is of what comes here beside messages: frames, or a monitor's records. */
 static bool comes(const struct conn *c, enum wire_kind kind, const struct wire_item *w)
 {
-	return c->records ? kind == WIRE_EXT && w->ext == WIRE_EXT_MONITOR &&
-				    w->len >= WIRE_MONITOR_LEN
-			  : kind == WIRE_FRAME;
+	if (c->records)
+		return kind == WIRE_EXT && w->ext == WIRE_EXT_MONITOR && w->len >= WIRE_MONITOR_LEN;
+	return kind == WIRE_FRAME || (c->vnet_in && w->ext == WIRE_EXT_OFFLOAD &&
+					     w->len >= WIRE_OFFLOAD_LEN + FETH_FRAME_MIN);
 }
 
 /* Counts an object that is passed over. A wake has done its work when it was read. */
@@ -385,8 +386,12 @@ size_t conn_frames(struct conn *c, struct feth_frame *frames, size_t max)
 {
 	size_t n = 0;
 	struct wire_item w;
-	while (n < max && next_frame(c, &w))
-		frames[n++] = (struct feth_frame){ .data = w.data, .len = w.len };
+	while (n < max && next_frame(c, &w)) {
+		const uint32_t vnet = w.ext ? WIRE_OFFLOAD_LEN : 0;
+		if (c->vnet_in)
+			c->vnet_in[n] = vnet ? w.data : NULL;
+		frames[n++] = (struct feth_frame){ .data = w.data + vnet, .len = w.len - vnet };
+	}
 	return n;
 }
 

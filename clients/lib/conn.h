@@ -77,6 +77,9 @@ struct conn_item {
 struct conn {
 	struct conn_bytes rx, kept, tx;
 	struct wire_scan scan;
+	const uint8_t **vnet_in;        /* during feth_recv_vnet(): beside its frames */
+	const uint8_t *const *vnet_out; /* during feth_send_vnet(): beside sending */
+	const struct feth_frame *sending;
 	bool records;    /* a monitor: records are what comes, and frames are not */
 	uint64_t rx_pos; /* position in the stream of rx.start */
 
@@ -169,7 +172,8 @@ struct conn_plan {
 	struct iovec iov[1 + 2 * CONN_BATCH];
 	unsigned n_iov;
 	size_t ends[CONN_BATCH]; /* bytes up to the end of each frame, tx included */
-	uint8_t small[CONN_BATCH * (WIRE_HDR_MAX + CONN_COPY_MAX)]; /* headers, small frames */
+	/* headers, small frames */
+	uint8_t small[CONN_BATCH * (WIRE_HDR_MAX + WIRE_OFFLOAD_LEN + CONN_COPY_MAX)];
 };
 
 /**

@@ -153,6 +153,19 @@ static void add(struct conn_plan *plan, const uint8_t *data, size_t len)
 	plan->iov[plan->n_iov++] = (struct iovec){ (void *)(uintptr_t)data, len };
 }
 
+#define HEAD_MAX (WIRE_HDR_MAX + WIRE_OFFLOAD_LEN)
+
+/* What goes before a frame. Returns its length. */
+static size_t put_head(const struct conn *c, uint8_t out[HEAD_MAX], const struct feth_frame *f)
+{
+	const uint8_t *vnet = c->vnet_out ? c->vnet_out[f - c->sending] : NULL;
+	if (!vnet)
+		return wire_frame_header(out, f->len);
+	const uint8_t len = wire_ext_header(out, WIRE_EXT_OFFLOAD, WIRE_OFFLOAD_LEN + f->len);
+	memcpy(out + len, vnet, WIRE_OFFLOAD_LEN);
+	return len + WIRE_OFFLOAD_LEN;
+}
+
 void conn_plan(struct conn *c, struct conn_plan *plan, const struct feth_frame *frames, size_t n)
 {
 	size_t at = 0; /* in plan->small */
@@ -166,7 +179,7 @@ void conn_plan(struct conn *c, struct conn_plan *plan, const struct feth_frame *
 		add(plan, c->tx.data + c->tx.start, end);
 	for (size_t i = 0; i < plan->n; i++) {
 		uint8_t *head = plan->small + at;
-		size_t len = wire_frame_header(head, frames[i].len);
+		size_t len = put_head(c, head, &frames[i]);
 		end += len + frames[i].len;
 		plan->ends[i] = end;
 		if (frames[i].len <= CONN_COPY_MAX) {
@@ -195,8 +208,8 @@ int conn_sent(struct conn *c, const struct conn_plan *plan, size_t len)
 
 	/* frame `taken` was begun */
 	const struct feth_frame *f = &plan->frames[taken];
-	uint8_t head[WIRE_HDR_MAX];
-	const size_t head_len = wire_frame_header(head, f->len);
+	uint8_t head[HEAD_MAX];
+	const size_t head_len = put_head(c, head, f);
 	const size_t done = len - begin;
 	int rc = 0;
 	if (done < head_len)

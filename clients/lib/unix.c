@@ -398,6 +398,16 @@ int feth_send(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
 	return rc;
 }
 
+int feth_send_vnet(struct feth_conn *conn, const struct feth_frame *frames,
+	const uint8_t *const *vnet, size_t n)
+{
+	conn->core.vnet_out = vnet;
+	conn->core.sending = frames;
+	const int rc = feth_send(conn, frames, n);
+	conn->core.vnet_out = NULL;
+	return rc;
+}
+
 /* Frames from the ring: how many, or why the connection is over. */
 static int take(struct feth_conn *conn, struct feth_frame *frames, size_t max)
 {
@@ -535,11 +545,30 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 	}
 }
 
-int feth_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max, int timeout_ms)
+/* A callback may call this again. */
+static int receive_frames(struct feth_conn *conn, struct feth_frame *frames, const uint8_t **vnet,
+	size_t max, int timeout_ms)
 {
+	const uint8_t **outer = conn->core.vnet_in;
 	if (conn->core.records)
 		return conn_error(&conn->core, -EINVAL, "a monitor receives records, not frames");
-	return receive(conn, frames, NULL, max, timeout_ms);
+	conn->core.vnet_in = vnet;
+	const int rc = receive(conn, frames, NULL, max, timeout_ms);
+	conn->core.vnet_in = outer;
+	return rc;
+}
+
+int feth_recv(struct feth_conn *conn, struct feth_frame *frames, size_t max, int timeout_ms)
+{
+	return receive_frames(conn, frames, NULL, max, timeout_ms);
+}
+
+int feth_recv_vnet(struct feth_conn *conn, struct feth_frame *frames, const uint8_t **vnet,
+	size_t max, int timeout_ms)
+{
+	for (size_t i = 0; i < max; i++)
+		vnet[i] = NULL; /* those from a ring have none */
+	return receive_frames(conn, frames, vnet, max, timeout_ms);
 }
 
 int feth_recv_records(

@@ -65,12 +65,32 @@ struct feth_notice {
 typedef void feth_reply_fn(struct feth_conn *conn, const struct feth_reply *reply, void *user);
 typedef void feth_notice_fn(struct feth_conn *conn, const struct feth_notice *notice, void *user);
 
+/* Work on frames that is left to others (docs/protocol.md, attach): bits of struct feth_offload. */
+enum {
+	FETH_OFFLOAD_CSUM = 1, /* the checksum is still to be written; the others need this one */
+	FETH_OFFLOAD_TSO4 = 2, /* TCP over IPv4, still to be cut into segments */
+	FETH_OFFLOAD_TSO6 = 4,
+	FETH_OFFLOAD_ECN = 8, /* with CWR set */
+	FETH_OFFLOAD_USO4 = 16,
+	FETH_OFFLOAD_USO6 = 32,
+};
+
+#define FETH_VNET_LEN 12u /* bytes of a virtio_net_hdr with num_buffers */
+
+/* What of it is asked for, or was granted. */
+struct feth_offload {
+	uint32_t rx;  /* what the client takes unfinished */
+	uint32_t tx;  /* what its own frames may owe */
+	uint32_t max; /* bytes of the longest frame that it takes; 0 in a request: any */
+};
+
 /* What to ask for in feth_attach(). All zero is a good request. */
 struct feth_attach_opts {
-	const char *name;           /* of the port; NULL: the server numbers it */
-	const struct feth_mac *mac; /* registered with the port; NULL: derived from the names */
-	bool locked;                /* frames from any other source address are dropped */
-	bool shm;                   /* frames go by shared memory, where the server can */
+	const char *name;            /* of the port; NULL: the server numbers it */
+	const struct feth_mac *mac;  /* registered with the port; NULL: derived from the names */
+	bool locked;                 /* frames from any other source address are dropped */
+	bool shm;                    /* frames go by shared memory, where the server can */
+	struct feth_offload offload; /* all zero: none */
 };
 
 /* An instruction of the classic BSD Packet Filter, laid out as libpcap's struct bpf_insn. */
@@ -120,6 +140,7 @@ struct feth_port {
 	uint32_t mtu; /* bytes of payload */
 	uint32_t cap; /* bytes of the longest frame sent or taken; changes with the MTU */
 	bool shm;     /* its frames go by shared memory */
+	struct feth_offload offload; /* what was granted; all zero where none was asked for */
 };
 
 struct feth_counters {
@@ -180,6 +201,9 @@ FETH_API void feth_close(struct feth_conn *conn);
  * With opts->shm frames go by rings in shared memory where the server knows them, else by the
  * socket: out->shm says which, and nothing else is different but that replies and notices then have
  * no order to frames.
+ *
+ * With opts->offload work on frames may be left to others: out->offload says how much of it was
+ * granted (with shared memory, nothing), and feth_send_vnet() and feth_recv_vnet() do it.
  *
  * Return: 0, -EEXIST: attached already, -EBUSY: the name is in use, -EACCES, -EINVAL, -EOPNOTSUPP:
  * this is a control socket; or as feth_call(). feth_error() has the sentence
@@ -245,6 +269,29 @@ FETH_API int feth_send(struct feth_conn *conn, const struct feth_frame *frames, 
  */
 FETH_API int feth_recv(
 	struct feth_conn *conn, struct feth_frame *frames, size_t max, int timeout_ms);
+
+/**
+ * feth_send_vnet() - send frames that may owe work
+ * @vnet:	beside each of @frames NULL, or FETH_VNET_LEN bytes of little-endian virtio_net_hdr
+ * 		(virtio 1.2, 5.1.6) that say what it owes, of what feth_attach() was granted to
+ * send: else the server drops it, as one that is wrong about itself
+ *
+ * Return: as feth_send()
+ */
+FETH_API int feth_send_vnet(struct feth_conn *conn, const struct feth_frame *frames,
+	const uint8_t *const *vnet, size_t n);
+
+/**
+ * feth_recv_vnet() - receive frames that may owe work
+ * @vnet:	out: beside each of @frames NULL, or its header, which lives as long as the frame
+ *
+ * Where feth_attach() was granted something to receive, this is what receives it: feth_recv()
+ * passes frames over that owe work, and counts them as ignored.
+ *
+ * Return: as feth_recv()
+ */
+FETH_API int feth_recv_vnet(struct feth_conn *conn, struct feth_frame *frames, const uint8_t **vnet,
+	size_t max, int timeout_ms);
 
 /**
  * feth_call() - call a method and wait for its answer

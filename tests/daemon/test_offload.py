@@ -14,6 +14,7 @@ import msgpack
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
 import harness as h  # noqa: E402
 
+FETH_OFFLOAD = os.environ.get("FETH_OFFLOAD", "build/dev/tests/feth_offload")
 ALL = ["csum", "tso4", "tso6", "ecn", "uso4", "uso6"]
 NEEDS_CSUM, TCPV4, TCPV6, UDP_L4, ECN = 1, 1, 4, 5, 0x80
 TCP, UDP = 6, 17
@@ -262,6 +263,12 @@ class Raw(Base):
                 self.assertEqual(b"".join(f[54:] for f in back), payload)
                 for row in judged(self, frames + back):
                     self.assertEqual(row["tcp.checksum.status"] or row["udp.checksum.status"], "1", row)
+
+
+class Library(Base):
+    def test_libfeth(self):
+        p = subprocess.run([FETH_OFFLOAD, self.d.path("lab", "feth.sock")], capture_output=True, text=True, timeout=60)
+        self.assertEqual((p.returncode, p.stderr), (0, ""))
 
 
 class Hostile(Base):

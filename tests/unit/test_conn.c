@@ -1394,9 +1394,61 @@ static void test_names_in_paths_are_checked(void **state)
 #define CORE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 #define PAIR(f) cmocka_unit_test_setup_teardown(f, setup_pair, teardown_pair)
 
+/* An ext of type 1, a frame, and an ext that is too short for one. */
+static void test_frames_that_owe_work_come_and_go(void **state)
+{
+	struct conn *c = *state;
+	const uint8_t header[FETH_VNET_LEN] = { 1, 1, 54, 0, 0xe8, 3, 34, 0, 16, 0, 1, 0 };
+	uint8_t body[1500] = { 2 };
+	struct feth_frame frames[4] = { { body, sizeof(body) }, { body, 60 }, { body, 60 } };
+	const uint8_t *vnet[4] = { header, NULL, header };
+	static struct conn_plan plan;
+	struct bytes out = { 0 };
+
+	c->vnet_out = vnet;
+	c->sending = frames;
+	conn_plan(c, &plan, frames, 2);
+	write_plan(&plan, plan_len(&plan), &out);
+	assert_int_equal(conn_sent(c, &plan, plan_len(&plan)), 2);
+	conn_plan(c, &plan, frames + 2, 1);         /* the next of the same call */
+	for (size_t cut = 1; cut < 30; cut += 28) { /* in its headers; behind */
+		conn_plan(c, &plan, frames + 2, 1);
+		const size_t at = out.len;
+		write_plan(&plan, cut, &out);
+		assert_int_equal(conn_sent(c, &plan, cut), 1);
+		put(&out, c->tx.data + c->tx.start, c->tx.end - c->tx.start);
+		c->tx.start = c->tx.end = 0;
+		assert_int_equal(out.len - at, 3 + FETH_VNET_LEN + 60);
+	}
+	c->vnet_out = NULL;
+	assert_int_equal(out.len, 4 + 12 + 1500 + 2 + 60 + 2 * (3 + 12 + 60));
+
+	feed(c, out.data, out.len);
+	feed(c, (const uint8_t *)"\xc7\x0d\x01xxxxxxxxxxxxx", 16);
+	feed(c, (const uint8_t *)"\xc7\x02\x09yy", 5);
+	const uint8_t *got[8];
+	struct feth_frame in[8];
+	c->vnet_in = got;
+	assert_int_equal(conn_frames(c, in, 8), 4);
+	c->vnet_in = NULL;
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(in[i].len, i ? 60 : 1500);
+		assert_memory_equal(in[i].data, body, in[i].len);
+		assert_int_equal(got[i] != NULL, i != 1);
+		if (got[i])
+			assert_memory_equal(got[i], header, sizeof(header));
+	}
+	assert_int_equal(c->counters.ignored, 2);
+
+	feed(c, out.data, out.len); /* who does not look for them gets those that owe nothing */
+	assert_int_equal(conn_frames(c, in, 8), 1);
+	assert_int_equal(c->counters.ignored, 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		CORE(test_frames_that_owe_work_come_and_go),
 		CORE(test_items_come_in_order_however_the_stream_is_cut),
 		CORE(test_items_come_byte_by_byte),
 		CORE(test_reply_has_its_result_as_bytes),
