@@ -6,7 +6,7 @@
 #   tests/bench/bench.sh --page | --list
 #
 # NAME is a bench of tests/bench/benches (--list says what there is); all of them and instr.sh if none is
-# given, which takes at most --minutes (15). Results go to docs/benchmarks/NAME.json, and from all that are there the
+# given, which takes no more rounds after --minutes (14.5). Results go to docs/benchmarks/NAME.json, and from all that are there the
 # page is written: tables, plots and verdicts in docs/benchmarks.md (--out: another docs; --page: only
 # that). --against puts another fethd beside ours, cell by cell: the way to see what a change is worth.
 # --quick only shows that every cell delivers frames, and writes nothing. Host sides need root.
