@@ -272,10 +272,10 @@ static void on_host_lost(void *ctx)
 	hostwatch_recover(ent);
 }
 
-static void on_events_lost(void *ctx)
+static void on_events_lost(void *ctx, uint32_t kinds)
 {
 	const struct netctl *ent = ctx;
-	hub_lost(&ent->d->hub, ent->facts.spec.network);
+	hub_lost(&ent->d->hub, kinds, ent->facts.spec.network);
 }
 
 /* The network's loop is through with it: take away what main made. */

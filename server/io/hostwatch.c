@@ -303,9 +303,8 @@ void hostwatch_close(struct daemon *d)
 		struct watch *w = d->watches;
 		d->watches = w->next;
 		if (w->fd >= 0) {
-			uv_poll_stop(&w->poll);
-			close(w->fd);
 			uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+			close(w->fd);
 		}
 		uv_close((uv_handle_t *)&w->check, on_watch_closed);
 		uv_close((uv_handle_t *)&w->ask, on_watch_closed);

@@ -155,10 +155,10 @@ void hub_tell_host_groups(struct hub *hub, const char *network, unsigned slot,
 			tell_host_groups(s, network, slot, was, is);
 }
 
-void hub_lost(struct hub *hub, const char *network)
+void hub_lost(struct hub *hub, uint32_t kinds, const char *network)
 {
 	for (struct subscriber *s = hub->first; s; s = s->next)
-		if (!s->network[0] || !strcmp(s->network, network))
+		if (s->events & kinds && (!s->network[0] || !strcmp(s->network, network)))
 			s->ops->lost(s);
 }
 

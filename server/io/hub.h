@@ -55,8 +55,9 @@ void hub_tell_network(struct hub *hub, const struct network_facts *facts, unsign
 void hub_tell_removed(struct hub *hub, const char *network, unsigned slot);
 void hub_tell_host_groups(struct hub *hub, const char *network, unsigned slot,
 	const struct groups *was, const struct groups *is);
-/* Of what happened on @network something was lost: all who want to hear of it are told so. */
-void hub_lost(struct hub *hub, const char *network);
+/* Of what happened on @network some of these @kinds (EVENT_BIT()) were lost: all who want to hear
+ * of any of them are told so. */
+void hub_lost(struct hub *hub, uint32_t kinds, const char *network);
 /* Tells @sub alone of all groups, as joined. */
 void hub_greet(struct subscriber *sub, const char *network, unsigned slot, const struct groups *is);
 

@@ -12,9 +12,8 @@ struct inbox {
 
 /* Those that were there when it began: whoever answers each message by another must not keep the
  * loop from its descriptors. */
-static void on_async(uv_async_t *async)
+void inbox_take(struct inbox *in)
 {
-	struct inbox *in = async->data;
 	uv_mutex_lock(&in->lock);
 	struct message *msg = in->first;
 	in->first = NULL;
@@ -25,6 +24,11 @@ static void on_async(uv_async_t *async)
 		msg->fn(msg->arg);
 		msg = next;
 	}
+}
+
+static void on_async(uv_async_t *async)
+{
+	inbox_take(async->data);
 }
 
 struct inbox *inbox_new(void *uv)
@@ -61,7 +65,7 @@ void inbox_post(struct inbox *in, struct message *msg)
 
 void inbox_close(struct inbox *in)
 {
-	on_async(&in->async);
+	inbox_take(in);
 	uv_close((uv_handle_t *)&in->async, NULL);
 }
 

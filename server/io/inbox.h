@@ -12,6 +12,11 @@
 struct inbox;
 
 struct inbox *inbox_new(void *uv); /* for this uv_loop_t, which it keeps running; or NULL */
+/* On its loop: carries out what has come, now. Descriptors and messages that came in one turn are
+ * seen in any order; who acts on what it reads from a descriptor, and must know what was posted
+ * before that was sent, says so by this. */
+void inbox_take(struct inbox *in);
+
 /* On its loop, when nobody posts any more; what has come is carried out. */
 void inbox_close(struct inbox *in);
 void inbox_free(struct inbox *in); /* when that loop has no handles left */

@@ -233,6 +233,11 @@ void ioloop_post(struct ioloop *loop, struct message *msg)
 	inbox_post(loop->inbox, msg);
 }
 
+void ioloop_take(struct ioloop *loop)
+{
+	inbox_take(loop->inbox);
+}
+
 struct daemon_counters *ioloop_counters(struct ioloop *loop)
 {
 	return &loop->counters;

@@ -35,6 +35,8 @@ void ioloop_close(struct ioloop *loop); /* closes its own handles; no more messa
 
 /* Has msg->fn called on the loop, in a turn to come (inbox.h). From any thread. */
 void ioloop_post(struct ioloop *loop, struct message *msg);
+/* Carries out what has come, now (inbox_take()). */
+void ioloop_take(struct ioloop *loop);
 
 /* The loop itself (a uv_loop_t), and its time: monotonic milliseconds, cached per turn. */
 void *ioloop_uv(struct ioloop *loop);

@@ -105,9 +105,8 @@ void listener_close(struct listener *l)
 {
 	if (l->fd < 0)
 		return;
-	uv_poll_stop(&l->poll);
+	uv_close((uv_handle_t *)&l->poll, on_closed); /* while the number is ours */
+	uv_close((uv_handle_t *)&l->timer, on_closed);
 	close(l->fd);
 	l->fd = -1;
-	uv_close((uv_handle_t *)&l->poll, on_closed);
-	uv_close((uv_handle_t *)&l->timer, on_closed);
 }

@@ -56,7 +56,7 @@ struct netloop {
 	atomic_uint attached;     /* what `ports` tells of when it arrives: the newest */
 	atomic_bool ports_posted; /* it is on its way */
 	atomic_size_t untold;     /* bytes of events that are */
-	atomic_bool events_lost_posted;
+	atomic_uint kinds_lost; /* of events: mask of EVENT_BIT(); else than 0: it is on its way */
 
 	/* the loop's */
 	uv_loop_t uv;
@@ -525,6 +525,7 @@ static void on_removed(void *arg)
 static void submit(void *ctx, struct command *cmd)
 {
 	struct netloop *nl = ctx;
+	ioloop_take(nl->loop); /* what main has answered is true here */
 	carry_out(nl, cmd);
 	if (cmd->kind != CMD_PORT_REMOVE || cmd->err.code)
 		return cmd->done(cmd);
@@ -550,8 +551,7 @@ static void on_ports_posted(void *arg)
 static void on_events_lost(void *arg)
 {
 	struct netloop *nl = arg;
-	atomic_store(&nl->events_lost_posted, false);
-	nl->events->events_lost(nl->ctx);
+	nl->events->events_lost(nl->ctx, atomic_exchange(&nl->kinds_lost, 0));
 }
 
 /* An event on its way. */
@@ -581,7 +581,7 @@ static void forward(void *ctx, enum event_kind kind, uint64_t object, const void
 	struct told *told =
 		atomic_load(&nl->untold) + size <= NETLOOP_EVENTS_MAX ? malloc(size) : NULL;
 	if (!told) {
-		if (!atomic_exchange(&nl->events_lost_posted, true))
+		if (!atomic_fetch_or(&nl->kinds_lost, EVENT_BIT(kind)))
 			ioloop_post(nl->main_loop, &nl->events_lost);
 		return;
 	}

@@ -28,8 +28,8 @@ struct netloop_events {
 	/* A notification main wants to hear of (netloop_conf.events, CMD_EVENTS), whole; @kind and
 	 * @object as in rpc/event.h. */
 	void (*event)(void *ctx, unsigned kind, uint64_t object, const void *data, size_t len);
-	/* Of these some did not fit into NETLOOP_EVENTS_MAX, and are lost. */
-	void (*events_lost)(void *ctx);
+	/* Of these some did not fit into NETLOOP_EVENTS_MAX, and are lost. @kinds: a mask. */
+	void (*events_lost)(void *ctx, uint32_t kinds);
 	/* netloop_stop() is through; all is freed. @counters: what it had counted. */
 	void (*gone)(void *ctx, const struct daemon_counters *counters);
 };

@@ -66,10 +66,10 @@ static void bury(void *arg)
 	sendq_fini(&s->q, close_fd);
 	free(s->tail);
 	s->tail = NULL;
-	uv_poll_stop(s->poll);
-	close(s->fd); /* uv_poll_stop() took it out of the poller */
+	uv_close(s->poll,
+		on_closed); /* which takes it out of the poller, while the number is ours */
+	close(s->fd);
 	s->fd = -1;
-	uv_close(s->poll, on_closed);
 }
 
 static void write_queue(struct stream *s);

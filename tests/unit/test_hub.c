@@ -258,10 +258,11 @@ static void test_who_listens_hears_that_something_was_lost(void **state)
 	(void)state;
 	hub_subscribe(&t.hub, &t.a.sub, EVENT_BIT(EVENT_PORT_ATTACHED), "");
 	hub_subscribe(&t.hub, &t.b.sub, EVENT_BIT(EVENT_PORT_ATTACHED), "lab");
-	hub_lost(&t.hub, "other");
+	hub_lost(&t.hub, EVENT_BIT(EVENT_PORT_ATTACHED), "other");
 	assert_int_equal(t.a.lost, 1);
 	assert_int_equal(t.b.lost, 0);
-	hub_lost(&t.hub, "lab");
+	hub_lost(&t.hub, EVENT_BIT(EVENT_GROUP_CHANGED), "lab"); /* of which neither hears */
+	hub_lost(&t.hub, EVENT_BIT(EVENT_PORT_ATTACHED) | EVENT_BIT(EVENT_GROUP_CHANGED), "lab");
 	assert_int_equal(t.a.lost, 2);
 	assert_int_equal(t.b.lost, 1);
 }
