@@ -153,7 +153,7 @@ part_tsan() {
 	if [ $full = 1 ]; then
 		tests daemon build/tsan -j "$jobs"
 	else
-		tests daemon build/tsan -j "$jobs" -R '/test_(switch|access)$'
+		tests daemon build/tsan -j "$jobs" -R '/test_(threads|switch|access)$'
 	fi
 }
 part_netns() { have dev && tests netns build/dev -j "$jobs"; }
