@@ -318,6 +318,24 @@ static void test_slow_ports_share_one_copy_of_a_flooded_frame(void **state)
 	assert_int_equal(pool->used, 0);
 }
 
+static void test_what_goes_to_many_is_counted_until_the_flush(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t buf[60];
+	struct frame frame = eth_frame(buf, BROADCAST, 1, 0x88b5, sizeof(buf), 'x');
+	assert_int_equal(network_work(f->fn.net), 0);
+	network_input(f->fn.net, f->a.port.id, &frame, 1, 1);
+	network_input(f->fn.net, f->a.port.id, &frame, 1, 1);
+	assert_int_equal(network_work(f->fn.net), 2 * 3); /* as many as there are ports */
+	network_flush(f->fn.net);
+	assert_int_equal(network_work(f->fn.net), 0);
+
+	frame = eth_frame(buf, 1, 2, 0x88b5, sizeof(buf), 'y'); /* to one: it is not */
+	network_input(f->fn.net, f->b.port.id, &frame, 1, 1);
+	assert_int_equal(network_work(f->fn.net), 0);
+	network_flush(f->fn.net);
+}
+
 /* -- ports come and go -- */
 
 static void test_attaching_tells_all_there_is_to_know(void **state)
@@ -777,6 +795,7 @@ int main(void)
 		T(test_sums_keep_what_ports_that_left_had),
 		T(test_edges_count_what_they_drop_themselves),
 		T(test_slow_ports_share_one_copy_of_a_flooded_frame),
+		T(test_what_goes_to_many_is_counted_until_the_flush),
 		T(test_attaching_tells_all_there_is_to_know),
 		T(test_ports_without_a_name_are_numbered),
 		T(test_a_name_in_use_is_busy_in_any_case),
