@@ -49,6 +49,7 @@ struct hostif {
 	bool warned_csum, warned_size;
 	bool vnet;       /* frames have a virtio_net_hdr */
 	uint8_t offload; /* OFFLOAD_* */
+	unsigned next;   /* frames to ask for, as long as those before were */
 	struct mmsghdr in[HOSTIF_BATCH];
 	struct iovec in_iov[HOSTIF_BATCH];
 	union control in_control[HOSTIF_BATCH];
@@ -186,6 +187,7 @@ int packet_open(struct hostif **out, const struct hostif_made *made, const struc
 	hif->fd = fd;
 	hif->index = index;
 	hif->mtu = spec->mtu;
+	hif->next = HOSTIF_BATCH;
 	int vnet = 0;
 	socklen_t len = sizeof(vnet);
 	hif->vnet = getsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &vnet, &len) == 0 && vnet;
@@ -306,6 +308,14 @@ static int recv_error(struct hostif *hif, int error)
 	return -ENETDOWN;
 }
 
+/* recvmmsg() knows no limit in bytes, so it is asked for as many frames as would keep to it if they
+ * were as long as those before. */
+static unsigned next_batch(size_t bytes, unsigned n)
+{
+	const size_t most = n && bytes ? HOSTIF_BATCH_BYTES / (bytes / n + 1) + 1 : HOSTIF_BATCH;
+	return most < HOSTIF_BATCH ? (unsigned)most : HOSTIF_BATCH;
+}
+
 int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size)
 {
 	/* A frame has its header, at most one tag in it (beside the one put aside) and the payload:
@@ -318,7 +328,7 @@ int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t 
 				      : (size_t)hif->mtu + FETH_FRAME_MIN + TAG;
 	const size_t before = hif->vnet ? BEFORE - VNET_HDR_LEN : BEFORE;
 	const size_t slot = (BEFORE + room + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN + SLOT_SKEW;
-	unsigned n = max < HOSTIF_BATCH ? max : HOSTIF_BATCH;
+	unsigned n = max < hif->next ? max : hif->next;
 	if (n > size / slot)
 		n = (unsigned)(size / slot);
 	if (!n)
@@ -334,9 +344,13 @@ int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t 
 		return recv_error(hif, errno);
 
 	int taken = 0;
-	for (int i = 0; i < got; i++)
+	size_t bytes = 0;
+	for (int i = 0; i < got; i++) {
+		bytes += hif->in[i].msg_len;
 		if (frame_take(hif, &frames[taken], &hif->in[i]))
 			taken++;
+	}
+	hif->next = next_batch(bytes, (unsigned)got);
 	return taken;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "server/core/hostif.h"
 #include "server/core/offload.h"
 
 #define ALIGN 64u    /* frames begin TAPIO_HEADER bytes behind the start of a cache line */
@@ -34,7 +35,7 @@ int tapio_recv(int fd, bool vnet, struct frame *frames, unsigned max, uint8_t *b
 
 	if (size < TAPIO_ROOM)
 		return -ENOBUFS;
-	while (n < max && used + TAPIO_ROOM <= size) {
+	while (n < max && used + TAPIO_ROOM <= size && used < HOSTIF_BATCH_BYTES) {
 		uint8_t *at = buf + used + TAPIO_HEADER - hdr;
 		const ssize_t got = read(fd, at, hdr + FETH_FRAME_MAX);
 		if (got < 0 && errno == EINTR)
