@@ -8,21 +8,27 @@ struct inbox {
 	uv_async_t async;
 	uv_mutex_t lock; /* of the list */
 	struct message *first, **end;
+	struct message *taken, **taken_end; /* the loop's: to be carried out next */
 };
 
 /* Those that were there when it began: whoever answers each message by another must not keep the
- * loop from its descriptors. */
+ * loop from its descriptors. One that takes itself carries out the rest of those before its own. */
 void inbox_take(struct inbox *in)
 {
 	uv_mutex_lock(&in->lock);
-	struct message *msg = in->first;
+	if (in->first) {
+		*in->taken_end = in->first;
+		in->taken_end = in->end;
+	}
 	in->first = NULL;
 	in->end = &in->first;
 	uv_mutex_unlock(&in->lock);
-	while (msg) {
-		struct message *next = msg->next;
+	while (in->taken) {
+		struct message *msg = in->taken;
+		in->taken = msg->next;
+		if (!in->taken)
+			in->taken_end = &in->taken;
 		msg->fn(msg->arg);
-		msg = next;
 	}
 }
 
@@ -37,6 +43,7 @@ struct inbox *inbox_new(void *uv)
 	if (!in)
 		return NULL;
 	in->end = &in->first;
+	in->taken_end = &in->taken;
 	in->async.data = in;
 	if (uv_mutex_init(&in->lock) < 0) {
 		free(in);

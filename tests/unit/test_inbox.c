@@ -156,6 +156,29 @@ static void test_what_has_come_is_carried_out_at_the_end(void **state)
 	rig_fini(&rig);
 }
 
+/* One that posts another, and must know what was posted before. */
+static void on_taker(void *arg)
+{
+	struct letter *letter = arg;
+	struct rig *rig = letter->rig;
+	inbox_post(rig->inbox, &letter_new(rig, 0, 1)->msg);
+	inbox_take(rig->inbox);
+	assert_int_equal(rig->total, 2);
+	close_rig(rig);
+}
+
+static void test_who_takes_in_the_midst_keeps_the_order(void **state)
+{
+	struct rig rig;
+	(void)state;
+	rig_init(&rig);
+	struct letter taker = { { NULL, on_taker, &taker }, &rig, 0, 0 };
+	inbox_post(rig.inbox, &taker.msg);
+	inbox_post(rig.inbox, &letter_new(&rig, 0, 0)->msg);
+	uv_run(&rig.uv, UV_RUN_DEFAULT);
+	rig_fini(&rig);
+}
+
 /* -- shared.h -- */
 
 struct crowd {
@@ -213,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_all_that_threads_post_comes_in_the_order_of_each),
 		cmocka_unit_test(test_what_messages_post_comes_in_another_turn),
 		cmocka_unit_test(test_what_has_come_is_carried_out_at_the_end),
+		cmocka_unit_test(test_who_takes_in_the_midst_keeps_the_order),
 		cmocka_unit_test(test_a_user_has_so_many_connections_whatever_the_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
