@@ -78,9 +78,11 @@ static bool count(struct bucket *b, uint32_t leak, uint32_t most, uint64_t now_m
 	return true;
 }
 
-static void suspect(struct loopguard *lg, const struct frame *frame, uint16_t vlan, uint16_t from)
+static void suspect(struct loopguard *lg, const struct frame *frame, uint16_t vlan, uint16_t from,
+	uint16_t first)
 {
 	lg->suspect.from = from;
+	lg->suspect.first = first;
 	lg->suspect.vlan = vlan;
 	memcpy(lg->suspect.src.b, frame->head + 6, sizeof(lg->suspect.src.b));
 }
@@ -111,8 +113,17 @@ static bool probe_back(
 		if (lg->backs < LOOPGUARD_PROBES_HOST)
 			return false;
 	}
-	cut(lg, in, probe->from, now_ms);
+	cut(lg, in, probe->first, now_ms);
 	return true;
+}
+
+/* In turn it goes the way of the frame, and as if from where that came back: in a loop through the
+ * host what goes the one way comes back from the host side, and what goes the other from the
+ * client, which is the end to be cut. */
+static uint16_t probe_from(const struct loopguard *lg, uint16_t first, uint16_t in)
+{
+	const bool other = first == PORT_HOST;
+	return lg->n_probes % 2 == other ? first : in;
 }
 
 /* A frame that is about to be flooded: whether it makes @in looped. */
@@ -128,12 +139,12 @@ static bool comes(struct loopguard *lg, const struct frame *frame, uint64_t prin
 	if (s->port == in) {
 		s->at_ms = now_ms;
 		if (count(&p->repeats, LOOPGUARD_REPEATS_LEAK, LOOPGUARD_REPEATS, now_ms))
-			suspect(lg, frame, vlan, in);
+			suspect(lg, frame, vlan, in, in);
 		return false;
 	}
 	/* the time stays: repeats from here do not make it last */
 	if (count(&p->hits, LOOPGUARD_LEAK, LOOPGUARD_HITS, now_ms))
-		suspect(lg, frame, vlan, s->port);
+		suspect(lg, frame, vlan, probe_from(lg, s->port, in), s->port);
 	if (!count(&p->storm, LOOPGUARD_STORM_LEAK,
 		    in == PORT_HOST ? LOOPGUARD_STORM_HOST : LOOPGUARD_STORM, now_ms))
 		return false;
@@ -141,11 +152,12 @@ static bool comes(struct loopguard *lg, const struct frame *frame, uint64_t prin
 	return true;
 }
 
-/* Probes are looked for among all, lest they be lost in a storm. */
+/* While one may come back, probes are looked for among all, lest they be lost in a storm. */
 bool loopguard_look(struct loopguard *lg, const struct frame *frames, unsigned n, unsigned flooded,
 	uint16_t vlan, uint16_t in, uint64_t now_ms)
 {
-	for (unsigned i = 0; i < n; i++) {
+	const bool awaited = lg->n_probes && now_ms - lg->probed_ms <= LOOPGUARD_PROBE_MS;
+	for (unsigned i = 0; i < n && (awaited || i < LOOPGUARD_LOOKS); i++) {
 		const bool first = i < flooded && i < LOOPGUARD_LOOKS;
 		const bool loopback = is_loopback(&frames[i]);
 		if (!first && !loopback)
@@ -181,11 +193,12 @@ uint16_t loopguard_probe(
 		lg->backs = 0;
 	*vlan = lg->suspect.vlan;
 	*probe = (struct loopguard_probe){
-		.print = print_of(lg, &frame, *vlan), .sent_ms = now_ms, .from = lg->suspect.from
+		.print = print_of(lg, &frame, *vlan), .sent_ms = now_ms, .first = lg->suspect.first
 	};
 	lg->probed_ms = now_ms;
+	const uint16_t from = lg->suspect.from;
 	lg->suspect.from = PORT_NONE; /* until there is more */
-	return probe->from;
+	return from;
 }
 
 uint16_t loopguard_over(struct loopguard *lg, uint64_t now_ms)
@@ -205,7 +218,7 @@ uint16_t loopguard_over(struct loopguard *lg, uint64_t now_ms)
 void loopguard_forget(struct loopguard *lg, uint16_t port)
 {
 	lg->n_looped -= lg->ports[port].looped;
-	if (lg->suspect.from == port)
+	if (lg->suspect.from == port || lg->suspect.first == port)
 		lg->suspect.from = PORT_NONE;
 	for (unsigned i = 0; i < LOOPGUARD_SEEN; i++)
 		if (lg->seen[i].port == port)

@@ -14,10 +14,11 @@
  * his port brings it back. What nobody can know beforehand is a *probe*: a frame made here, with
  * random data, flooded as if it came from where the frame did that came back, from the same
  * station, in the same VLAN. So it goes where that frame went, and is let through where that was,
- * by locks too. If it comes back from a port, this one is *looped*: for a while no frame goes in or
- * out there, which cuts the loop. (Not only what is flooded: a loop teaches each switch in it that
- * a station is beyond the next, and then unicast goes round for ever as well.) Then it is tried
- * again; if it loops again, the next while is twice as long.
+ * by locks too; every other one as if from the port where the frame came back. If it comes back
+ * from a port, this one is *looped*: for a while no frame goes in or out there, which cuts the
+ * loop. (Not only what is flooded: a loop teaches each switch in it that a station is beyond the
+ * next, and then unicast goes round for ever as well.) Then it is tried again; if it loops again,
+ * the next while is twice as long.
  *
  * In a storm probes may be lost, as queues are full. They are sent again as long as hits go on; and
  * where these are more than anybody says twice, thousands a second, the port is cut without a
@@ -96,13 +97,14 @@ struct loopguard_port {
 struct loopguard_probe {
 	uint64_t print; /* 0: none */
 	uint64_t sent_ms;
-	uint16_t from; /* as if it came from there */
-	bool back;     /* it has come back from the host side */
+	uint16_t first; /* the port whose frame came back */
+	bool back;      /* it has come back from the host side */
 };
 
 /* What a probe is to be like. */
 struct loopguard_suspect {
-	uint16_t from; /* PORT_NONE: there is none */
+	uint16_t from;  /* as if it came from there; PORT_NONE: there is none */
+	uint16_t first; /* the port whose frame came back */
 	uint16_t vlan;
 	struct feth_mac src;
 };

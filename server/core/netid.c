@@ -17,6 +17,14 @@ static uint64_t le64(const uint8_t *p, size_t n)
 	return v;
 }
 
+/* Which compilers make one load of. */
+static uint64_t word(const uint8_t *p)
+{
+	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
+	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
+	       (uint64_t)p[7] << 56;
+}
+
 static void sip_rounds(uint64_t v[4], int n)
 {
 	while (n--) {
@@ -42,7 +50,7 @@ uint64_t siphash24(const struct netid_key *key, const void *data, size_t len)
 
 	size_t left = len;
 	for (; left >= 8; left -= 8, p += 8) {
-		const uint64_t m = le64(p, 8);
+		const uint64_t m = word(p);
 		v[3] ^= m;
 		sip_rounds(v, 2);
 		v[0] ^= m;

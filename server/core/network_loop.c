@@ -32,6 +32,7 @@ static void set_looped(struct network *net, uint16_t id, bool looped)
 		fdb_flush(&net->sw.fdb, id, NULL);
 		network_learn_given(net, rec, net->now_ms);
 		mcast_forget(&net->sw.mcast, id);
+		twins_forget(&net->twins, id);
 		forget_soon(net);
 	} else {
 		mcast_attach(&net->sw.mcast, id);

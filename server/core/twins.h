@@ -52,7 +52,7 @@ void twins_moved(struct twins *t, mac_key key, uint16_t from, uint16_t to, uint6
 /* One that is to be told of, now; false where there is none. The next call knows that it was. */
 bool twins_next(struct twins *t, uint64_t now_ms, struct twin *out);
 
-/* A port has another client: what moved from or to it last counts no longer. */
+/* A port has another client, or loops: what moved from or to it last counts no longer. */
 void twins_forget(struct twins *t, uint16_t port);
 
 #endif

@@ -102,6 +102,24 @@ static void test_hits_want_a_probe_and_one_that_comes_back_cuts(void **state)
 	assert_false(is_cut(lg, 1));
 }
 
+/* Of a loop through the host the probe is to come back from the client, if it may. */
+static void test_every_other_probe_goes_the_other_way_and_what_is_of_the_host_first(void **state)
+{
+	struct loopguard *lg = *state;
+	uint64_t now = 1000;
+	for (unsigned i = 0; i < 4; i++, now += LOOPGUARD_PROBE_GAP_MS) {
+		const uint16_t first = i < 2 ? 1 : PORT_HOST;
+		assert_false(comes(lg, 1, i, first, now));
+		for (unsigned n = 0; n < LOOPGUARD_HITS; n++)
+			assert_false(comes(lg, 1, i, 2, now));
+		const struct probe p = send_probe(lg, now);
+		assert_int_equal(p.from, i == 0 ? 1 : i == 3 ? PORT_HOST : 2);
+		if (i == 3)
+			assert_true(returns(lg, &p, 2, now));
+	}
+	assert_int_equal(lg->ports[2].first, PORT_HOST);
+}
+
 static void test_of_two_ports_one_is_cut(void **state)
 {
 	struct loopguard *lg = *state;
@@ -426,6 +444,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_hits_want_a_probe_and_one_that_comes_back_cuts),
+		T(test_every_other_probe_goes_the_other_way_and_what_is_of_the_host_first),
 		T(test_of_two_ports_one_is_cut),
 		T(test_the_host_side_is_cut_when_three_probes_came_back),
 		T(test_a_probe_is_sent_again_while_hits_go_on),
