@@ -40,30 +40,42 @@ void shm_free(struct shm *shm)
 	free(shm);
 }
 
-int shm_take(struct shm *shm, struct feth_frame *frames, size_t max, uint64_t *ignored)
+int shm_take(struct shm *shm, struct feth_frame *frames, const uint8_t **vnet, size_t max,
+	uint64_t *ignored)
 {
 	struct ring_record rec = { 0 };
 	enum ring_item got = RING_NONE;
 	size_t n = 0;
 	while (n < max && (got = ring_next(&shm->rx, &rec)) == RING_RECORD) {
-		if (rec.flags || rec.len > FETH_FRAME_MAX)
+		const uint32_t head = rec.flags ? WIRE_OFFLOAD_LEN : 0;
+		if ((rec.flags && (rec.flags != RING_OFFLOAD || !vnet)) || rec.len < head ||
+			rec.len - head > FETH_FRAME_MAX) {
 			(*ignored)++;
-		else
-			frames[n++] = (struct feth_frame){ .data = rec.body, .len = rec.len };
+			continue;
+		}
+		if (vnet)
+			vnet[n] = head ? rec.body : NULL;
+		frames[n++] = (struct feth_frame){ .data = rec.body + head, .len = rec.len - head };
 	}
 	if (got == RING_BROKEN && !n)
 		return -EPROTO;
 	return (int)n;
 }
 
-size_t shm_put(struct shm *shm, const struct feth_frame *frames, size_t n)
+size_t shm_put(
+	struct shm *shm, const struct feth_frame *frames, const uint8_t *const *vnet, size_t n)
 {
 	size_t i = 0;
 	for (; i < n && frames[i].len >= FETH_FRAME_MIN && frames[i].len <= FETH_FRAME_MAX; i++) {
-		uint8_t *at = ring_reserve(&shm->tx, frames[i].len, 0);
+		const uint8_t *head = vnet ? vnet[i] : NULL;
+		const uint32_t head_len = head ? WIRE_OFFLOAD_LEN : 0;
+		uint8_t *at =
+			ring_reserve(&shm->tx, head_len + frames[i].len, head ? RING_OFFLOAD : 0);
 		if (!at)
 			break;
-		memcpy(at, frames[i].data, frames[i].len);
+		if (head)
+			memcpy(at, head, head_len);
+		memcpy(at + head_len, frames[i].data, frames[i].len);
 	}
 	return i;
 }

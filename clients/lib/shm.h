@@ -28,12 +28,17 @@ void shm_free(struct shm *shm); /* NULL is fine */
 
 /**
  * shm_take() - the next frames
+ * @vnet:	out: the header before each, or NULL; NULL where nobody wants them, who is given no
+ *frame that has one
  *
  * Return: how many; views, until ring_release(). -EPROTO: the server broke the rings' rules
  */
-int shm_take(struct shm *shm, struct feth_frame *frames, size_t max, uint64_t *ignored);
+int shm_take(struct shm *shm, struct feth_frame *frames, const uint8_t **vnet, size_t max,
+	uint64_t *ignored);
 
-/* Puts frames up to the first that has no room, or cannot be sent. Return: how many */
-size_t shm_put(struct shm *shm, const struct feth_frame *frames, size_t n);
+/* Puts frames, and before each what @vnet has for it (NULL: nothing for any), up to the first that
+ * has no room, or cannot be sent. Return: how many */
+size_t shm_put(
+	struct shm *shm, const struct feth_frame *frames, const uint8_t *const *vnet, size_t n);
 
 #endif

@@ -365,13 +365,14 @@ static int wait_room(struct feth_conn *conn)
 static int send_rings(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
 {
 	struct shm *shm = conn->shm;
+	const uint8_t *const *vnet = conn->core.vnet_out;
 	size_t taken = 0;
 	int rc = conn->core.status;
 	if (!rc && shm->full)
 		(void)fill_behind(conn); /* the wake that said so */
 	shm->full = false;
 	while (!rc && taken < n) {
-		taken += shm_put(shm, frames + taken, n - taken);
+		taken += shm_put(shm, frames + taken, vnet ? vnet + taken : NULL, n - taken);
 		rc = publish(conn);
 		if (rc || taken == n)
 			break;
@@ -379,7 +380,7 @@ static int send_rings(struct feth_conn *conn, const struct feth_frame *frames, s
 		if (rc < 0)
 			break;
 		rc = 0;
-		if (!ring_wait(&shm->tx, frames[taken].len))
+		if (!ring_wait(&shm->tx, WIRE_OFFLOAD_LEN + frames[taken].len))
 			continue; /* there is some by now */
 		shm->full = conn->nonblocking;
 		if (shm->full)
@@ -411,7 +412,8 @@ int feth_send_vnet(struct feth_conn *conn, const struct feth_frame *frames,
 /* Frames from the ring: how many, or why the connection is over. */
 static int take(struct feth_conn *conn, struct feth_frame *frames, size_t max)
 {
-	const int n = shm_take(conn->shm, frames, max, &conn->core.counters.ignored);
+	const int n =
+		shm_take(conn->shm, frames, conn->core.vnet_in, max, &conn->core.counters.ignored);
 	if (n < 0)
 		return conn_fail(&conn->core, n, "the server broke the rules of shared memory");
 	return n;
@@ -567,7 +569,7 @@ int feth_recv_vnet(struct feth_conn *conn, struct feth_frame *frames, const uint
 	size_t max, int timeout_ms)
 {
 	for (size_t i = 0; i < max; i++)
-		vnet[i] = NULL; /* those from a ring have none */
+		vnet[i] = NULL; /* also where callbacks run, and no frame comes */
 	return receive_frames(conn, frames, vnet, max, timeout_ms);
 }
 

@@ -33,16 +33,18 @@ struct end {
 	struct feth_mac mac;
 };
 
-static struct end attach(const char *path, uint8_t n, bool shm)
+static struct end attach(const char *path, uint8_t n, bool shm, uint32_t offload)
 {
 	struct end e = { .mac = { { 2, 0, 0, 0, 0, n } } };
-	const struct feth_attach_opts opts = { .mac = &e.mac, .shm = shm };
+	const struct feth_attach_opts opts = {
+		.mac = &e.mac, .shm = shm, .offload = { .rx = offload, .tx = offload }
+	};
 	check(feth_open(&e.conn, path, NULL) == 0);
 	const int rc = feth_attach(e.conn, &opts, &e.port, WAIT_MS);
 	if (rc)
 		fprintf(stderr, "feth_shm: %s\n", feth_error(e.conn));
 	check(rc == 0);
-	check(e.port.shm == shm);
+	check(e.port.shm == shm && e.port.offload.rx == offload && e.port.offload.tx == offload);
 	return e;
 }
 
@@ -223,6 +225,34 @@ static void calls(struct end *a, struct end *b)
 	check(feth_call(b->conn, "port.list", NULL, 0, NULL, WAIT_MS) == 0);
 }
 
+/* A frame whose checksum is owed has its header with it, both ways. */
+static void unfinished(const char *path)
+{
+	struct end a = attach(path, 4, true, FETH_OFFLOAD_CSUM),
+		   b = attach(path, 5, true, FETH_OFFLOAD_CSUM);
+	static const uint8_t head[12] = { 1, 0, 0, 0, 0, 0, 14, 0, 2, 0, 1, 0 };
+	const uint8_t *vnet[2] = { head, NULL }, *got[4];
+	uint8_t data[60];
+	struct feth_frame in[4];
+	fill(data, 60, &b, &a, 3);
+	const struct feth_frame out[2] = { { data, 60 }, { data, 60 } };
+	check(feth_send_vnet(a.conn, out, vnet, 2) == 2);
+	for (int seen = 0; seen < 2;) {
+		const int n = feth_recv_vnet(b.conn, in, got, 4, WAIT_MS);
+		check(n > 0);
+		for (int i = 0; i < n; i++) {
+			if (in[i].data[12] != 0x88 || in[i].data[13] != 0xb5)
+				continue;
+			check(in[i].len == 60 && !memcmp(in[i].data, data, 60));
+			check(seen ? !got[i]
+				   : got[i] && got[i][0] == 1 && !memcmp(got[i] + 6, head + 6, 4));
+			seen++;
+		}
+	}
+	feth_close(a.conn);
+	feth_close(b.conn);
+}
+
 static void again_by_socket(struct end *a, struct end *b)
 {
 	struct feth_port port;
@@ -259,8 +289,9 @@ int main(int argc, char **argv)
 		fputs("usage: feth_shm PATH PID\n", stderr);
 		return 2;
 	}
-	struct end a = attach(argv[1], 1, true), b = attach(argv[1], 2, true),
-		   c = attach(argv[1], 3, false);
+	struct end a = attach(argv[1], 1, true, 0), b = attach(argv[1], 2, true, 0),
+		   c = attach(argv[1], 3, false, 0);
+	unfinished(argv[1]);
 	exchange(&a, &b);
 	exchange(&b, &c);
 	exchange(&c, &a);
