@@ -84,6 +84,26 @@ static bool rest_is_payload(const uint8_t *head)
 	}
 }
 
+/* Makes a view of a copy of a whole record. */
+static inline uint8_t *view_copy(struct frame *f, uint8_t *at, const struct ring_record *rec)
+{
+	memset(f, 0, sizeof(*f));
+	f->len = rec->len;
+	uint8_t hdr = 2;
+	if (rec->len <= 0xff) { /* bin 8, as wire_frame_header() writes it, but in place */
+		at[0] = 0xc4;
+		at[1] = (uint8_t)rec->len;
+	} else {
+		hdr = wire_frame_header(at, rec->len);
+	}
+	copy(at + hdr, rec->body, rec->len);
+	f->head = at + hdr;
+	f->head_len = rec->len;
+	f->framing = FRAMING_NATIVE;
+	f->wire_hdr = hdr;
+	return at + hdr + rec->len;
+}
+
 /* Makes a view of a record: of a copy behind the native framing, so that a native stream can have
  * it as it is; of a long one that is payload a copy of its headers, and the rest where it lies.
  * Returns where the next one may be. */
@@ -104,19 +124,7 @@ static inline uint8_t *view(struct frame *f, uint8_t *at, const struct ring_reco
 			return head + HEAD_BYTES;
 		}
 	}
-	uint8_t hdr = 2;
-	if (rec->len <= 0xff) { /* bin 8, as wire_frame_header() writes it, but in place */
-		at[0] = 0xc4;
-		at[1] = (uint8_t)rec->len;
-	} else {
-		hdr = wire_frame_header(at, rec->len);
-	}
-	copy(at + hdr, rec->body, rec->len);
-	f->head = at + hdr;
-	f->head_len = rec->len;
-	f->framing = FRAMING_NATIVE;
-	f->wire_hdr = hdr;
-	return at + hdr + rec->len;
+	return view_copy(f, at, rec);
 }
 
 /* A frame behind the header that says what it owes. False: it may not, or that cannot be. */
@@ -159,7 +167,9 @@ static bool read_ring(struct port_shm *p, uint32_t most)
 			got = ring_next(&p->rx, &rec);
 			if (got != RING_RECORD)
 				break;
-			if (!rec.flags && rec.len <= FETH_FRAME_MAX)
+			if (!rec.flags && rec.len <= 0xff)
+				at = view_copy(&frames[n++], at, &rec);
+			else if (!rec.flags && rec.len <= FETH_FRAME_MAX)
 				at = view(&frames[n++], at, &rec);
 			else if (rec.flags && view_owing(p, &frames[n], &at, &rec))
 				n++;
