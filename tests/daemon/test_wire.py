@@ -42,7 +42,7 @@ class Wire(unittest.TestCase):
     def setUp(self):
         self.d = h.Daemon()
         self.addCleanup(self.d.__exit__, None, None, None)
-        self.d.create("lab")
+        self.d.create("lab", multicast="flood")  # frames are counted: no queries
         self.pair = h.Pair(self.d)
         self.addCleanup(self.pair.close)
         self.pair.check()
