@@ -196,9 +196,9 @@ int port_tap_open(const struct port_tap_host *host, int fd, const char *name, st
 	client_join(host->clients, &tap->client);
 	rc = attach(tap, out, err);
 	if (rc < 0) {
+		uv_close((uv_handle_t *)&tap->poll, on_closed); /* while the number is ours */
 		tap->ops->close(tap->hif);
 		tap->hif = NULL;
-		uv_close((uv_handle_t *)&tap->poll, on_closed);
 		return rc;
 	}
 	uv_poll_start(&tap->poll, UV_READABLE, on_readable);
