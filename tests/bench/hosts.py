@@ -265,3 +265,15 @@ TCP_COLUMNS = [
     L.Column("switch-CPU-s per Gbit", lambda c: per_gbit(c, "cpu_switch_s"), 3),
     L.Column("CPU-s of the machine per Gbit", lambda c: per_gbit(c, "cpu_machine_s"), 2),
 ]
+
+
+def rows(measure):
+    """A row of a bench for each switch between the hosts: measure(lab, hosts, point)."""
+    def cell(between):
+        def run(lab, point):
+            with between(lab) as h:
+                return measure(lab, h, point)
+        return run
+    return [(name, cell(between)) for name, between in (
+        ("fethd veth", fethd_veth), ("fethd tap", fethd_tap), ("bridge", bridge), ("vde_switch", vde),
+        ("ovs userspace", ovs(False)), ("ovs userspace, TSO", ovs(True)), ("poll relay", relay))]

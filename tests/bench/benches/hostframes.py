@@ -5,17 +5,7 @@ import lab as L
 import plot
 
 
-def cell(between):
-    def run(lab, size):
-        with between(lab) as h:
-            return hosts.frames(lab, h, size)
-    return run
-
-
-ROWS = [("fethd veth", cell(hosts.fethd_veth)), ("fethd tap", cell(hosts.fethd_tap)),
-        ("bridge", cell(hosts.bridge)), ("vde_switch", cell(hosts.vde)),
-        ("ovs userspace", cell(hosts.ovs(False))), ("ovs userspace, TSO", cell(hosts.ovs(True))),
-        ("poll relay", cell(hosts.relay))]
+ROWS = hosts.rows(hosts.frames)
 
 
 def against(ours, theirs):

@@ -4,17 +4,7 @@ import lab as L
 import plot
 
 
-def cell(between):
-    def run(lab, _):
-        with between(lab) as h:
-            return hosts.tcp(lab, h)
-    return run
-
-
-ROWS = [("fethd veth", cell(hosts.fethd_veth)), ("fethd tap", cell(hosts.fethd_tap)),
-        ("bridge", cell(hosts.bridge)), ("vde_switch", cell(hosts.vde)),
-        ("ovs userspace", cell(hosts.ovs(False))), ("ovs userspace, TSO", cell(hosts.ovs(True))),
-        ("poll relay", cell(hosts.relay))]
+ROWS = hosts.rows(lambda lab, h, _: hosts.tcp(lab, h))
 
 
 def against(ours, theirs):
