@@ -127,8 +127,7 @@ class Opened(Base):
         with self.d.native() as n:
             for i in range(20):
                 n.request("port.open", name=f"vm{i}")
-            h.taken(n)
-            self.assertEqual(len(self.d.clients()), 21)
+            h.poll_until("all are open", lambda: len(self.d.clients()) == 21)
         h.poll_until("all gone", lambda: len(self.d.clients()) == 1)
         # read() instead of recvmsg(): the kernel closes them
         with self.d.native() as n:
