@@ -93,14 +93,14 @@ class Fair(unittest.TestCase):
         for i in range(ports):
             c = self.d.qemu("wide") if i % 2 else self.d.attach("wide")
             self.addCleanup(c.close)
-        h.poll_until("all are ports", lambda: len(self.d.ports("wide")) == ports)
+        h.poll_until("all are ports", lambda: len(self.d.clients("wide")) == ports)
         many = 2000
         one = {"native": msgpack.packb(frame(h.BROADCAST, mac(1), size=60)),
                "qemu": struct.pack("!I", 60) + frame(h.BROADCAST, mac(2), size=60)}
         for kind in one:
             with self.subTest(kind), self.d.native("wide") as c:
                 tx = self.enterContext(self.d.qemu("wide") if kind == "qemu" else self.d.attach("wide"))
-                h.poll_until("it is a port", lambda: len(self.d.ports("wide")) == ports + 1)
+                h.poll_until("it is a port", lambda: len(self.d.clients("wide")) == ports + 1)
                 ports += 1
                 dealt_with = 0
                 while not dealt_with:  # the call may be the first to be seen
