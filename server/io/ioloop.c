@@ -23,6 +23,7 @@ struct ioloop {
 	struct egress *shared_eg;
 	unsigned n_egress; /* made, lent or spare */
 	struct ioloop_later *later, **later_end;
+	struct ioloop_later *running; /* what run_later() has in hand */
 	uv_idle_t idle; /* runs while some are left for the next turn, so that it comes at once */
 	struct ioloop_later *held;
 	unsigned flushed, behind; /* ports that the present batch went to */
@@ -40,12 +41,12 @@ static void on_idle(uv_idle_t *h)
 /* Those that were there when it began; what they add comes in the next turn. */
 static void run_later(struct ioloop *loop)
 {
-	struct ioloop_later *list = loop->later;
+	loop->running = loop->later;
 	loop->later = NULL;
 	loop->later_end = &loop->later;
-	while (list) {
-		struct ioloop_later *l = list;
-		list = l->next;
+	while (loop->running) {
+		struct ioloop_later *l = loop->running;
+		loop->running = l->next;
 		l->queued = false;
 		l->fn(l->arg);
 	}
@@ -307,30 +308,25 @@ void ioloop_hold(struct ioloop *loop, struct ioloop_later *later, void (*fn)(voi
 	loop->held = later;
 }
 
-static void nothing(void *arg)
+/* Takes @later out of a list. Returns the link that was to it, or NULL if it is not there. */
+static struct ioloop_later **unlink_later(struct ioloop_later **link, struct ioloop_later *later)
 {
-	(void)arg;
+	while (*link && *link != later)
+		link = &(*link)->next;
+	if (!*link)
+		return NULL;
+	*link = later->next;
+	later->queued = false;
+	return link;
 }
 
 void ioloop_cancel(struct ioloop *loop, struct ioloop_later *later)
 {
-	struct ioloop_later **link = &loop->held;
-	while (*link && *link != later)
-		link = &(*link)->next;
-	if (*link) {
-		*link = later->next;
+	if (unlink_later(&loop->held, later) || unlink_later(&loop->running, later))
 		return;
-	}
-	for (link = &loop->later; *link && *link != later;)
-		link = &(*link)->next;
-	if (*link) {
-		*link = later->next;
-		if (!*link)
-			loop->later_end = link;
-		later->queued = false;
-	} else if (later->queued) { /* run_later() has it in hand */
-		later->fn = nothing;
-	}
+	struct ioloop_later **link = unlink_later(&loop->later, later);
+	if (link && !*link)
+		loop->later_end = link;
 }
 
 void ioloop_release(struct ioloop *loop)
