@@ -32,7 +32,8 @@ int sock_listener(void);
 /* The next connection of a listening socket. */
 int sock_accept(int fd);
 
-/* Two connected ones: ours is out[0]; out[1], which blocks, is to be given away. */
+/* Two connected ones: ours is out[0], which takes no descriptors where the kernel can refuse them;
+ * out[1], which blocks, is to be given away. */
 int sock_pair(int out[2]);
 
 /* Bytes written to a connection that its peer has not read, as they count against SO_SNDBUF; -1

@@ -12,13 +12,18 @@
 #define SO_PASSRIGHTS 83 /* Linux 6.16; include/uapi/asm-generic/socket.h */
 #endif
 
+static void refuse_descriptors(int fd)
+{
+	const int off = 0;
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+}
+
 int sock_listener(void)
 {
 	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	const int off = 0; /* connections inherit it */
-	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+	refuse_descriptors(fd); /* connections inherit it */
 	return fd;
 }
 
@@ -34,6 +39,7 @@ int sock_pair(int out[2])
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
 	(void)fcntl(sv[0], F_SETFL, O_NONBLOCK);
+	refuse_descriptors(sv[0]); /* the other end takes what we send */
 	out[0] = sv[0];
 	out[1] = sv[1];
 	return 0;

@@ -21,6 +21,18 @@ def request(method, msgid, **params):
     return msgpack.packb([0, msgid, method, [params]])
 
 
+def refuses_descriptors():
+    """Whether the kernel knows SO_PASSRIGHTS (83), and the daemon Linux."""
+    if h.DARWIN:
+        return False
+    with socket.socket(socket.AF_UNIX) as s:
+        try:
+            s.setsockopt(socket.SOL_SOCKET, 83, 0)
+        except OSError:
+            return False
+    return True
+
+
 def stopped(pid):
     """Whether no thread of a process runs, after SIGSTOP."""
     return all(h.text_of(f"/proc/{pid}/task/{t}/stat").rpartition(")")[2].split()[0] == "T"
@@ -118,15 +130,27 @@ class Fair(unittest.TestCase):
                         "network"]["rx_frames"] == before + many)
 
     def test_descriptors_sent_unasked_are_closed(self):
+        for how in "connected", "opened":
+            with self.subTest(how):
+                self.descriptors_sent_unasked_are_closed(how)
+
+    def descriptors_sent_unasked_are_closed(self, how):
         read, write = os.pipe()
         self.addCleanup(os.close, read)
         with self.d.native() as c:
+            if how == "opened":
+                c.call("port.open", kind="native")
+                c = self.enterContext(Native.from_fd(c.fds.pop()))
+                c.call("port.open", kind="native")
+                self.assertEqual(len(c.fds), 1, "it takes what is sent to it")
             try:
                 c.sock.sendmsg([request("hello", 1)], [
                     (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [write]))])
+                refused = False
                 c.reply(1)
             except PermissionError:
-                pass  # Linux 6.16 and later refuse them for us
+                refused = True
+            self.assertEqual(refused, refuses_descriptors(), "Linux 6.16 and later refuse them for us")
             os.close(write)
             self.assertTrue(select.select([read], [], [], 10)[0], "the pipe is closed everywhere")
             self.assertEqual(os.read(read, 1), b"")
