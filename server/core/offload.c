@@ -1,6 +1,7 @@
 /* offload.c - see offload.h. */
 #include "server/core/offload.h"
 
+#include "server/core/arpnd.h"
 #include "server/core/csum.h"
 
 #define ETH_P_IPV4 0x0800u
@@ -132,6 +133,67 @@ static bool is_super_frame(struct frame *frame, uint32_t mtu)
 	return frame_fits(frame, mtu);
 }
 
+/* Whether the switch reads on behind the headers that lead to this one (arpnd.c, snoop.c): IGMP,
+ * ICMPv6 and PIM, and what may stand before them in IPv6: fragment, authentication, mobility, host
+ * identity, shim6 (IANA, "Assigned Internet Protocol Numbers"). None of them has its checksum left
+ * to others; Linux reckons them itself. */
+static bool is_read_on(uint8_t next)
+{
+	switch (next) {
+	case 2:
+	case 44:
+	case 51:
+	case 58:
+	case 103:
+	case 135:
+	case 139:
+	case 140:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether a checksum that begins here is behind all that the switch reads of a frame. It is written
+ * when the frame has been judged: before that place it could make another frame of it, with a value
+ * that the sender has chosen. */
+static bool is_behind_judged(const struct frame *frame)
+{
+	const uint32_t start = frame->offload.csum_start;
+	uint8_t buf[OFFLOAD_HEADERS], next;
+	uint32_t have, l3 = 14, l4, type = frame_type(frame);
+	const uint8_t *b = frame_whole(frame, buf, sizeof(buf), &have);
+	if (have > OFFLOAD_HEADERS)
+		have = OFFLOAD_HEADERS;
+	for (unsigned tags = 0; type == ETH_P_CTAG || type == ETH_P_STAG; tags++, l3 += 4) {
+		if (tags == 2 || have < l3 + 4)
+			return false;
+		type = be16(b + l3 + 2);
+	}
+	if (type == ETH_P_IPV4) {
+		if (have < l3 + 20 || b[l3] >> 4 != 4 || (b[l3] & 15) < 5)
+			return false;
+		next = b[l3 + 9];
+		l4 = l3 + (b[l3] & 15) * 4u;
+	} else if (type == ETH_P_IPV6) {
+		if (have < l3 + 40)
+			return false;
+		next = b[l3 + 6];
+		l4 = l3 + 40;
+		while (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING ||
+			next == IPPROTO_DSTOPTS) {
+			if (have < l4 + 8)
+				return false;
+			next = b[l4];
+			l4 += (b[l4 + 1] + 1u) * 8;
+		}
+	} else { /* a length is followed by what may be a type again */
+		return type > ETH_LENGTH_MAX && type != ETH_P_ARP && type != ETH_P_RARP &&
+		       type != ETH_P_AARP && start >= l3;
+	}
+	return !is_read_on(next) && start >= l4;
+}
+
 bool offload_valid(struct frame *frame, uint32_t mtu)
 {
 	struct offload *o = &frame->offload;
@@ -144,12 +206,10 @@ bool offload_valid(struct frame *frame, uint32_t mtu)
 	/* virtio 1.2, 5.1.6.2.1: no super-frame without a checksum to be written */
 	if (o->flags != VNET_NEEDS_CSUM || end > frame->len || end > OFFLOAD_HEADERS)
 		return false;
-	if (o->csum_start < (is_tagged(frame) ? 18 : 14))
-		return false;
 	if (o->gso_type)
 		return is_super_frame(frame, mtu);
 	o->gso_size = 0;
-	return true;
+	return is_behind_judged(frame);
 }
 
 void offload_guess(struct frame *frame, uint32_t mtu)

@@ -73,8 +73,10 @@ bool offload_parse(const uint8_t *b, uint32_t have, uint32_t len, struct offload
  * @frame:	len and all bytes as they are; whatever in `offload`
  * @mtu:	of the port it came from
  *
- * Nothing is believed: the checksum lies inside the frame and its first OFFLOAD_HEADERS bytes, and
- * of a super-frame the headers agree with gso_type and csum_start, a segment with its headers is no
+ * Nothing is believed: the checksum lies inside the frame and its first OFFLOAD_HEADERS bytes,
+ * behind all headers by which the switch decides, and not in what it reads itself (ARP and its kin,
+ * IGMP, ICMPv6, PIM); where it lies behind them is the sender's to say, as in a tunnel; and of a
+ * super-frame the headers agree with gso_type and csum_start, a segment with its headers is no
  * longer than the MTU allows, there are at most OFFLOAD_SEGMENTS, and the headers have at most
  * OFFLOAD_HEADERS bytes. Sets offload.hdr_len. A super-frame that is only one segment becomes a
  * plain frame that owes its checksum. To be called by the edge for each frame that has anything in

@@ -315,7 +315,8 @@ write("offload",
       ecn=owing(1, 0x81, 99, 46, 16, "8100000a" + ip4(6, 520, 7) + TCP, 500), tcp6=owing(1, 4, 100, 54, 16, ip6(6, 520) + TCP, 500),
       udp4=owing(1, 5, 100, 34, 6, ip4(17, 508) + UDP(500), 500), small=owing(1, 1, 1, 34, 16, ip4(6, 620) + TCP, 600),
       udp6=owing(1, 5, 100, 70, 6, "88a8000a8100000b" + ip6(17, 508, "1100010400000000") + UDP(500), 500),
-      verified=owing(2, 0, 0, 0, 0, ip4(6, 120) + TCP, 100), far=owing(1, 0, 0, 60, 200, ip4(6, 420) + TCP, 400))
+      verified=owing(2, 0, 0, 0, 0, ip4(6, 120) + TCP, 100), far=owing(1, 0, 0, 60, 200, ip4(6, 420) + TCP, 400),
+      type=owing(1, 0, 0, 14, 6, ip6(17, 132) + UDP(124), 124), vxlan=owing(1, 0, 0, 84, 16, ip4(17, 508) + UDP(500), 500))
 
 
 # what the receiver takes, its longest frame, then frames: how, length, bytes (fuzz_gro.c)

@@ -83,6 +83,66 @@ static void expect_bad(const struct frame *frame, const char *what)
 		fail_msg("taken: %s", what);
 }
 
+/* A plain frame that owes a checksum @at of it, with what @change makes of it. */
+#define OWES(packet, good, at, change)                                                             \
+	do {                                                                                       \
+		f = packet_make(&(packet), buf, true);                                             \
+		f.offload.csum_start = (uint16_t)(at);                                             \
+		f.offload.csum_offset = 0;                                                         \
+		change;                                                                            \
+		if (offload_valid(&f, MTU) != (good))                                              \
+			fail_msg("%s: %s at %u, %s", (good) ? "not taken" : "taken", #packet, at,  \
+				#change);                                                          \
+	} while (0)
+
+static void test_a_checksum_is_behind_what_the_switch_reads(void **state)
+{
+	(void)state;
+	static const uint8_t read_on[] = { 2, 44, 51, 58, 103, 135, 139, 140 };
+	struct packet p4 = tcp4, p6 = udp6, ext = udp6;
+	struct frame f;
+	p4.len = p6.len = ext.len = 300;
+	ext.ext = 3;
+	for (unsigned tags = 0; tags <= 2; tags++) {
+		const unsigned l3 = 14 + 4 * tags;
+		p4.tags = p6.tags = ext.tags = tags;
+		for (unsigned at = 12; at < l3 + 80; at++) {
+			p4.ip_options = 0;
+			OWES(p4, at >= l3 + 20, at, );
+			p4.ip_options = 3;
+			OWES(p4, at >= l3 + 32, at, );
+			OWES(p6, at >= l3 + 40, at, );
+			OWES(ext, at >= l3 + 64, at, );
+			OWES(ext, at >= l3 + 64, at, buf[l3 + 6] = 0);       /* hop by hop */
+			OWES(ext, at >= l3 + 64, at, buf[l3 + 40 + 8] = 43); /* routing */
+			OWES(ext, false, at, buf[l3 + 40 + 16] = 58);
+			/* of what the switch does not read all is the sender's, but for the type */
+			OWES(p4, at >= l3, at, packet_put16(buf + l3 - 2, 0x8864)); /* PPPoE */
+			OWES(p4, at >= l3, at, packet_put16(buf + l3 - 2, 0x0805));
+			OWES(p4, at >= l3, at, packet_put16(buf + l3 - 2, 1501));
+			OWES(p4, false, at, packet_put16(buf + l3 - 2, 1500)); /* LLC */
+			OWES(p4, false, at, packet_put16(buf + l3 - 2, 0x0806));
+			OWES(p4, false, at, packet_put16(buf + l3 - 2, 0x8035));
+			OWES(p4, false, at, packet_put16(buf + l3 - 2, 0x80f3));
+			OWES(p4, false, at, buf[l3] = 0x44); /* a header that ends in itself */
+			OWES(p4, false, at, buf[l3] = 0x65);
+		}
+		for (unsigned i = 0; i < sizeof(read_on); i++) {
+			OWES(p4, false, l3 + 40, buf[l3 + 9] = read_on[i]);
+			OWES(p6, false, l3 + 44, buf[l3 + 6] = read_on[i]);
+			OWES(ext, false, l3 + 70, buf[l3 + 56] = read_on[i]);
+		}
+		OWES(p4, true, l3 + 100, buf[l3 + 9] = 47);     /* inside of GRE */
+		OWES(p6, true, l3 + 100, );                     /* and of VXLAN */
+		OWES(ext, false, l3 + 100, buf[l3 + 57] = 255); /* headers beyond it */
+	}
+	p4.tags = 2;
+	OWES(p4, false, 60, packet_put16(buf + 20, ETH_P_CTAG)); /* three */
+	OWES(p4, false, 14, f.len = f.head_len = 16);
+	OWES(p4, false, 22, f.len = f.head_len = 24);
+}
+#undef OWES
+
 static void test_super_frames_that_contradict_themselves(void **state)
 {
 	(void)state;
@@ -260,6 +320,7 @@ int main(void)
 		cmocka_unit_test(test_super_frames_of_every_kind),
 		cmocka_unit_test(test_a_frame_that_owes_nothing),
 		cmocka_unit_test(test_the_checksum_lies_inside),
+		cmocka_unit_test(test_a_checksum_is_behind_what_the_switch_reads),
 		cmocka_unit_test(test_super_frames_that_contradict_themselves),
 		cmocka_unit_test(test_only_as_long_as_frames_may_be),
 		cmocka_unit_test(test_one_segment_is_no_super_frame),
