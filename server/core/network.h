@@ -87,6 +87,9 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
  * monitors. */
 void network_detach(struct network *net, struct port *port);
 
+/* Whether there is a declared port of that name and kind. */
+bool network_declared(const struct network *net, const char *name, enum port_kind kind);
+
 /* Whether a port may more than was said of it: who attached had the right to control. */
 bool network_port_loosened(const struct network *net, uint16_t id);
 

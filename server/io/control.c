@@ -204,7 +204,6 @@ static void pass_on(struct daemon *d, struct command *cmd)
 void control_submit(void *ctx, struct command *cmd)
 {
 	struct daemon *d = ctx;
-	ioloop_take(d->loop); /* whoever asks may have heard of it: an attach was answered, say */
 	if (!control_save_after(d, cmd))
 		return cmd->done(cmd);
 	switch (cmd->kind) {

@@ -409,13 +409,22 @@ static void set_host(struct netloop *nl, const struct command *cmd, struct err *
 		(void)host_open(nl, cmd->in.host.ops, &cmd->in.host.made, &cmd->in.host.spec, err);
 }
 
+/* Between main's two steps a session of ours may have removed the port, and declared another. */
 static void listen_for(struct netloop *nl, struct command *cmd)
 {
-	const int rc = listen_at(nl, cmd->in.conf.name, cmd->in.conf.kind, cmd->fds[0]);
+	const struct port_conf *conf = &cmd->in.conf;
 	cmd->n_fds = 0;
+	if (!network_declared(nl->net, conf->name, conf->kind)) {
+		close(cmd->fds[0]);
+		err_set(&cmd->err, -ENOENT, "%s: port %s was removed meanwhile", cmd->network,
+			conf->name);
+		return;
+	}
+	close_door(nl, conf->name);
+	const int rc = listen_at(nl, conf->name, conf->kind, cmd->fds[0]);
 	if (rc < 0)
-		err_set(&cmd->err, rc, "%s: cannot serve port %s: %s", cmd->network,
-			cmd->in.conf.name, strerror(-rc));
+		err_set(&cmd->err, rc, "%s: cannot serve port %s: %s", cmd->network, conf->name,
+			strerror(-rc));
 }
 
 /* What is not carried out any more, with the descriptors that came along. */
@@ -525,7 +534,6 @@ static void on_removed(void *arg)
 static void submit(void *ctx, struct command *cmd)
 {
 	struct netloop *nl = ctx;
-	ioloop_take(nl->loop); /* what main has answered is true here */
 	carry_out(nl, cmd);
 	if (cmd->kind != CMD_PORT_REMOVE || cmd->err.code)
 		return cmd->done(cmd);

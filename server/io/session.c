@@ -242,6 +242,13 @@ static void reply(struct session *se, struct command *cmd)
 	rpc_out_fini(&out);
 }
 
+/* Whether the caller has on @network what the command needs. */
+static bool may(const struct session *se, struct command *cmd, const char *network)
+{
+	cmd->rights = se->host->rights(se->host->ctx, se->sp.client.who, network);
+	return (cmd->rights & cmd->right) == cmd->right;
+}
+
 /* event.subscribe takes effect behind its answer. */
 static void subscribed(struct session *se, const struct command *cmd)
 {
@@ -260,6 +267,9 @@ static void on_done(struct command *cmd)
 		close_fds(cmd);
 		free(se);
 	} else {
+		if (cmd->kind == CMD_EVENT_SUBSCRIBE && !cmd->err.code &&
+			!may(se, cmd, cmd->network))
+			err_set(&cmd->err, -EACCES, "the right to observe was taken away");
 		reply(se, cmd);
 		subscribed(se, cmd);
 		stream_resume(&se->sp.s);
@@ -357,13 +367,6 @@ static bool own_command(struct session *se, struct command *cmd)
 
 /* -- who may -- */
 
-/* Whether the caller has on @network what the command needs. */
-static bool may(const struct session *se, struct command *cmd, const char *network)
-{
-	cmd->rights = se->host->rights(se->host->ctx, se->sp.client.who, network);
-	return (cmd->rights & cmd->right) == cmd->right;
-}
-
 static void put_refusal(const struct session *se, const char *network)
 {
 	char where[FETH_NAME_MAX + 16];
@@ -446,6 +449,11 @@ static void call(struct session *se, const struct rpc_msg *msg)
 				      : "this method is on a network's own socket only");
 		return;
 	}
+	/* What was answered on another loop is true here, of rights above all: they are judged now,
+	 * and nothing else is carried out before the call is. */
+	ioloop_take(se->host->loop);
+	if (se->sp.s.dying)
+		return;
 	se->msgid = msg->msgid;
 	se->method = m;
 	struct command *cmd = command_new(m->kind);

@@ -6,6 +6,7 @@ Main's thread alone is stopped, by ptrace(2): so nothing here depends on how lon
 import contextlib
 import ctypes
 import os
+import socket
 import sys
 import unittest
 
@@ -37,14 +38,31 @@ def stop(pid):
 
 
 @contextlib.contextmanager
-def standing_still(d):
-    """The daemon's first thread does nothing meanwhile."""
-    pid = d.proc.pid
-    h.poll_until("main has nothing to do", lambda: stop(pid))
+def standing_still(d, thread=None):
+    """The daemon's first thread, or that one, does nothing meanwhile."""
+    pid = thread or d.proc.pid
+    h.poll_until("it has nothing to do", lambda: stop(pid))
     try:
         yield
     finally:
         ptrace(DETACH, pid)
+
+
+def threads(d):
+    return {int(x) for x in os.listdir(f"/proc/{d.proc.pid}/task")}
+
+
+def connected_as(uid, path):
+    """Somebody else's connection, in our hands."""
+    ours, theirs = socket.socketpair()
+
+    def connect():
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)
+            socket.send_fds(theirs, [b"x"], [s.fileno()])
+    with ours, theirs:
+        h.run_as((uid, uid, []), connect)
+        return h.Native.from_fd(socket.recv_fds(ours, 1, 1)[1][0])
 
 
 class Still(unittest.TestCase):
@@ -82,7 +100,7 @@ class Still(unittest.TestCase):
             n = self.opened(self.d.native("one"))
             asked = n.request("port.remove", name="p")
             other = self.opened(self.d.native("one"))  # who is behind it on the same loop
-            self.assertEqual([p["name"] for p in other.items("port.list")], [])
+            self.assertEqual([p["name"] for p in other.items("port.list") if p["kind"] != "host"], [])
             added = self.c.request("port.add", network="one", name="p", kind="native")
         n.reply(asked)
         self.c.reply(added)
@@ -122,6 +140,63 @@ class Still(unittest.TestCase):
         again.call("event.subscribe", events=["port.*"])
         n.call("attach")
         self.assertEqual(again.note("port.attached")["port"], n.call("port.list")["items"][-1]["port"])
+
+
+    def test_what_is_removed_while_it_is_made_leaves_nothing(self):
+        before = len(os.listdir(f"/proc/{self.d.proc.pid}/fd"))
+        n = self.opened(self.d.native("one"))
+        for i in range(150):
+            added = self.c.request("port.add", network="one", name=f"x{i}", kind="qemu")
+            asked = [n.request("port.remove", name=f"x{i}") for _ in range(4)]
+            for c, msgid in [(n, x) for x in asked] + [(self.c, added)]:
+                with contextlib.suppress(h.RpcError):
+                    c.reply(msgid)
+        for p in self.d.clients("one"):
+            self.c.call("port.remove", network="one", name=p["name"])
+        h.poll_until("descriptors are back",
+                     lambda: len(os.listdir(f"/proc/{self.d.proc.pid}/fd")) <= before + 1)
+        self.assertEqual(os.listdir(self.d.path("one/ports")), [])
+
+
+@unittest.skipIf(os.geteuid(), "needs root, for another user's connections")
+class Rights(unittest.TestCase):
+    """What was taken away is gone, whichever loop heard of it first."""
+    USER = 5003
+
+    def setUp(self):
+        self.d = self.enterContext(h.Daemon(prefix=h.ISOLATED))
+        self.c = self.enterContext(self.d.control())
+        self.d.create("lab", backend="none")
+        self.allow(["attach", "observe"])
+        for path in ("control.sock", "lab/feth.sock"):
+            os.chmod(self.d.path(path), 0o666)
+        os.chmod(self.d.dir, 0o755)
+
+    def allow(self, rights):
+        rules = [{"user": str(self.USER), "rights": rights}] if rights else []
+        self.c.call("network.set", network="lab", allow=rules)
+
+    def test_no_port_outlives_the_right_to_it(self):
+        """Ports are opened while it is taken away."""
+        for _ in range(8):
+            self.allow(["attach"])
+            with connected_as(self.USER, self.d.path("lab/feth.sock")) as user:
+                asked = [user.request("port.open", kind="qemu") for _ in range(60)]
+                self.allow([])
+                for msgid in asked:
+                    with contextlib.suppress(h.RpcError):
+                        user.reply(msgid)
+                h.poll_until("its ports are gone", lambda: not self.d.clients("lab"))
+
+    def test_a_subscription_is_judged_when_it_begins(self):
+        user = self.enterContext(connected_as(self.USER, self.d.path("control.sock")))
+        self.d.create("other", backend="none")  # whose loop makes it wait
+        with standing_still(self.d, max(threads(self.d))):
+            asked = user.request("event.subscribe", network="lab", events=["port.attached"])
+            h.taken(user)
+            self.allow([])
+        with self.assertRaisesRegex(h.RpcError, "denied"):
+            user.reply(asked)
 
 
 if __name__ == "__main__":
