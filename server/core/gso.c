@@ -94,9 +94,7 @@ static uint32_t stride(uint32_t len)
 struct gso_need gso_need(const struct frame *frame)
 {
 	const uint32_t hdr = copied(frame);
-	unsigned n = 1;
-	if (frame->offload.gso_type)
-		n = (frame->len - hdr + frame->offload.gso_size - 1) / frame->offload.gso_size;
+	const unsigned n = offload_segments(frame);
 	return (struct gso_need){ n, n + 1u + frame->more_n, n * stride(hdr) };
 }
 

@@ -341,7 +341,7 @@ static inline void conclude(
 		send_port(net, in, v.port, frames, n, false); /* what most are goes first */
 		return;
 	}
-	const unsigned pass = floods(v) ? police_storm(net, in, n) : n;
+	const unsigned pass = floods(v) ? police_storm(net, in, frames, n) : n;
 	if ((v.kind == VERDICT_FLOOD || v.kind == VERDICT_GROUP) &&
 		network_loops(net, in, frames, n, pass)) {
 		network_refuse(net, in, DROP_LOOPED, frames, n);

@@ -119,6 +119,13 @@ static inline uint8_t offload_needs(const struct frame *frame)
 	return type & VNET_GSO_ECN ? needs | OFFLOAD_ECN : needs;
 }
 
+/* Into how many a valid frame is to be cut; 1: it is no super-frame. */
+static inline uint32_t offload_segments(const struct frame *frame)
+{
+	const struct offload *o = &frame->offload;
+	return o->gso_type ? (frame->len - o->hdr_len + o->gso_size - 1) / o->gso_size : 1;
+}
+
 /* Fills frame->offload from the first VNET_HDR_LEN bytes of a little-endian virtio_net_hdr, to be
  * judged by offload_valid(); hdr_len and num_buffers are not looked at. That a checksum was
  * verified already (VIRTIO_NET_HDR_F_DATA_VALID) is no work owed, and not kept. */

@@ -1,6 +1,8 @@
 /* police.c - see police.h. */
 #include "server/core/police.h"
 
+#include "server/core/offload.h"
+
 uint32_t police_burst(uint32_t rate)
 {
 	const uint64_t burst = rate * (uint64_t)POLICE_BURST_MS / 1000;
@@ -34,18 +36,27 @@ static void drop_out(
 	rec->stats.drops[DROP_RATE] += n;
 }
 
+/* What a frame costs of a burst: of one that is to be cut what becomes of it, but no more than a
+ * full bucket holds, lest it might never pass. */
+static uint32_t bytes_of(const struct frame *frame, uint32_t burst)
+{
+	const uint32_t more = (offload_segments(frame) - 1) * frame->offload.hdr_len;
+	const uint32_t bytes = frame->len + more;
+	return bytes < burst ? bytes : burst;
+}
+
 /* Those of some frames that @rate, not 0, lets through are passed, the others dropped. One over the
  * cap is not looked at: it goes no further, and is counted as that. */
 static void limit(struct network *net, struct port_rec *rec, struct bucket *bucket, uint32_t rate,
 	struct frame *frames, unsigned n, bool flooded, run_fn *pass, run_fn *drop)
 {
-	const uint32_t mtu = net->sw.ports[rec->info.id].mtu;
+	const uint32_t mtu = net->sw.ports[rec->info.id].mtu, burst = police_burst(rate);
 	unsigned from = 0;
 	bool good = true;
-	bucket_fill(bucket, rate, police_burst(rate), net->now_ms);
+	bucket_fill(bucket, rate, burst, net->now_ms);
 	for (unsigned i = 0; i <= n; i++) {
 		const bool ok = i < n && (!frame_fits(&frames[i], mtu) ||
-						 bucket_take(bucket, frames[i].len));
+						 bucket_take(bucket, bytes_of(&frames[i], burst)));
 		if (i < n && ok == good)
 			continue;
 		if (i > from)
@@ -106,7 +117,7 @@ void police_output(struct network *net, uint16_t in, struct port_rec *rec, struc
 		send_out(net, in, rec, frames, n, flooded);
 }
 
-unsigned police_storm(struct network *net, uint16_t in, unsigned n)
+unsigned police_storm(struct network *net, uint16_t in, const struct frame *frames, unsigned n)
 {
 	struct port_rec *rec = net->recs[in];
 	struct bucket *bucket = &rec->police.storm;
@@ -115,7 +126,10 @@ unsigned police_storm(struct network *net, uint16_t in, unsigned n)
 	if (!storm)
 		return n;
 	bucket_fill(bucket, storm, storm, net->now_ms);
-	while (taken < n && bucket_take(bucket, 1))
-		taken++;
+	for (; taken < n; taken++) {
+		const uint32_t segments = offload_segments(&frames[taken]);
+		if (!bucket_take(bucket, segments < storm ? segments : storm))
+			break;
+	}
 	return taken;
 }

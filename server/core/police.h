@@ -26,7 +26,8 @@ void police_input(struct network *net, uint16_t in, struct frame *frames, unsign
 void police_output(struct network *net, uint16_t in, struct port_rec *rec, struct frame *frames,
 	unsigned n, bool flooded);
 
-/* How many of @n frames from a port, special or not, may be flooded. */
-unsigned police_storm(struct network *net, uint16_t in, unsigned n);
+/* How many of @n frames from a port, special or not, may be flooded. One that is to be cut counts
+ * as its segments, or as many as may pass at once, if that is less. */
+unsigned police_storm(struct network *net, uint16_t in, const struct frame *frames, unsigned n);
 
 #endif

@@ -191,6 +191,65 @@ static void test_a_port_whose_frames_say_nothing(void **state)
 	assert_int_equal(f->b.port.stats->drops[DROP_OVERSIZE], 2);
 }
 
+/* -- limits: what is cut counts as what becomes of it -- */
+
+static void limit_a(struct fixture *f, const struct port_rules *rules)
+{
+	const struct port_conf conf = { .control = true, .rules = *rules };
+	struct port_info info;
+	assert_int_equal(network_set_port(f->fn.net, f->a.port.id, &conf, 0, &info, NULL), 0);
+}
+
+static void test_a_storm_is_counted_in_segments(void **state)
+{
+	struct fixture *f = *state;
+	f->fn.now_ms = 1000000;
+	limit_a(f, &(struct port_rules){ .given = RULE_STORM, .storm = 35 });
+	for (unsigned i = 0; i < 5; i++) {
+		struct frame frame = super(f, BROADCAST, 1, 9500);
+		fake_batch(&f->fn, &f->a, &frame, 1);
+	}
+	assert_int_equal(f->n[2], 3 * 10);
+	assert_int_equal(f->n[3], 3);
+	assert_int_equal(f->a.port.stats->drops[DROP_STORM], 2);
+	f->fn.now_ms += 1000;
+	for (unsigned i = 0; i < 2; i++) { /* one of more than may pass may, if nothing else did */
+		struct frame frame = super(f, BROADCAST, 1, 40000);
+		fake_batch(&f->fn, &f->a, &frame, 1);
+	}
+	assert_int_equal(f->n[2], 30 + 40);
+	assert_int_equal(f->a.port.stats->drops[DROP_STORM], 3);
+}
+
+static void test_a_rate_counts_the_headers_of_all_segments(void **state)
+{
+	struct fixture *f = *state;
+	static const uint8_t zeros[65536];
+	struct packet p = {
+		.tcp = true, .dst = 2, .src = 1, .tcp_flags = 0x10, .payload = zeros, .len = 500
+	};
+	f->fn.now_ms = 1000000;
+	limit_a(f, &(struct port_rules){ .given = RULE_RX_RATE, .rx_rate = 131072 });
+	for (unsigned i = 0; i < 6; i++) { /* 500 frames of 55 bytes are 27500 */
+		struct frame frame = packet_super(&p, f->buf, 1);
+		assert_true(offload_valid(&frame, 1500));
+		fake_batch(&f->fn, &f->a, &frame, 1);
+	}
+	assert_int_equal(f->n[2], 4 * 500); /* of 131072 */
+	assert_int_equal(f->a.port.stats->drops[DROP_RATE], 2);
+	f->fn.now_ms += 1000;
+	p.v6 = true;
+	p.ext = 22;
+	p.len = 65000;
+	for (unsigned i = 0; i < 2; i++) { /* of more than the bucket holds */
+		struct frame frame = packet_super(&p, f->buf, 127);
+		assert_true(offload_valid(&frame, 1500));
+		fake_batch(&f->fn, &f->a, &frame, 1);
+	}
+	assert_int_equal(f->n[2], 2000 + 512);
+	assert_int_equal(f->a.port.stats->drops[DROP_RATE], 3);
+}
+
 /* -- monitors -- */
 
 static struct fixture *of_eye(const struct port *port)
@@ -270,6 +329,8 @@ int main(void)
 		CASE(test_what_cannot_be_finished_is_counted),
 		CASE(test_in_more_pieces_than_there_is_room_for),
 		CASE(test_a_port_whose_frames_say_nothing),
+		CASE(test_a_storm_is_counted_in_segments),
+		CASE(test_a_rate_counts_the_headers_of_all_segments),
 		CASE(test_monitors_see_what_would_be_on_a_wire),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
