@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "protocol/ring.h"
+#include "server/core/arpnd.h"
 #include "server/core/offload.h"
 #include "server/io/shmem.h"
 
@@ -67,10 +68,12 @@ static void end(struct port_shm *p)
 }
 
 /* Whether nobody will judge what follows these bytes of a frame, HEAD_BYTES of it: TCP and UDP
- * without extension headers, and what is neither IP nor ARP nor has a tag. */
+ * without extension headers, and what is neither IP nor ARP nor has a tag or an 802.2 header,
+ * behind which there may be any of them. */
 static bool rest_is_payload(const uint8_t *head)
 {
-	switch (head[12] << 8 | head[13]) {
+	const uint16_t type = (uint16_t)(head[12] << 8 | head[13]);
+	switch (type) {
 	case 0x0800:
 		return head[23] == 6 || head[23] == 17;
 	case 0x86dd:
@@ -80,7 +83,7 @@ static bool rest_is_payload(const uint8_t *head)
 	case ETH_P_STAG:
 		return false;
 	default:
-		return true;
+		return type > ETH_LENGTH_MAX;
 	}
 }
 

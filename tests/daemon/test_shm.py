@@ -24,6 +24,15 @@ def numbered(dst, src, n, size=60):
     return (dst + src + struct.pack("!HI", h.ETHERTYPE, n)).ljust(size, bytes([n & 0xFF]))[:size]
 
 
+def advertisement(dst, src, target):
+    """A neighbour advertisement behind SNAP (RFC 1042), with the address it tells of at its end."""
+    options = bytes([14, 60]).ljust(480, b"\0") + bytes([2, 1]) + target
+    icmp = bytes([136, 0, 0, 0, 0x20, 0, 0, 0]) + bytes(16) + options
+    ip = struct.pack("!IHBB", 6 << 28, len(icmp), 58, 255) + bytes(32)
+    snap = b"\xaa\xaa\x03\0\0\0\x86\xdd" + ip + icmp
+    return dst + src + struct.pack("!H", len(snap)) + snap
+
+
 class ShmTest(unittest.TestCase):
     def setUp(self):
         self.d = h.Daemon()
@@ -144,7 +153,7 @@ class Frames(ShmTest):
     def test_long_frames_of_all_kinds_pass_whole(self):
         a, b, n = self.shm(1), self.shm(2), self.native(3)
         kinds = {"tcp4": (0x0800, 23, 6), "icmp4": (0x0800, 23, 1), "udp6": (0x86DD, 20, 17), "hop-by-hop": (0x86DD, 20, 0),
-                 "tagged": (0x8100, 14, 0), "other": (0x88B7, 14, 1)}
+                 "tagged": (0x8100, 14, 0), "other": (0x88B7, 14, 1), "802.2": (500, 14, 0xAA)}
         for kind, (ethertype, at, byte) in kinds.items():
             for size in (512, 513, 1514, 8000):
                 for dst in (b, n):
@@ -358,6 +367,32 @@ class Hostile(ShmTest):
         c.taken()
         for f in h.come(self.pair.ends[0]):
             self.assertEqual(f[6:12], c.mac)
+        self.pair.check()
+
+    def test_an_advertisement_behind_snap_that_changes_while_it_is_read_is_judged_as_it_is_sent(self):
+        c = self.shm(1, locked=True)
+        good, bad = (advertisement(self.pair.macs[0], c.mac, mac) for mac in (c.mac, h.mac(0x666)))
+        c.send(bad, good)
+        self.assertEqual(self.pair.ends[0].recv(len(good) - 14), good)
+        self.assertEqual(self.d.stats("s1")["drops"], {"spoofed": 1})
+        times, spoofed = 0, 1
+        for _ in range(200):
+            places = []
+            while len(places) < 64 and c.put(good):
+                places.append(shmclient.DATA + (c.head - 6) % c.ring)  # its end: 4 + 574 bytes of 584
+            c.show()
+            for _ in range(40):
+                for last in (bad[-6:], good[-6:]):
+                    for at in places:
+                        c.map[at - 6 : at] = last
+            c.taken()
+            for f in h.come(self.pair.ends[0]):
+                if f[12:14] == good[12:14]:
+                    self.assertEqual(f[-6:], c.mac)
+            before, spoofed = spoofed, self.d.stats("s1")["drops"]["spoofed"]
+            times += spoofed > before
+            if times == 5:  # enough were read while they changed
+                break
         self.pair.check()
 
     def test_holes_in_the_memory_are_zeros(self):
