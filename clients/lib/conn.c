@@ -501,10 +501,12 @@ static int keep(struct conn *c, const uint8_t *data, size_t len, size_t limit)
 	return 0;
 }
 
-/* A frame or ext while a reply is awaited. */
+/* A frame or ext while a reply is awaited. Who receives next may look for those that owe work. */
 static void take_frame(struct conn *c, enum wire_kind kind, const struct wire_item *w)
 {
-	if (!comes(c, kind, w))
+	const bool owing = kind == WIRE_EXT && w->ext == WIRE_EXT_OFFLOAD && !c->records &&
+			   w->len >= WIRE_OFFLOAD_LEN + FETH_FRAME_MIN;
+	if (!owing && !comes(c, kind, w))
 		pass_over(c, kind, w);
 	else if (keep(c, w->data - w->hdr_len, w->total, FETH_KEEP_MAX) < 0)
 		c->counters.frames_dropped++;

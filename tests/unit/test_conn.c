@@ -1440,6 +1440,24 @@ static void test_frames_that_owe_work_come_and_go(void **state)
 	}
 	assert_int_equal(c->counters.ignored, 2);
 
+	struct conn_item item;
+	const uint32_t msgid = sync_call(c);
+	FEED(c, REPLY_1);
+	feed(c, out.data, out.len); /* and those that come before a reply that is awaited */
+	assert_int_equal(msgid, 1);
+	FEED(c, REPLY_2);
+	sync_call(c);
+	assert_int_equal(conn_await(c, 1, &item), CONN_REPLY);
+	assert_int_equal(conn_await(c, 2, &item), CONN_REPLY);
+	assert_int_equal(c->counters.ignored, 2);
+	c->vnet_in = got;
+	assert_int_equal(conn_frames(c, in, 8), 4);
+	c->vnet_in = NULL;
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(got[i] != NULL, i != 1);
+	assert_memory_equal(got[0], header, sizeof(header));
+	conn_recycle(c);
+
 	feed(c, out.data, out.len); /* who does not look for them gets those that owe nothing */
 	assert_int_equal(conn_frames(c, in, 8), 1);
 	assert_int_equal(c->counters.ignored, 5);
