@@ -127,6 +127,7 @@ static void decode_rings(const msgpack_object *o, struct rings *out)
 		*out = (struct rings){ 0 };
 }
 
+/* @rings: NULL where none were asked for */
 static int decode_port(struct conn *c, const struct feth_reply *reply, bool monitor,
 	struct feth_port *out, struct rings *rings)
 {
@@ -141,7 +142,8 @@ static int decode_port(struct conn *c, const struct feth_reply *reply, bool moni
 		msgpack_unpack((const char *)reply->result, reply->result_len, &used, &zone, &o);
 	const bool good = got == MSGPACK_UNPACK_SUCCESS && decode_fields(&o, monitor, &port);
 	if (good) {
-		decode_rings(&o, rings);
+		if (rings)
+			decode_rings(&o, rings);
 		decode_offload(&o, &port.offload);
 	}
 	msgpack_zone_destroy(&zone);
@@ -149,18 +151,22 @@ static int decode_port(struct conn *c, const struct feth_reply *reply, bool moni
 		return conn_error(c, -ENOMEM, "out of memory");
 	if (!good)
 		return conn_error(c, -EPROTO, "attach: the answer is not as documented");
-	port.shm = reply->n_fds == 1 && rings->size;
+	port.shm = rings && reply->n_fds == 1 && rings->size;
 	if (out)
 		*out = port;
 	return 0;
 }
 
-/* The frames go by the memory from now on. */
+/* The frames go by the memory from now on, also if they went by another. */
 static int use_rings(struct feth_conn *conn, int fd, const struct rings *rings)
 {
-	const int rc = shm_open_rings(&conn->shm, fd, rings->size, rings->ring);
-	if (!rc)
+	struct shm *shm;
+	const int rc = shm_open_rings(&shm, fd, rings->size, rings->ring);
+	if (!rc) {
+		shm_free(conn->shm);
+		conn->shm = shm;
 		return 0;
+	}
 	(void)feth_detach(conn, 1000); /* there is nothing that would read what it is sent */
 	return conn_error(
 		&conn->core, rc, "attach: cannot use the shared memory: %s", strerror(-rc));
@@ -206,7 +212,7 @@ static int encode_monitor(
 	return rpc_out_ok(params) ? 0 : conn_error(c, -ENOMEM, "out of memory");
 }
 
-static int attach(struct feth_conn *conn, struct rpc_out *params, bool monitor,
+static int attach(struct feth_conn *conn, struct rpc_out *params, bool monitor, bool shm,
 	struct feth_port *out, int timeout_ms)
 {
 	struct feth_reply reply;
@@ -217,7 +223,7 @@ static int attach(struct feth_conn *conn, struct rpc_out *params, bool monitor,
 		return rc;
 	conn->core.records = monitor;
 	if (out || reply.n_fds)
-		rc = decode_port(&conn->core, &reply, monitor, out, &rings);
+		rc = decode_port(&conn->core, &reply, monitor, out, shm ? &rings : NULL);
 	if (!rc && reply.n_fds == 1 && rings.size)
 		rc = use_rings(conn, reply.fds[0], &rings);
 	for (uint32_t i = 0; i < reply.n_fds; i++)
@@ -232,7 +238,7 @@ int feth_attach(struct feth_conn *conn, const struct feth_attach_opts *opts, str
 	rpc_out_init(&params); /* without any: none are sent */
 	int rc = opts ? encode_opts(&conn->core, &params, opts) : 0;
 	if (!rc)
-		rc = attach(conn, &params, false, out, timeout_ms);
+		rc = attach(conn, &params, false, opts && opts->shm, out, timeout_ms);
 	rpc_out_fini(&params);
 	return rc;
 }
@@ -244,7 +250,7 @@ int feth_monitor(struct feth_conn *conn, const struct feth_monitor_opts *opts,
 	rpc_out_init(&params);
 	int rc = encode_monitor(&conn->core, &params, opts);
 	if (!rc)
-		rc = attach(conn, &params, true, out, timeout_ms);
+		rc = attach(conn, &params, true, false, out, timeout_ms);
 	rpc_out_fini(&params);
 	return rc;
 }

@@ -2,6 +2,7 @@
 #include "clients/lib/shm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,6 +12,11 @@ int shm_open_rings(struct shm **out, int fd, uint64_t size, uint64_t ring)
 	struct stat st;
 	if (!ring_size_good(ring) || size < ring_area((uint32_t)ring) || size > SIZE_MAX)
 		return -EPROTO;
+#ifdef F_GET_SEALS
+	const int seals = fcntl(fd, F_GET_SEALS); /* what can be made shorter will be */
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
+		return -EPROTO;
+#endif
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (st.st_size < 0 || (uint64_t)st.st_size < size) /* to touch it would be fatal */
@@ -28,6 +34,7 @@ int shm_open_rings(struct shm **out, int fd, uint64_t size, uint64_t ring)
 	shm->area = area;
 	ring_writer_init(&shm->tx, area, RING_TO_SERVER, (uint32_t)ring);
 	ring_reader_init(&shm->rx, area, RING_TO_CLIENT, (uint32_t)ring);
+	shm_wants_wake(shm);
 	*out = shm;
 	return 0;
 }
@@ -45,11 +52,13 @@ int shm_take(struct shm *shm, struct feth_frame *frames, const uint8_t **vnet, s
 {
 	struct ring_record rec = { 0 };
 	enum ring_item got = RING_NONE;
+	const uint32_t start = shm->rx.tail;
 	size_t n = 0;
-	while (n < max && (got = ring_next(&shm->rx, &rec)) == RING_RECORD) {
+	while (n < max && shm->rx.tail - start < shm->rx.size &&
+		(got = ring_next(&shm->rx, &rec)) == RING_RECORD) {
 		const uint32_t head = rec.flags ? WIRE_OFFLOAD_LEN : 0;
-		if ((rec.flags && (rec.flags != RING_OFFLOAD || !vnet)) || rec.len < head ||
-			rec.len - head > FETH_FRAME_MAX) {
+		if ((rec.flags && (rec.flags != RING_OFFLOAD || !vnet)) ||
+			rec.len < head + FETH_FRAME_MIN || rec.len - head > FETH_FRAME_MAX) {
 			(*ignored)++;
 			continue;
 		}

@@ -11,7 +11,7 @@ struct shm {
 	size_t bytes;  /* of it */
 	struct ring_reader rx;
 	struct ring_writer tx;
-	bool full;      /* feth_send() found no room, and said so */
+	bool full; /* feth_send() found no room, or could not wake: it looks at the socket first */
 	unsigned calls; /* of feth_recv() that found frames */
 };
 
@@ -21,15 +21,27 @@ struct shm {
  * @size:	bytes of the memory, as the server says
  * @ring:	bytes of each ring, likewise
  *
- * Return: 0, -EPROTO: they do not fit together; or another negative errno
+ * The server wakes from the first frame on.
+ *
+ * Return: 0, -EPROTO: they do not fit together, or the memory could be cut under us; or another
+ * negative errno
  */
 int shm_open_rings(struct shm **out, int fd, uint64_t size, uint64_t ring);
 void shm_free(struct shm *shm); /* NULL is fine */
+
+/* The next frame is to wake, since a wake may have been read where nobody takes frames. What is in
+ * the ring by now does not. */
+static inline void shm_wants_wake(struct shm *shm)
+{
+	atomic_store(&shm->rx.words->empty, 1);
+}
 
 /**
  * shm_take() - the next frames
  * @vnet:	out: the header before each, or NULL; NULL where nobody wants them, who is given no
  *frame that has one
+ *
+ * Passes over what is no frame, up to a ring full at a time, whatever the server puts meanwhile.
  *
  * Return: how many; views, until ring_release(). -EPROTO: the server broke the rings' rules
  */

@@ -344,12 +344,24 @@ static int wake(struct feth_conn *conn)
 
 static int publish(struct feth_conn *conn)
 {
+	struct shm *shm = conn->shm;
 	int rc = 0;
-	if (ring_publish(&conn->shm->tx))
-		rc = wake(conn);
-	if (conn->shm->tx.broken)
+	if (ring_publish(&shm->tx) && (rc = wake(conn)) < 0) {
+		shm->full = true; /* the reason is in the socket, if there is one for good */
+		atomic_store(&shm->tx.words->empty, 1);
+	}
+	if (shm->tx.broken)
 		rc = conn_fail(&conn->core, -EPROTO, "the server broke the rules of shared memory");
 	return rc;
+}
+
+/* Reads the wake that says there is room; one for who receives may be with it. 0, or -errno */
+static int read_behind(struct feth_conn *conn)
+{
+	const int got = fill_behind(conn);
+	if (got > 0)
+		shm_wants_wake(conn->shm);
+	return got < 0 ? got : 0;
 }
 
 /* Waits until the server may have made room; its wake comes by the socket. */
@@ -358,8 +370,7 @@ static int wait_room(struct feth_conn *conn)
 	const int rc = wait_for(conn, POLLIN, UINT64_MAX);
 	if (rc < 0)
 		return conn_error(&conn->core, rc, "cannot wait: %s", strerror(-rc));
-	const int got = fill_behind(conn);
-	return got < 0 ? got : 0;
+	return read_behind(conn);
 }
 
 static int send_rings(struct feth_conn *conn, const struct feth_frame *frames, size_t n)
@@ -369,8 +380,8 @@ static int send_rings(struct feth_conn *conn, const struct feth_frame *frames, s
 	size_t taken = 0;
 	int rc = conn->core.status;
 	if (!rc && shm->full)
-		(void)fill_behind(conn); /* the wake that said so */
-	shm->full = false;
+		rc = read_behind(conn);
+	shm->full = rc < 0; /* then that is what the next one hears, too */
 	while (!rc && taken < n) {
 		taken += shm_put(shm, frames + taken, vnet ? vnet + taken : NULL, n - taken);
 		rc = publish(conn);
@@ -430,6 +441,14 @@ static int begin_recv(struct feth_conn *conn, struct feth_frame *frames, size_t 
 		return 0;
 	}
 	return take(conn, frames, max);
+}
+
+/* Gives back what was passed over. False: there is more. */
+static bool sleep_at_ring(struct feth_conn *conn)
+{
+	if (ring_release(&conn->shm->rx))
+		(void)wake(conn); /* an error shows again where it can be told */
+	return ring_sleep(&conn->shm->rx);
 }
 
 /* -- receiving -- */
@@ -498,7 +517,6 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 	size_t max, int timeout_ms)
 {
 	const uint64_t deadline = deadline_of(timeout_ms);
-	const bool rings = conn->shm && frames;
 	bool told = false;
 	unsigned fills = 0;
 	int n = 0;
@@ -506,7 +524,7 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 		return conn_error(&conn->core, -EINVAL, "no room for a frame");
 	if (max > INT32_MAX)
 		max = INT32_MAX;
-	if (rings)
+	if (frames && conn->shm)
 		n = begin_recv(conn, frames, max);
 	if (n)
 		return n;
@@ -515,18 +533,21 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 		conn_recycle(&conn->core);
 		int rc = dispatch(conn);
 		if (rc < 0) { /* what the server had put before is still there */
-			n = rings && conn->shm ? take(conn, frames, max) : 0;
+			n = frames && conn->shm ? take(conn, frames, max) : 0;
 			return n > 0 ? n : rc;
 		}
 		told |= rc > 0;
 		n = frames ? (int)conn_frames(&conn->core, frames, max)
 			   : (int)conn_records(&conn->core, records, max);
-		if (!n && rings && conn->shm) /* a callback may have detached */
+		if (!n && frames && conn->shm) /* a callback may have attached, or detached */
 			n = take(conn, frames, max);
 		if (n)
 			return n;
-		if (fills >= FILLS_MAX && (told || now_ms() >= deadline))
+		if (fills >= FILLS_MAX && (told || now_ms() >= deadline)) {
+			if (frames && conn->shm)
+				shm_wants_wake(conn->shm);
 			return 0;
+		}
 
 		rc = fill(conn);
 		if (rc < 0)
@@ -535,8 +556,10 @@ static int receive(struct feth_conn *conn, struct feth_frame *frames, struct fet
 			fills++;
 			continue;
 		}
-		if (rings && conn->shm && !ring_sleep(&conn->shm->rx))
+		if (frames && conn->shm && !sleep_at_ring(conn)) {
+			fills++;
 			continue;
+		}
 		if (told || !timeout_ms)
 			return 0;
 		rc = wait_readable(conn, deadline);
@@ -634,6 +657,8 @@ int feth_call(struct feth_conn *conn, const char *method, const uint8_t *params,
 		conn->send_over = true;
 	conn_recycle(&conn->core);
 	rc = await(conn, msgid, timeout_ms, &item);
+	if (conn->shm)
+		shm_wants_wake(conn->shm);
 	if (rc < 0) {
 		conn_forget(&conn->core, msgid);
 		return no_answer(conn, out, rc);

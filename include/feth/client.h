@@ -203,7 +203,7 @@ FETH_API void feth_close(struct feth_conn *conn);
  * no order to frames.
  *
  * With opts->offload work on frames may be left to others: out->offload says how much of it was
- * granted (with shared memory, nothing), and feth_send_vnet() and feth_recv_vnet() do it.
+ * granted, and feth_send_vnet() and feth_recv_vnet() do it.
  *
  * Return: 0, -EEXIST: attached already, -EBUSY: the name is in use, -EACCES, -EINVAL, -EOPNOTSUPP:
  * this is a control socket; or as feth_call(). feth_error() has the sentence
@@ -335,7 +335,9 @@ FETH_API void feth_on_notice(struct feth_conn *conn, feth_notice_fn *fn, void *u
 /* Whether feth_send() takes what fits instead of waiting. Timeouts are not touched by it. */
 FETH_API void feth_set_nonblocking(struct feth_conn *conn, bool nonblocking);
 
-/* The socket, for poll(2) and the like. Borrowed; neither read nor write it. */
+/* The socket, for poll(2) and the like. Borrowed; neither read nor write it. Wait for it after
+ * feth_recv() has returned 0, also behind feth_attach(), feth_call() and feth_send(): what had come
+ * by then they may have read, and it does not make the socket readable again. */
 FETH_API int feth_fd(const struct feth_conn *conn);
 
 /* What to poll(2) feth_fd() for: POLLIN, and POLLOUT while feth_send() or feth_flush() waits for

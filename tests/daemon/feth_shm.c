@@ -225,6 +225,60 @@ static void calls(struct end *a, struct end *b)
 	check(feth_call(b->conn, "port.list", NULL, 0, NULL, WAIT_MS) == 0);
 }
 
+/* Who attached just now, or has called, and waits at once. */
+static void waits_at_once(const char *path, struct end *from)
+{
+	struct end e = attach(path, 6, true, 0);
+	struct feth_frame in[4];
+	uint8_t data[60];
+	fill(data, 60, &e, from, 8);
+	const struct feth_frame out = { data, 60 };
+	check(feth_send(from->conn, &out, 1) == 1);
+	check(ready(&e, WAIT_MS));
+	check(receive(&e, in, 4, WAIT_MS) == 1);
+	while (receive(&e, in, 4, 0) > 0)
+		;
+	check(feth_send(from->conn, &out, 1) == 1);
+	check(ready(&e, WAIT_MS)); /* the wake is there, and the call reads it */
+	check(feth_call(e.conn, "hello", NULL, 0, NULL, WAIT_MS) == 0);
+	check(feth_send(from->conn, &out, 1) == 1);
+	check(ready(&e, WAIT_MS));
+	for (int got = 0; got < 2;) {
+		const int n = receive(&e, in, 4, WAIT_MS);
+		check(n > 0);
+		got += n;
+	}
+	feth_close(e.conn);
+}
+
+struct late {
+	struct end *from;
+	struct end end;
+};
+
+static void attach_late(struct feth_conn *conn, const struct feth_reply *reply, void *user)
+{
+	struct late *late = user;
+	const struct feth_attach_opts opts = { .mac = &late->end.mac, .shm = true };
+	uint8_t data[60];
+	check(reply->status == 0);
+	check(feth_attach(conn, &opts, &late->end.port, WAIT_MS) == 0 && late->end.port.shm);
+	fill(data, 60, &late->end, late->from, 9);
+	check(feth_send(late->from->conn, &(struct feth_frame){ data, 60 }, 1) == 1);
+	check(feth_call(late->from->conn, "hello", NULL, 0, NULL, WAIT_MS) == 0); /* it is there */
+}
+
+/* The rings may come while a program receives. @from: by the socket */
+static void attaches_while_it_receives(const char *path, struct end *from)
+{
+	struct late late = { .from = from, .end = { .mac = { { 2, 0, 0, 0, 0, 7 } } } };
+	struct feth_frame in[4];
+	check(feth_open(&late.end.conn, path, NULL) == 0);
+	check(feth_call_start(late.end.conn, "hello", NULL, 0, attach_late, &late) == 0);
+	check(receive(&late.end, in, 4, WAIT_MS) == 1 && number(&in[0]) == 9);
+	feth_close(late.end.conn);
+}
+
 /* A frame whose checksum is owed has its header with it, both ways. */
 static void unfinished(const char *path)
 {
@@ -292,6 +346,8 @@ int main(int argc, char **argv)
 	struct end a = attach(argv[1], 1, true, 0), b = attach(argv[1], 2, true, 0),
 		   c = attach(argv[1], 3, false, 0);
 	unfinished(argv[1]);
+	waits_at_once(argv[1], &c);
+	attaches_while_it_receives(argv[1], &c);
 	exchange(&a, &b);
 	exchange(&b, &c);
 	exchange(&c, &a);

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clients/lib/transport.h"
 #include "tests/support/test.h"
 
 /* -- what a server says -- */
@@ -955,8 +957,8 @@ static void say(struct pair *p, const uint8_t *data, size_t len)
 }
 #define SAY(p, array) say((p), (array), sizeof(array))
 
-/* Says it with `n` copies of standard error's descriptor. */
-static void say_with_fds(struct pair *p, const uint8_t *data, size_t len, size_t n)
+/* Says it with `n` copies of a descriptor. */
+static void say_with(struct pair *p, const uint8_t *data, size_t len, int fd, size_t n)
 {
 	union {
 		struct cmsghdr align;
@@ -971,10 +973,14 @@ static void say_with_fds(struct pair *p, const uint8_t *data, size_t len, size_t
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof(int) * n);
-	const int fd = STDERR_FILENO;
 	for (size_t i = 0; i < n; i++)
 		memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(fd));
 	assert_int_equal(sendmsg(p->peer, &msg, 0), len);
+}
+
+static void say_with_fds(struct pair *p, const uint8_t *data, size_t len, size_t n)
+{
+	say_with(p, data, len, STDERR_FILENO, n);
 }
 
 static unsigned open_fds(void)
@@ -1050,6 +1056,220 @@ static void test_attach_reads_its_result(void **state)
 	assert_int_equal(feth_attach(p->conn, NULL, &port, 1000), -EPROTO);
 	const struct feth_attach_opts bad = { .name = "a/b" };
 	assert_int_equal(feth_attach(p->conn, &bad, &port, 1000), -EINVAL);
+}
+
+/* -- a server that knows shared memory, whatever it does with it -- */
+
+#define RING RING_BYTES_MIN
+
+/* Memory for rings; sealed, where there are seals. */
+static int memory(bool sealed)
+{
+#ifdef F_ADD_SEALS
+	const int fd = memfd_create("rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, (off_t)ring_area(RING)), 0);
+	if (sealed)
+		assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	return fd;
+#else
+	FILE *file = tmpfile();
+	assert_non_null(file);
+	const int fd = dup(fileno(file));
+	fclose(file);
+	assert_true(sealed && fd >= 0 && !ftruncate(fd, (off_t)ring_area(RING)));
+	return fd;
+#endif
+}
+
+/* Grants the port with this memory in the answer to call number `msgid`. */
+static void grant(struct pair *p, uint8_t msgid, int fd)
+{
+	/* [1, msgid, nil, {"port": 3, "name": "a", "network": "lab", "mtu": 1500,
+	 * "mac": "02:…:01", "cap": 1518, "fds": 1, "shm": {"size": …, "ring": …}}] */
+	const uint32_t size = (uint32_t)ring_area(RING);
+	const uint8_t good[] = { 0x94, 1, msgid, 0xc0, 0x88, 0xa4, 'p', 'o', 'r', 't', 3, 0xa4, 'n',
+		'a', 'm', 'e', 0xa1, 'a', 0xa7, 'n', 'e', 't', 'w', 'o', 'r', 'k', 0xa3, 'l', 'a',
+		'b', 0xa3, 'm', 't', 'u', 0xcd, 5, 0xdc, 0xa3, 'm', 'a', 'c', 0xb1, '0', '2', ':',
+		'0', '0', ':', '0', '0', ':', '0', '0', ':', '0', '0', ':', '0', '1', 0xa3, 'c',
+		'a', 'p', 0xcd, 5, 0xee, 0xa3, 'f', 'd', 's', 1, 0xa3, 's', 'h', 'm', 0x82, 0xa4,
+		's', 'i', 'z', 'e', 0xce, (uint8_t)(size >> 24), (uint8_t)(size >> 16),
+		(uint8_t)(size >> 8), (uint8_t)size, 0xa4, 'r', 'i', 'n', 'g', 0xce, RING >> 24,
+		RING >> 16 & 0xff, RING >> 8 & 0xff, RING & 0xff };
+	say_with(p, good, sizeof(good), fd, 1);
+}
+
+static const struct feth_attach_opts with_shm = { .shm = true };
+
+/* The server's end of what the client got. */
+struct server {
+	uint8_t *area;
+	struct ring_writer tx;
+	struct ring_reader rx;
+};
+
+static struct server attach_shm(struct pair *p)
+{
+	struct server s;
+	struct feth_port port;
+	const int fd = memory(true);
+	s.area = mmap(NULL, ring_area(RING), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(s.area != MAP_FAILED);
+	ring_writer_init(&s.tx, s.area, RING_TO_CLIENT, RING);
+	ring_reader_init(&s.rx, s.area, RING_TO_SERVER, RING);
+	assert_true(ring_sleep(&s.rx));
+	grant(p, 1, fd);
+	close(fd);
+	assert_int_equal(feth_attach(p->conn, &with_shm, &port, 1000), 0);
+	assert_true(port.shm);
+	static uint8_t request[4096];
+	assert_true(read(p->peer, request, sizeof(request)) > 0);
+	return s;
+}
+
+static void server_puts(struct server *s, uint32_t len, uint32_t flags)
+{
+	uint8_t *at = ring_reserve(&s->tx, len, flags);
+	assert_non_null(at);
+	memset(at, 0xff, len);
+}
+
+static void test_rings_that_were_not_asked_for_are_not_used(void **state)
+{
+	struct pair *p = *state;
+	struct feth_port port;
+	struct feth_frame frame = { FRAME + 2, 14 };
+	const int fd = memory(true);
+	const unsigned before = open_fds();
+	grant(p, 1, fd);
+	assert_int_equal(feth_attach(p->conn, NULL, &port, 1000), 0);
+	assert_false(port.shm);
+	assert_null(p->conn->shm);
+	grant(p, 2, fd);
+	assert_int_equal(feth_monitor(p->conn, NULL, &port, 1000), 0);
+	assert_null(p->conn->shm);
+	assert_int_equal(open_fds(), before);
+	close(fd);
+	assert_int_equal(feth_send(p->conn, &frame, 1), 1);
+}
+
+static void test_memory_that_can_be_cut_is_refused(void **state)
+{
+#ifdef F_ADD_SEALS
+	struct pair *p = *state;
+	struct feth_port port;
+	const int fd = memory(false);
+	const unsigned before = open_fds();
+	grant(p, 1, fd);
+	SAY(p, REPLY_2); /* to detach */
+	assert_int_equal(feth_attach(p->conn, &with_shm, &port, 1000), -EPROTO);
+	assert_null(p->conn->shm);
+	assert_int_equal(open_fds(), before);
+	close(fd);
+#else
+	(void)state;
+	skip();
+#endif
+}
+
+/* What the first brought is unmapped: the sanitizer would find it. */
+static void test_rings_that_are_granted_twice_are_the_later_ones(void **state)
+{
+	struct pair *p = *state;
+	struct server s = attach_shm(p);
+	const uint8_t *first = p->conn->shm->area;
+	const int fd = memory(true);
+	grant(p, 2, fd);
+	close(fd);
+	assert_int_equal(feth_attach(p->conn, &with_shm, NULL, 1000), 0);
+	assert_true(p->conn->shm->area != first);
+	munmap(s.area, ring_area(RING));
+}
+
+static void test_who_waits_after_a_call_is_woken(void **state)
+{
+	struct pair *p = *state;
+	struct server s = attach_shm(p);
+	server_puts(&s, 60, 0);
+	assert_true(ring_publish(&s.tx)); /* from the first frame on */
+	server_puts(&s, 60, 0);
+	assert_false(ring_publish(&s.tx)); /* once */
+	SAY(p, REPLY_2);
+	assert_int_equal(feth_call(p->conn, "x", NULL, 0, NULL, 1000), 0);
+	server_puts(&s, 60, 0);
+	assert_true(ring_publish(&s.tx)); /* the wake may have come during the call */
+	assert_int_equal(feth_call(p->conn, "x", NULL, 0, NULL, 0), -ETIMEDOUT);
+	server_puts(&s, 60, 0);
+	assert_true(ring_publish(&s.tx));
+	struct feth_frame in[8];
+	assert_int_equal(feth_recv(p->conn, in, 8, 0), 4);
+	assert_int_equal(feth_recv(p->conn, in, 8, 0), 0);
+	server_puts(&s, 60, 0);
+	assert_true(ring_publish(&s.tx));
+	munmap(s.area, ring_area(RING));
+}
+
+static void test_what_is_no_frame_in_a_ring_is_passed_over_and_given_back(void **state)
+{
+	struct pair *p = *state;
+	struct server s = attach_shm(p);
+	struct feth_counters counters;
+	struct feth_frame in[8];
+	server_puts(&s, 0, 0);
+	server_puts(&s, 13, 0);
+	server_puts(&s, 14, 0);
+	server_puts(&s, 12 + 13, RING_OFFLOAD);
+	(void)ring_publish(&s.tx);
+	assert_int_equal(feth_recv(p->conn, in, 8, 0), 1);
+	assert_int_equal(in[0].len, 14);
+	feth_get_counters(p->conn, &counters);
+	assert_int_equal(counters.ignored, 3);
+
+	assert_int_equal(feth_recv(p->conn, in, 8, 0), 0);
+	uint8_t *at;
+	while ((at = ring_reserve(&s.tx, 1000, RING_OFFLOAD)))
+		memset(at, 0xff, 1000);
+	assert_true(ring_wait(&s.tx, 1000));
+	(void)ring_publish(&s.tx);
+	assert_int_equal(feth_recv(p->conn, in, 8, 0), 0);
+	ring_look(&s.tx);
+	assert_int_equal(ring_used(&s.tx), 0);
+	uint8_t wake[8];
+	assert_int_equal(recv(p->peer, wake, sizeof(wake), MSG_DONTWAIT), 3);
+	munmap(s.area, ring_area(RING));
+}
+
+static void test_who_does_not_wait_hears_that_the_server_is_gone(void **state)
+{
+	struct pair *p = *state;
+	struct server s = attach_shm(p);
+	const struct feth_frame frame = { FRAME + 2, 14 };
+	struct feth_frame in[4];
+	feth_set_nonblocking(p->conn, true);
+	close(p->peer);
+	p->peer = -1;
+	assert_int_equal(feth_send(p->conn, &frame, 1), 1); /* it cannot be woken any more */
+	assert_int_equal(feth_send(p->conn, &frame, 1), -EPIPE);
+	assert_int_equal(feth_send(p->conn, &frame, 1), -EPIPE);
+	assert_int_equal(feth_recv(p->conn, in, 4, 0), -ECONNRESET);
+	munmap(s.area, ring_area(RING));
+}
+
+static void test_who_found_no_room_hears_that_the_server_is_gone(void **state)
+{
+	struct pair *p = *state;
+	struct server s = attach_shm(p);
+	const struct feth_frame frame = { FRAME + 2, 14 };
+	feth_set_nonblocking(p->conn, true);
+	atomic_store(&s.rx.words->empty, 0); /* it runs, as far as anybody knows */
+	for (unsigned i = 0; i < RING / 24; i++)
+		assert_int_equal(feth_send(p->conn, &frame, 1), 1);
+	assert_int_equal(feth_send(p->conn, &frame, 1), 0);
+	assert_int_equal(feth_send(p->conn, &frame, 1), 0);
+	close(p->peer);
+	p->peer = -1;
+	assert_int_equal(feth_send(p->conn, &frame, 1), -EPIPE);
+	munmap(s.area, ring_area(RING));
 }
 
 static void test_a_monitor_asks_for_what_it_wants_and_receives_records(void **state)
@@ -1507,6 +1727,13 @@ int main(void)
 		PAIR(test_call_times_out_and_ignores_the_late_answer),
 		PAIR(test_failed_call_has_the_sentence_of_the_server),
 		PAIR(test_attach_reads_its_result),
+		PAIR(test_rings_that_were_not_asked_for_are_not_used),
+		PAIR(test_memory_that_can_be_cut_is_refused),
+		PAIR(test_rings_that_are_granted_twice_are_the_later_ones),
+		PAIR(test_who_waits_after_a_call_is_woken),
+		PAIR(test_what_is_no_frame_in_a_ring_is_passed_over_and_given_back),
+		PAIR(test_who_does_not_wait_hears_that_the_server_is_gone),
+		PAIR(test_who_found_no_room_hears_that_the_server_is_gone),
 		PAIR(test_a_monitor_asks_for_what_it_wants_and_receives_records),
 		cmocka_unit_test(test_a_drop_has_a_name_by_its_number),
 		PAIR(test_received_descriptors_are_the_callers_and_closed_on_exec),
