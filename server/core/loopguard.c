@@ -189,8 +189,8 @@ uint16_t loopguard_probe(
 	out[13] = ETH_P_LOOP & 0xff;
 	out[16] = 1;
 	memcpy(out + 20, &data, sizeof(data));
-	if (probe->print && !probe->back)
-		lg->backs = 0;
+	if ((probe->print && !probe->back) || now_ms - lg->probed_ms > LOOPGUARD_PROBE_MS)
+		lg->backs = 0; /* one was lost; or it is another time */
 	*vlan = lg->suspect.vlan;
 	*probe = (struct loopguard_probe){
 		.print = print_of(lg, &frame, *vlan), .sent_ms = now_ms, .first = lg->suspect.first

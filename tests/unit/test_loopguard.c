@@ -148,6 +148,24 @@ static void test_the_host_side_is_cut_when_three_probes_came_back(void **state)
 	assert_true(is_cut(lg, PORT_HOST));
 }
 
+static void test_probes_that_came_back_long_ago_do_not_count(void **state)
+{
+	struct loopguard *lg = *state;
+	uint64_t now = 1000;
+	for (unsigned n = 0; n < 7; n++) { /* never three that follow each other in time */
+		now += LOOPGUARD_PROBE_MS + (n % 2 == 0);
+		suspect(lg, n, PORT_HOST, now);
+		const struct probe p = send_probe(lg, now);
+		assert_false(returns(lg, &p, PORT_HOST, now));
+	}
+	for (unsigned n = 1; n < LOOPGUARD_PROBES_HOST; n++) {
+		now += LOOPGUARD_PROBE_MS;
+		suspect(lg, n, PORT_HOST, now);
+		const struct probe p = send_probe(lg, now);
+		assert_int_equal(returns(lg, &p, PORT_HOST, now), n + 1 == LOOPGUARD_PROBES_HOST);
+	}
+}
+
 static void test_a_probe_is_sent_again_while_hits_go_on(void **state)
 {
 	struct loopguard *lg = *state;
@@ -447,6 +465,7 @@ int main(void)
 		T(test_every_other_probe_goes_the_other_way_and_what_is_of_the_host_first),
 		T(test_of_two_ports_one_is_cut),
 		T(test_the_host_side_is_cut_when_three_probes_came_back),
+		T(test_probes_that_came_back_long_ago_do_not_count),
 		T(test_a_probe_is_sent_again_while_hits_go_on),
 		T(test_a_probe_of_old_is_nothing),
 		T(test_a_storm_is_cut_without_a_probe_and_soon),
