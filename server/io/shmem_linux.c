@@ -6,9 +6,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+
+/* Never to be executed, as Linux has it from 6.3 on; a system may refuse any other
+ * (vm.memfd_noexec). */
+static int make(void)
+{
+	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	const int fd = memfd_create("fethd-rings", flags | MFD_NOEXEC_SEAL);
+	return fd < 0 && errno == EINVAL ? memfd_create("fethd-rings", flags) : fd;
+}
+
 int shmem_make(size_t bytes, void **out)
 {
-	const int fd = memfd_create("fethd-rings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const int fd = make();
 	if (fd < 0)
 		return -errno;
 	void *map = MAP_FAILED;

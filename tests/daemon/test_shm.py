@@ -15,13 +15,22 @@ import test_offload  # noqa: E402
 from shmclient import EMPTY, FULL, HEAD, OFFLOAD, SKIP, TAIL, TO_CLIENT, TO_SERVER  # noqa: E402
 
 FETH_SHM = os.environ.get("FETH_SHM", "build/dev/tests/feth_shm")
-F_GET_SEALS, SEAL, SHRINK, GROW = 1034, 1, 2, 4
+F_GET_SEALS, SEAL, SHRINK, GROW, EXEC = 1034, 1, 2, 4, 32
 MTU = 9000
 SIZES = 14, 15, 60, 64, 65, 255, 256, 1514, 9014
 
 
 def numbered(dst, src, n, size=60):
     return (dst + src + struct.pack("!HI", h.ETHERTYPE, n)).ljust(size, bytes([n & 0xFF]))[:size]
+
+
+def knows_noexec():
+    """Whether memory can be made that nobody executes: MFD_NOEXEC_SEAL, Linux 6.3."""
+    try:
+        os.close(os.memfd_create("asks", 8))
+        return True
+    except OSError:
+        return False
 
 
 def advertisement(dst, src, target):
@@ -69,7 +78,7 @@ class Rings(ShmTest):
             self.assertEqual(self.d.port(r["name"])["ring"], 1 << 20)
             self.assertEqual(os.fstat(c.fds[0]).st_size, r["shm"]["size"])
             if not h.DARWIN:
-                self.assertEqual(fcntl.fcntl(c.fds[0], F_GET_SEALS), SEAL | SHRINK | GROW)
+                self.assertEqual(fcntl.fcntl(c.fds[0], F_GET_SEALS), SEAL | SHRINK | GROW | (EXEC if knows_noexec() else 0))
             for size in (0, 4096, 4 << 20):
                 with self.assertRaises(OSError) as e:
                     os.ftruncate(c.fds[0], size)
