@@ -64,7 +64,7 @@ loads()
 	grep -q -E '^ *minos 11\.0$' <<<"$headers" || fault "$file is not for macOS 11.0"
 	[ "$arch" != arm64 ] || grep -q LC_CODE_SIGNATURE <<<"$headers" || fault "$file is not signed"
 	! awk '/LC_LOAD_DYLIB/ { dylib = 1 } dylib && $1 == "name" { print $2; dylib = 0 }' <<<"$headers" |
-		grep -v -E '^(/usr/lib/lib(System\.B|pcap\.A)\.dylib|@rpath/libfeth\.0\.dylib)$' ||
+		grep -v -E '^(/usr/lib/lib(System\.B|pcap\.A)\.dylib|@rpath/libfeth\.1\.dylib)$' ||
 		fault "$file needs libraries that no Mac has"
 }
 
