@@ -11,7 +11,7 @@
 #include "server/io/stream_port.h"
 
 /* Shared memory that the clients of one network may have at once. 256 MiB: 127 ports with rings as
- * they are if nobody says. */
+ * they are if nobody says. Of those attached: who keeps it mapped behind that keeps the memory. */
 #define PORT_SHM_MAX ((size_t)256 * 1024 * 1024)
 
 /* The client broke the rings' rules; its connection is to be ended. */
