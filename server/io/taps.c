@@ -104,6 +104,11 @@ static void try(struct netctl *ent, struct tap *tap)
 static void on_retry(uv_timer_t *timer)
 {
 	struct netctl *ent = timer->data;
+	/* the loop, which knows a port by its name only, may have it anew already, elsewhere */
+	if (ent->busy || ent->applying) {
+		retry(ent, RETRY_FIRST_MS);
+		return;
+	}
 	for (struct tap *tap = ent->taps; tap; tap = tap->next)
 		if (tap->state == TAP_NONE)
 			try(ent, tap);

@@ -2,15 +2,18 @@
 
 Needs root; namespaces of its own.
 """
+import contextlib
 import pathlib
 import subprocess
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
 from harness import BROADCAST, Daemon, RpcError, frame, mac, main, poll_until
 from netlab import CTAG, Namespace, Station, Tap, require
+from still import WAITS, standing_still, threads
 
 PARAMS = {"mtu": 1400, "mac": "02:aa:00:00:00:01", "addresses": ["10.1.2.1/24", "fd01::1/64"]}
 
@@ -257,6 +260,42 @@ class Port(unittest.TestCase):
         poll_until("the other is there", lambda: set(self.box.links()) == {"eth1"})
         self.d.call("network.apply", **{**ports(), "ports": []})
         self.assertEqual(self.box.links(), {})
+
+    @unittest.skipUnless(WAITS, "knows this machine's calls by number")
+    def test_declared_elsewhere_it_does_not_get_what_was_made_where_it_was(self):
+        def ports(netns):
+            port = {"name": "box", "kind": "tap", "ifname": "eth0", "netns": netns}
+            return {"network": "two", "backend": "none", "ports": [port]}
+
+        other = self.enterContext(Namespace())
+        before = threads(self.d)
+        self.d.call("network.apply", **ports(self.box.name))
+        loop, = threads(self.d) - before
+        subprocess.run(["ip", "netns", "del", self.box.name], check=True)
+        poll_until("it is tried now and then", lambda: "no interface yet" in self.d.log)
+        with self.d.control() as c, self.d.native("two") as of_loop:
+            with contextlib.ExitStack() as main_still, contextlib.ExitStack() as loop_still:
+                loop_still.enter_context(standing_still(self.d, loop))
+                asked = c.request("network.apply", replace=True, **ports(other.name))
+                self.d.call("network.list")  # main has begun
+                main_still.enter_context(standing_still(self.d))
+                loop_still.close()
+                for _ in range(2):
+                    of_loop.call("hello")  # the ports are checked
+                loop_still.enter_context(standing_still(self.d, loop))
+                main_still.close()
+                for _ in range(2):
+                    self.d.call("network.list")  # and are to be applied
+                subprocess.run(["ip", "netns", "add", self.box.name], check=True)
+                time.sleep(1.2)  # RETRY_MS and some
+            c.reply(asked)
+        poll_until("it is there", lambda: self.made(other))
+        poll_until("it is a port", lambda: self.d.port("box", network="two")["state"] == "attached")
+        self.assertIsNone(self.made())
+        with self.d.attach("two") as tx, Tap(other, "eth0") as tap:
+            f = frame(BROADCAST, mac(0xA2), size=60)
+            tx.send(f)
+            self.assertEqual(tap.recv(), f)
 
     def test_fethctl_adds_and_shows_it(self):
         out = self.d.ctl("port", "add", "lab", "box", "--kind", "tap", "--ifname", "eth0", "--netns", self.box.name,
