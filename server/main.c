@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -188,6 +191,16 @@ static void without_tcache(char **argv)
 #endif
 }
 
+/* glibc raises this to the largest block ever freed, and then keeps such blocks in its heap: 1.5 MiB
+ * stayed after 200 clients, against 1.0 with the threshold fixed at its default. Here, for it must
+ * not be set while another thread allocates (mallopt(3): MT-Unsafe). */
+static void fix_mmap_threshold(void)
+{
+#ifdef __GLIBC__
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
 /* Prints all that is wrong, or that nothing is. */
 static int check_config(struct options *o, const struct confset *conf, struct faults *faults)
 {
@@ -240,6 +253,7 @@ int main(int argc, char **argv)
 	if (argc > 1 && !strcmp(argv[1], KEEPER_WORD))
 		return keeper_run(argv + 2);
 	without_tcache(argv);
+	fix_mmap_threshold();
 	umask(0077);
 	const int quit = parse_options(argc, argv, &options);
 	if (quit)

@@ -116,12 +116,6 @@ struct ioloop *ioloop_new(void *uv, struct shared *shared)
 	struct ioloop *loop = calloc(1, sizeof(*loop));
 	if (!loop)
 		return NULL;
-#ifdef __GLIBC__
-	/* glibc raises this to the largest block ever freed, and then keeps such blocks in its
-	 * heap: 1.5 MiB stayed after 200 clients, against 1.0 with the threshold fixed at its
-	 * default. */
-	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
-#endif
 	loop->buf = malloc(IOLOOP_BUF);
 	loop->shared_eg = malloc(sizeof(*loop->shared_eg));
 	loop->inbox = loop->buf && loop->shared_eg ? inbox_new(uv) : NULL;
