@@ -84,7 +84,7 @@ unsigned ingress_owing(
 {
 	size_t at = 0;
 	unsigned n = 0;
-	while (n < max) {
+	for (uint32_t segments = 0; n < max && segments < OFFLOAD_STEP;) {
 		size_t used;
 		uint32_t body;
 		const unsigned plain =
@@ -99,6 +99,7 @@ unsigned ingress_owing(
 			0);
 		if (body - WIRE_OFFLOAD_LEN >= FETH_FRAME_MIN)
 			offload_from_vnet(&frames[n], p + hdr);
+		segments += offload_segments(&frames[n]);
 		n++;
 		at += hdr + body;
 	}

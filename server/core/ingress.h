@@ -24,7 +24,7 @@ unsigned ingress_native(
 
 /* The same where frames may owe work: also ext objects of type 1, 12 bytes of virtio_net_hdr and a
  * frame, whose `offload` is as it was said and not judged yet. One that is too short for its header
- * is left. */
+ * is left. Fewer than @max too where they make OFFLOAD_STEP segments. */
 unsigned ingress_owing(
 	const uint8_t *buf, size_t len, struct frame *frames, unsigned max, size_t *out_used);
 

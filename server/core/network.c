@@ -176,6 +176,8 @@ static void hand_owing(
 			hand_port(net, port, out, n_out, flooded);
 		else if (n_out)
 			port->ops->send(port, out, n_out, flooded);
+		if (out != frames)
+			net->work += n_out;
 	}
 }
 

@@ -123,7 +123,8 @@ void network_input(
 void network_flush(struct network *net);
 
 /* What a batch has cost so far beside plain unicast: frames given to ports by floods and to groups,
- * or looked at by monitors. Of a port's frames an edge takes no more in one turn once this is
+ * or looked at by monitors, and finished ones (offload.h), when they are made and for each port
+ * that is given them. Of a port's frames an edge takes no more in one turn once this is
  * NETWORK_WORK: a read of 256 KiB holds 4000 broadcasts, which to 256 ports take 25 to 50 ms, and a
  * call had to wait for all of them. So many are half a millisecond. */
 #define NETWORK_WORK 16384u

@@ -113,6 +113,7 @@ static void finish(struct network *net, struct frame *frame)
 		net->recs[net->from]->stats.drops[DROP_BAD_OFFLOAD]++;
 		return;
 	}
+	net->work += n;
 	o->n_frames += n;
 	o->n_segs += need.segs;
 	o->n_bytes += need.bytes;

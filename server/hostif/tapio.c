@@ -31,11 +31,13 @@ int tapio_recv(int fd, bool vnet, struct frame *frames, unsigned max, uint8_t *b
 {
 	const uint32_t hdr = vnet ? VNET_HDR_LEN : 0;
 	size_t used = 0;
+	uint32_t segments = 0;
 	unsigned n = 0;
 
 	if (size < TAPIO_ROOM)
 		return -ENOBUFS;
-	while (n < max && used + TAPIO_ROOM <= size && used < HOSTIF_BATCH_BYTES) {
+	while (n < max && used + TAPIO_ROOM <= size && used < HOSTIF_BATCH_BYTES &&
+		segments < OFFLOAD_STEP) {
 		uint8_t *at = buf + used + TAPIO_HEADER - hdr;
 		const ssize_t got = read(fd, at, hdr + FETH_FRAME_MAX);
 		if (got < 0 && errno == EINTR)
@@ -45,6 +47,7 @@ int tapio_recv(int fd, bool vnet, struct frame *frames, unsigned max, uint8_t *b
 		if (got <= (ssize_t)hdr) /* gone: tun has three words for it */
 			return n ? (int)n : -ENODEV;
 		frames[n] = frame_at(at, (uint32_t)got, hdr);
+		segments += offload_segments(&frames[n]);
 		const size_t took = TAPIO_HEADER + frames[n++].len;
 		used += (took + ALIGN - 1) / ALIGN * ALIGN;
 	}

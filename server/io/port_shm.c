@@ -166,7 +166,8 @@ static bool read_ring(struct port_shm *p, uint32_t most)
 	while (got == RING_RECORD && p->rx.tail - start < most && p->sp->attached &&
 		network_work(net) < NETWORK_WORK) {
 		unsigned n = 0;
-		while (n < IOLOOP_BATCH && p->rx.tail - start < most) {
+		uint32_t segments = 0;
+		while (n < IOLOOP_BATCH && segments < OFFLOAD_STEP && p->rx.tail - start < most) {
 			got = ring_next(&p->rx, &rec);
 			if (got != RING_RECORD)
 				break;
@@ -175,7 +176,7 @@ static bool read_ring(struct port_shm *p, uint32_t most)
 			else if (!rec.flags && rec.len <= FETH_FRAME_MAX)
 				at = view(&frames[n++], at, &rec);
 			else if (rec.flags && view_owing(p, &frames[n], &at, &rec))
-				n++;
+				segments += offload_segments(&frames[n++]);
 			else
 				network_count(net, p->sp->port.id, DROP_BAD_OFFLOAD, 1, rec.len);
 		}

@@ -576,8 +576,11 @@ static size_t on_input(struct stream *s, const uint8_t *buf, size_t len, size_t 
 			}
 			used = se->owes ? take_owing(se, buf + at, len - at, now) : 0;
 			at += used;
-			if (used)
+			if (used) {
+				if (network_work(net) >= NETWORK_WORK)
+					stream_yield(s);
 				continue;
+			}
 		}
 		struct wire_item item;
 		const enum wire_kind kind = wire_next(&se->scan, buf + at, len - at, &item);

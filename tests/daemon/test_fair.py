@@ -14,6 +14,7 @@ import unittest
 import msgpack
 
 import harness as h
+import test_offload
 from harness import Daemon, Native, RpcError, frame, mac
 
 
@@ -128,6 +129,31 @@ class Fair(unittest.TestCase):
                     self.assertLess(dealt_with, many / 2)
                     h.poll_until("the others were, too", lambda: c.call("stats.get", limit=1)[
                         "network"]["rx_frames"] == before + many)
+
+    def test_frames_that_are_to_be_cut_do_not_hold_the_others(self):
+        """One of 554 bytes becomes 500."""
+        self.d.create("cut", backend="none")
+        self.enterContext(self.d.attach("cut", name="rx", mac=h.mac_text(mac(2))))
+        tx = self.enterContext(self.d.native("cut"))
+        tx.call("attach", name="tx", mac=h.mac_text(mac(1)), offload={"tx": ["csum", "tso4"]})
+        data, start, at = test_offload.packet(mac(2), mac(1), bytes(500))
+        one = test_offload.owing(data, start, at, test_offload.TCPV4, 1)
+        many = 120
+        c = self.enterContext(self.d.native("cut"))
+        dealt_with = 0
+        while not dealt_with:
+            before = c.call("stats.get", limit=1)["network"]["rx_frames"]
+            self.d.proc.send_signal(signal.SIGSTOP)
+            try:
+                h.poll_until("it has stopped", lambda: stopped(self.d.proc.pid))
+                tx.send_raw(one * many)
+                asked = c.request("stats.get", limit=1)
+            finally:
+                self.d.proc.send_signal(signal.SIGCONT)
+            dealt_with = c.reply(asked)["network"]["rx_frames"] - before
+            self.assertLess(dealt_with, many / 2)
+            h.poll_until("the others were, too", lambda: c.call("stats.get", limit=1)[
+                "network"]["rx_frames"] == before + many)
 
     def test_descriptors_sent_unasked_are_closed(self):
         for how in "connected", "opened":

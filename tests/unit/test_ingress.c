@@ -96,7 +96,7 @@ static void put_owing(struct bytes *b, uint8_t *payload, bool plain_too)
 		};
 		f.offload = (struct offload){ .flags = VNET_NEEDS_CSUM,
 			.gso_type = i & 1 ? VNET_GSO_TCPV4 : 0,
-			.gso_size = (uint16_t)i,
+			.gso_size = (uint16_t)(40000 + i),
 			.csum_start = 14,
 			.csum_offset = 16,
 			.hdr_len = 54 };
@@ -130,13 +130,41 @@ static void test_frames_that_owe_something_go_and_come(void **state)
 		if (i & 1)
 			continue;
 		assert_int_equal(o->gso_type, i / 2 & 1 ? VNET_GSO_TCPV4 : 0);
-		assert_int_equal(o->gso_size, i / 2);
+		assert_int_equal(o->gso_size, 40000 + i / 2);
 		assert_int_equal(o->csum_start, 14);
 		assert_int_equal(o->csum_offset, 16);
 	}
 	assert_int_equal(ingress_owing(b.data, b.len, got, 3, &used), 3);
 	assert_int_equal(ingress_native(b.data, b.len, got, 8, &used), 0);
 	free(b.data);
+}
+
+/* What they say counts, though nobody has judged it. */
+static void test_many_segments_are_a_batch(void **state)
+{
+	(void)state;
+	static const struct {
+		uint16_t size;
+		unsigned n;
+	} cases[] = { { 1, 1 }, { 10, 9 }, { 20, 18 }, { 0, 20 }, { 600, 20 } };
+	static uint8_t payload[600];
+	struct frame got[20];
+	for (unsigned k = 0; k < sizeof(cases) / sizeof(*cases); k++) {
+		static struct egress eg;
+		struct bytes b = { 0 };
+		struct frame f = { .head = payload, .head_len = 600, .len = 600 };
+		f.offload.flags = VNET_NEEDS_CSUM;
+		f.offload.gso_type = VNET_GSO_TCPV4;
+		f.offload.gso_size = cases[k].size;
+		egress_reset(&eg);
+		for (unsigned i = 0; i < 20; i++)
+			assert_int_equal(egress_add(&eg, &f, 1, FRAMING_NATIVE), 1);
+		for (unsigned i = 0; i < eg.n_segs; i++)
+			bytes_add(&b, eg.segs[i].base, eg.segs[i].len);
+		assert_int_equal(ingress_owing(b.data, b.len, got, 20, &used), cases[k].n);
+		assert_int_equal(used, cases[k].n * (600 + 12 + 4));
+		free(b.data);
+	}
 }
 
 /* At any cut as many as wire_next() finds whole. */
@@ -175,6 +203,7 @@ int main(void)
 		cmocka_unit_test(test_all_else_is_left_where_it_is),
 		cmocka_unit_test(test_qemu_frames_likewise),
 		cmocka_unit_test(test_frames_that_owe_something_go_and_come),
+		cmocka_unit_test(test_many_segments_are_a_batch),
 		cmocka_unit_test(test_cut_ones_are_left),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

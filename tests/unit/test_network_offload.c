@@ -191,6 +191,23 @@ static void test_a_port_whose_frames_say_nothing(void **state)
 	assert_int_equal(f->b.port.stats->drops[DROP_OVERSIZE], 2);
 }
 
+static void test_finishing_is_work(void **state)
+{
+	struct fixture *f = *state;
+	struct frame frame = super(f, 3, 1, 9500);
+	network_input(f->fn.net, f->a.port.id, &frame, 1, 0);
+	assert_int_equal(network_work(f->fn.net), 0); /* c takes it as it is */
+	frame = super(f, 2, 1, 9500);
+	network_input(f->fn.net, f->a.port.id, &frame, 1, 0);
+	assert_int_equal(network_work(f->fn.net), 10 + 10);
+	network_flush(f->fn.net);
+	assert_int_equal(network_work(f->fn.net), 0);
+	frame = super(f, BROADCAST, 1, 9500);
+	network_input(f->fn.net, f->a.port.id, &frame, 1, 0);
+	assert_int_equal(network_work(f->fn.net), 3 + 10 + 10); /* a flood to three; b's */
+	network_flush(f->fn.net);
+}
+
 /* -- limits: what is cut counts as what becomes of it -- */
 
 static void limit_a(struct fixture *f, const struct port_rules *rules)
@@ -329,6 +346,7 @@ int main(void)
 		CASE(test_what_cannot_be_finished_is_counted),
 		CASE(test_in_more_pieces_than_there_is_room_for),
 		CASE(test_a_port_whose_frames_say_nothing),
+		CASE(test_finishing_is_work),
 		CASE(test_a_storm_is_counted_in_segments),
 		CASE(test_a_rate_counts_the_headers_of_all_segments),
 		CASE(test_monitors_see_what_would_be_on_a_wire),
