@@ -231,8 +231,13 @@ void offload_guess(struct frame *frame, uint32_t mtu)
 		o->gso_type = type_of(&p);
 		o->gso_size = (uint16_t)(room - p.payload);
 	}
-	if (!offload_valid(frame, mtu))
+	if (offload_valid(frame, mtu)) {
+		frame->framing =
+			FRAMING_NONE; /* what stands before it is of frames that owe nothing */
+		frame->wire_hdr = 0;
+	} else {
 		*o = (struct offload){ 0 };
+	}
 }
 
 static uint16_t le16(const uint8_t *p)

@@ -297,9 +297,18 @@ static void test_what_nothing_says_is_found_out(void **state)
 			assert_true(offload_needs(&f) & (p.v6 ? OFFLOAD_TSO6 : OFFLOAD_TSO4));
 		}
 	}
-	struct packet p = {
-		.tcp = true, .dst = 2, .src = 1, .payload = payload, .len = 65600 - 54
-	};
+	struct packet p = { .tcp = true, .dst = 2, .src = 1, .payload = payload, .len = 700 };
+	for (unsigned owes = 0; owes < 2; owes++) { /* what it came in is not what it goes in */
+		struct frame framed = packet_make(&p, buf, owes);
+		framed.offload = (struct offload){ 0 };
+		framed.framing = FRAMING_QEMU;
+		framed.wire_hdr = 4;
+		offload_guess(&framed, MTU);
+		assert_int_equal(framed.offload.flags, owes);
+		assert_int_equal(framed.framing, owes ? FRAMING_NONE : FRAMING_QEMU);
+		assert_int_equal(framed.wire_hdr, owes ? 0 : 4);
+	}
+	p.len = 65600 - 54;
 	struct frame f = packet_make(&p, buf, true);
 	f.offload = (struct offload){ 0 };
 	offload_guess(&f, MTU);
