@@ -24,8 +24,9 @@
 
 struct packet {
 	uint8_t b[SEEN];
-	uint32_t len;  /* bytes at b */
-	uint32_t room; /* bytes of the frame behind its header, which may be more */
+	uint32_t len;    /* bytes at b */
+	uint32_t room;   /* bytes of the frame behind its header, which may be more */
+	bool unfinished; /* to be cut: the checksum of IP is made for each segment (gso.h) */
 };
 
 static uint16_t get16(const uint8_t *p)
@@ -142,7 +143,7 @@ static bool may_answer4(const struct packet *p, uint32_t mtu, const struct cidr 
 	const uint32_t header = (ip[0] & 15) * 4u, total = get16(ip + 2);
 	if (header < 20 || header > p->len || total < header || total > p->room || total <= mtu)
 		return false;
-	if (checksum(add_words(0, ip, header)) != 0)
+	if (!p->unfinished && checksum(add_words(0, ip, header)) != 0)
 		return false;
 	/* it may be fragmented, which we do not; or it is a fragment, and not the first */
 	if (!(get16(ip + 6) & DONT_FRAGMENT) || (get16(ip + 6) & 0x1fff))
@@ -253,6 +254,7 @@ static void take_packet(const struct frame *frame, uint32_t skip, struct packet 
 	size_t off = skip;
 	out->len = 0;
 	out->room = frame->len - skip;
+	out->unfinished = frame->offload.gso_type;
 	for (unsigned i = 0;; i++) {
 		size_t n = off < piece.len ? piece.len - off : 0;
 		if (n > SEEN - out->len)

@@ -186,6 +186,22 @@ static void test_the_address_of_his_own_subnet_answers(void **state)
 	assert_int_equal(ask(&s), 0);
 }
 
+/* Linux leaves the checksum of IP to whoever cuts the packet, at times. */
+static void test_the_header_of_what_is_to_be_cut_is_not_finished(void **state)
+{
+	(void)state;
+	struct sent s;
+	packet4(&s, 1500);
+	put16(s.ip + 10, 0);
+	assert_int_equal(ask(&s), 0);
+	s.frame.offload.flags = 1; /* of TCP or UDP: that of IP is always right */
+	assert_int_equal(ask(&s), 0);
+	s.frame.offload.gso_type = 1;
+	assert_int_equal(ask(&s), 14 + 576);
+	assert_int_equal(sum_of(s.answer + 14, 20, 0), 0xffff);
+	assert_int_equal(sum_of(s.answer + 34, 556, 0), 0xffff);
+}
+
 #define REFUSED(what, change)                                                                      \
 	do {                                                                                       \
 		struct sent s;                                                                     \
@@ -346,6 +362,7 @@ int main(void)
 		cmocka_unit_test(test_ipv6_is_told_the_mtu),
 		cmocka_unit_test(test_the_answer_has_the_tag_of_the_question),
 		cmocka_unit_test(test_the_address_of_his_own_subnet_answers),
+		cmocka_unit_test(test_the_header_of_what_is_to_be_cut_is_not_finished),
 		cmocka_unit_test(test_ipv4_that_nobody_answers),
 		cmocka_unit_test(test_errors_are_not_answered),
 		cmocka_unit_test(test_ipv6_that_nobody_answers),
