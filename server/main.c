@@ -191,9 +191,9 @@ static void without_tcache(char **argv)
 #endif
 }
 
-/* glibc raises this to the largest block ever freed, and then keeps such blocks in its heap: 1.5 MiB
- * stayed after 200 clients, against 1.0 with the threshold fixed at its default. Here, for it must
- * not be set while another thread allocates (mallopt(3): MT-Unsafe). */
+/* glibc raises this to the largest block ever freed, and then keeps such blocks in its heap: 1.5
+ * MiB stayed after 200 clients, against 1.0 with the threshold fixed at its default. Here, for it
+ * must not be set while another thread allocates (mallopt(3): MT-Unsafe). */
 static void fix_mmap_threshold(void)
 {
 #ifdef __GLIBC__

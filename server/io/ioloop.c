@@ -2,8 +2,6 @@
 #include "server/io/ioloop.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
@@ -54,51 +52,6 @@ static void run_later(struct ioloop *loop)
 		uv_idle_start(&loop->idle, on_idle);
 	else
 		uv_idle_stop(&loop->idle);
-}
-
-/* Descriptors on their way to be closed. */
-struct doomed {
-	struct message msg;
-	struct ioloop *loop; /* main's */
-	uv_work_t work;
-	unsigned n;
-	int fds[];
-};
-
-static void close_doomed(uv_work_t *work)
-{
-	const struct doomed *d = work->data;
-	for (unsigned i = 0; i < d->n; i++)
-		close(d->fds[i]);
-}
-
-static void doomed_closed(uv_work_t *work, int status)
-{
-	(void)status;
-	free(work->data);
-}
-
-static void queue_doomed(void *arg)
-{
-	struct doomed *d = arg;
-	if (uv_queue_work(d->loop->uv, &d->work, close_doomed, doomed_closed) < 0)
-		free(d);
-}
-
-/* By way of main: a loop does not end while work of its own is under way, and nobody shall be able
- * to keep a network from being removed. */
-void ioloop_close_fds(struct ioloop *loop, const void *fds, unsigned n)
-{
-	struct doomed *d = malloc(sizeof(*d) + n * sizeof(int));
-	if (!d)
-		return; /* they leak: better than to hold the loop */
-	d->n = n;
-	d->loop = shared_main(loop->shared);
-	d->work.data = d;
-	d->msg = (struct message){ .fn = queue_doomed, .arg = d };
-	memcpy(d->fds, fds, n * sizeof(int));
-	loop->counters.ignored++;
-	ioloop_post(d->loop, &d->msg);
 }
 
 static void on_prepare(uv_prepare_t *h)

@@ -58,10 +58,6 @@ void ioloop_egress_return(struct ioloop *loop, struct egress *eg);
 void ioloop_tidy(struct ioloop *loop);
 struct egress *ioloop_egress_shared(struct ioloop *loop);
 
-/* Closes descriptors that a peer sent unasked; @fds need not be aligned. Not here, but on a thread
- * of libuv's pool: the last close of a socket that lingers may take as long as its owner set. */
-void ioloop_close_fds(struct ioloop *loop, const void *fds, unsigned n);
-
 /* Has @fn called with @arg before the loop waits again, when nothing of the present turn is on the
  * stack any more. Each entry is embedded in its owner, and queued at most once at a time. */
 struct ioloop_later {

@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "server/core/drop.h"
+#include "server/io/shared.h"
 #include "server/priv/sock.h"
 
 /* Our segments go to the kernel as they are. */
@@ -68,7 +69,11 @@ static void bury(void *arg)
 	s->tail = NULL;
 	uv_close(s->poll,
 		on_closed); /* which takes it out of the poller, while the number is ours */
-	close(s->fd);
+	/* with what is unread, and descriptors that came along */
+	if (sock_drained(s->fd))
+		close(s->fd);
+	else
+		(void)shared_close(ioloop_shared(s->loop), s->uid, &s->fd, 1);
 	s->fd = -1;
 }
 
@@ -467,7 +472,15 @@ static void resumed(void *arg)
 	write_queue(s);
 }
 
-/* One recvmsg. Descriptors that came along are nobody's: they are closed, elsewhere (ioloop.h). */
+/* Descriptors that came along are nobody's. */
+static void drop_fds(struct stream *s, const void *fds, unsigned n)
+{
+	ioloop_counters(s->loop)->ignored++;
+	if (!shared_close(ioloop_shared(s->loop), s->uid, fds, n))
+		stream_fail(s, "sent more descriptors than can be closed", false);
+}
+
+/* One recvmsg. */
 static ssize_t read_some(struct stream *s, uint8_t *buf)
 {
 	union {
@@ -489,7 +502,7 @@ static ssize_t read_some(struct stream *s, uint8_t *buf)
 		return n;
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
 		if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-			ioloop_close_fds(s->loop, CMSG_DATA(c), sock_fds(&msg, c));
+			drop_fds(s, CMSG_DATA(c), sock_fds(&msg, c));
 	return n;
 }
 
@@ -548,16 +561,26 @@ void stream_resume(struct stream *s)
 	ioloop_defer(s->loop, &s->resume, resumed, s);
 }
 
-int stream_open(struct stream *s, struct ioloop *loop, int fd, enum framing framing,
+/* A byte out of band would be thrown away as we read past it, and with it, here, the descriptors
+ * that came along. */
+static void take_oob(int fd)
+{
+	const int on = 1;
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+int stream_open(struct stream *s, struct ioloop *loop, int fd, uint32_t uid, enum framing framing,
 	struct block_pool *frames, const struct stream_ops *ops)
 {
 	memset(s, 0, sizeof(*s));
 	s->loop = loop;
 	s->ops = ops;
 	s->fd = fd;
+	s->uid = uid;
 	sendq_init(&s->q, frames, ioloop_rpc_pool(loop), framing);
 	lag_init(&s->lag);
 	set_sndbuf(fd, IOLOOP_SNDBUF);
+	take_oob(fd);
 
 	uv_poll_t *poll = malloc(sizeof(*poll));
 	if (!poll) {

@@ -53,6 +53,7 @@ struct stream {
 	const struct stream_ops *ops;
 	void *poll;            /* owned: a uv_poll_t, freed with the handle */
 	int fd;                /* owned */
+	uint32_t uid;          /* of its peer */
 	int events;            /* what the poll handle waits for */
 	bool reading;          /* inside a read: writes are left to its end */
 	bool mute;             /* its peer reads no more; what it sent before is still taken */
@@ -78,7 +79,7 @@ struct stream {
 
 /* Takes over @fd, also on failure. @frames: pool for queued frames (the rpc pool where there are
  * none). */
-int stream_open(struct stream *s, struct ioloop *loop, int fd, enum framing framing,
+int stream_open(struct stream *s, struct ioloop *loop, int fd, uint32_t uid, enum framing framing,
 	struct block_pool *frames, const struct stream_ops *ops);
 
 /* Queues a message (rpc.h); @fds are given away. A peer too slow for it is failed, and counted. */

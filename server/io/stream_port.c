@@ -20,7 +20,7 @@ int stream_port_open(struct stream_port *sp, struct ioloop *loop, int fd, const 
 	sp->client.uid = who->uid;
 	sp->pid = who->pid;
 	struct block_pool *pool = sp->net ? network_pool(sp->net) : ioloop_rpc_pool(loop);
-	const int rc = stream_open(&sp->s, loop, fd, framing, pool, ops);
+	const int rc = stream_open(&sp->s, loop, fd, who->uid, framing, pool, ops);
 	if (rc < 0) {
 		free(sp->client.who);
 		shared_leave(ioloop_shared(loop), who->uid);

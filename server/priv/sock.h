@@ -2,6 +2,7 @@
 #ifndef SERVER_PRIV_SOCK_H
 #define SERVER_PRIV_SOCK_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 
 /* Of sendmsg() and recvmsg(). Darwin has neither: there SIGPIPE is ignored (daemon_run()), and
@@ -26,7 +27,7 @@ unsigned sock_fds(const struct msghdr *msg, struct cmsghdr *c);
 /* Each returns a descriptor (sock_pair(): 0), or -errno. */
 
 /* One to bind and listen on. Where the kernel can refuse them, nobody can send descriptors over its
- * connections, whose closing could take long; elsewhere they are closed with care (io/ioloop.h). */
+ * connections, whose closing could take long; elsewhere they are closed with care (io/shared.h). */
 int sock_listener(void);
 
 /* The next connection of a listening socket. */
@@ -39,5 +40,9 @@ int sock_pair(int out[2]);
 /* Bytes written to a connection that its peer has not read, as they count against SO_SNDBUF; -1
  * where the system does not tell. */
 int sock_unread(int fd);
+
+/* Before a close: its peer sees the end. Whether nothing is left to be read, nor can come any more:
+ * only then closing it takes no time, for descriptors that were sent along are closed with it. */
+bool sock_drained(int fd);
 
 #endif

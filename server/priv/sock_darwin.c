@@ -52,3 +52,10 @@ int sock_unread(int fd)
 	(void)fd;
 	return -1;
 }
+
+/* To end its reading would purge what came, here (bsd/kern/uipc_socket.c:sorflush). */
+bool sock_drained(int fd)
+{
+	shutdown(fd, SHUT_WR);
+	return false;
+}

@@ -50,3 +50,10 @@ int sock_unread(int fd)
 	int unread;
 	return ioctl(fd, SIOCOUTQ, &unread) < 0 ? -1 : unread; /* unix(7) */
 }
+
+bool sock_drained(int fd)
+{
+	int left;
+	shutdown(fd, SHUT_RDWR);
+	return !ioctl(fd, SIOCINQ, &left) && !left;
+}
