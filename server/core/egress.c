@@ -215,18 +215,16 @@ static uint32_t start_of(const struct egress *eg, unsigned k)
 	return k ? eg->ends[k - 1] : 0;
 }
 
-/* Where the bytes of frame @k are for all ports alike, if it is one to be kept by reference. @c: at
- * its start. */
-static const uint8_t *shared_at(const struct egress *eg, unsigned k, struct cursor c)
+/* Whether frame @k is one to be kept by reference, and where its bytes are for all ports alike. @c:
+ * at its start. */
+static bool shared_at(const struct egress *eg, unsigned k, struct cursor c, const uint8_t **out)
 {
 	const uint32_t len = eg->ends[k] - start_of(eg, k) - eg->hdr_len[k];
 	if (len <= SENDQ_SHORT || eg->hdr_len[k] > WIRE_HDR_MAX)
-		return NULL;
+		return false;
 	skip(&c, eg->hdr_len[k]);
-	const uint8_t *at = (const uint8_t *)c.seg->base + c.off;
-	const bool own =
-		(uintptr_t)at - (uintptr_t)eg->flat < EGRESS_FLAT; /* copied by egress_add() */
-	return own ? NULL : at;
+	*out = (const uint8_t *)c.seg->base + c.off;
+	return (uintptr_t)*out - (uintptr_t)eg->flat >= EGRESS_FLAT; /* else egress_add()'s copy */
 }
 
 /* Keeps frame @k, of which @done bytes are written, by reference. @c: at its start, and then behind
@@ -266,8 +264,8 @@ static bool keep_begun(struct rest *r, uint32_t written)
 	struct cursor c = { eg->segs, 0 };
 	unsigned end;
 	skip(&c, start);
-	const uint8_t *of = is_flooded(eg, r->k, &end) ? shared_at(eg, r->k, c) : NULL;
-	if (of) {
+	const uint8_t *of = NULL;
+	if (is_flooded(eg, r->k, &end) && shared_at(eg, r->k, c, &of)) {
 		r->c = c;
 		if (!keep_reference(eg, r->k, &r->c, of, written - start, r->q))
 			return false;
@@ -288,13 +286,13 @@ static bool keep_flooded(struct rest *r, unsigned end)
 	const struct egress *eg = r->eg;
 	while (r->k < end) {
 		const uint32_t span = eg->ends[r->k] - start_of(eg, r->k);
-		const uint8_t *of = shared_at(eg, r->k, r->c);
+		const uint8_t *of = NULL;
 		if (span > sendq_room(r->q)) {
 			r->sum->full = eg->n_frames - r->k;
 			return false;
 		}
 		bool kept;
-		if (of) {
+		if (shared_at(eg, r->k, r->c, &of)) {
 			kept = keep_reference(eg, r->k, &r->c, of, 0, r->q);
 		} else {
 			uint8_t *out = sendq_put_chunk(r->q, span, false);

@@ -6,7 +6,6 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -68,9 +67,11 @@ static void buffer_size(int fd, int force, int plain)
 static bool knows_uso(void)
 {
 	struct utsname u;
-	unsigned major, minor;
-	return uname(&u) == 0 && sscanf(u.release, "%u.%u", &major, &minor) == 2 &&
-	       (major > 6 || (major == 6 && minor >= 2));
+	char *end;
+	if (uname(&u) < 0)
+		return false;
+	const unsigned long major = strtoul(u.release, &end, 10);
+	return major > 6 || (major == 6 && *end == '.' && strtoul(end + 1, NULL, 10) >= 2);
 }
 
 /* PACKET_VNET_HDR has the machine's byte order; ours is little-endian. */

@@ -104,8 +104,10 @@ static void tap_send(struct port *port, struct frame *frames, unsigned n, bool f
 	const unsigned taken = tap->ops->send(tap->hif, frames, n);
 	for (unsigned i = 0; i < n; i++)
 		bytes += frames[i].len;
+	if (taken < n) /* as pass_host() */
+		bytes = bytes * taken / n;
 	port->stats->tx_frames += taken;
-	port->stats->tx_bytes += taken == n ? bytes : bytes * taken / n; /* as pass_host() */
+	port->stats->tx_bytes += bytes;
 	port->stats->drops[DROP_HOST_REFUSED] += n - taken;
 }
 

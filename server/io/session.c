@@ -729,12 +729,13 @@ int session_open_attached(const struct session_host *host, int fd, const struct 
 	const struct port_conf *conf, struct port_info *out, struct err *err)
 {
 	struct session *se;
+	int no_rings = -1; /* port.open gives none */
 	int rc = open_session(&se, host, fd, peer);
 	if (rc < 0)
 		return err_set(err, rc, "%s: cannot serve another port: %s",
 			network_facts(host->net)->spec.network, strerror(-rc));
 	se->opened = true;
-	rc = attach(se, conf, RIGHT_ATTACH, out, NULL, err); /* port.open gives no rings */
+	rc = attach(se, conf, RIGHT_ATTACH, out, &no_rings, err);
 	if (rc < 0)
 		stream_fail(&se->sp.s, "not attached", false);
 	return rc;
