@@ -23,9 +23,7 @@ def request(method, msgid, **params):
 
 
 def refuses_descriptors():
-    """Whether the kernel knows SO_PASSRIGHTS (83), and the daemon Linux."""
-    if h.DARWIN:
-        return False
+    """Whether the kernel knows SO_PASSRIGHTS (83); the simulated Darwin kernel has Linux's sockets."""
     with socket.socket(socket.AF_UNIX) as s:
         try:
             s.setsockopt(socket.SOL_SOCKET, 83, 0)
