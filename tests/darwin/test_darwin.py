@@ -605,8 +605,9 @@ class Soak(Base):
             act(self.rnd.choice(names) if names else None)
             self.done[act.__name__] = self.done.get(act.__name__, 0) + 1
         print(self.done, file=sys.stderr, flush=True)
-        listed = {n["name"]: n for n in self.d.call("network.list")["items"]}
-        self.assertEqual(listed, self.rows)
+        # the last client may just be going
+        h.poll_until("all are as they were made", lambda: {n["name"]: n for n in self.d.call(
+            "network.list")["items"]} == self.rows)
         for row in self.rows.values():
             self.whole(row, 20)
         self.assertEqual(self.system.left(), sorted(self.system.names(*self.rows.values()) + ["feth3"]))
