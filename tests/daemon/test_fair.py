@@ -96,6 +96,24 @@ class Fair(unittest.TestCase):
         self.assertGreater(rounds, 10)
         self.assertEqual(sorted(noisy.replies), list(range(n)))
 
+    def assert_a_call_comes_between(self, c, tx, one, many):
+        """A call of `c` is answered before half of the frames are dealt with that lie in the socket of
+        `tx` when the daemon wakes."""
+        dealt_with = 0
+        while not dealt_with:  # the call may be the first to be seen
+            before = c.call("stats.get", limit=1)["network"]["rx_frames"]
+            self.d.proc.send_signal(signal.SIGSTOP)
+            try:
+                h.poll_until("it has stopped", lambda: stopped(self.d.proc.pid))
+                tx.send_raw(one * many)
+                asked = c.request("stats.get", limit=1)
+            finally:
+                self.d.proc.send_signal(signal.SIGCONT)
+            dealt_with = c.reply(asked)["network"]["rx_frames"] - before
+            self.assertLess(dealt_with, many / 2)
+            h.poll_until("the others were, too", lambda: c.call("stats.get", limit=1)[
+                "network"]["rx_frames"] == before + many)
+
     def test_broadcasts_to_many_do_not_hold_the_others(self):
         """What lies in a socket was dealt with in one go once: a call behind it waited for thousands
         of frames to each of these ports."""
@@ -113,20 +131,7 @@ class Fair(unittest.TestCase):
                 tx = self.enterContext(self.d.qemu("wide") if kind == "qemu" else self.d.attach("wide"))
                 h.poll_until("it is a port", lambda: len(self.d.clients("wide")) == ports + 1)
                 ports += 1
-                dealt_with = 0
-                while not dealt_with:  # the call may be the first to be seen
-                    before = c.call("stats.get", limit=1)["network"]["rx_frames"]
-                    self.d.proc.send_signal(signal.SIGSTOP)
-                    try:
-                        h.poll_until("it has stopped", lambda: stopped(self.d.proc.pid))
-                        tx.send_raw(one[kind] * many)
-                        asked = c.request("stats.get", limit=1)
-                    finally:
-                        self.d.proc.send_signal(signal.SIGCONT)
-                    dealt_with = c.reply(asked)["network"]["rx_frames"] - before
-                    self.assertLess(dealt_with, many / 2)
-                    h.poll_until("the others were, too", lambda: c.call("stats.get", limit=1)[
-                        "network"]["rx_frames"] == before + many)
+                self.assert_a_call_comes_between(c, tx, one[kind], many)
 
     def test_frames_that_are_to_be_cut_do_not_hold_the_others(self):
         """One of 554 bytes becomes 500."""
@@ -138,20 +143,7 @@ class Fair(unittest.TestCase):
         one = test_offload.owing(data, start, at, test_offload.TCPV4, 1)
         many = 120
         c = self.enterContext(self.d.native("cut"))
-        dealt_with = 0
-        while not dealt_with:
-            before = c.call("stats.get", limit=1)["network"]["rx_frames"]
-            self.d.proc.send_signal(signal.SIGSTOP)
-            try:
-                h.poll_until("it has stopped", lambda: stopped(self.d.proc.pid))
-                tx.send_raw(one * many)
-                asked = c.request("stats.get", limit=1)
-            finally:
-                self.d.proc.send_signal(signal.SIGCONT)
-            dealt_with = c.reply(asked)["network"]["rx_frames"] - before
-            self.assertLess(dealt_with, many / 2)
-            h.poll_until("the others were, too", lambda: c.call("stats.get", limit=1)[
-                "network"]["rx_frames"] == before + many)
+        self.assert_a_call_comes_between(c, tx, one, many)
 
     def test_descriptors_sent_unasked_are_closed(self):
         for how in "connected", "opened":
