@@ -16,6 +16,10 @@
 set -eu
 cd "$(dirname "$0")/../.."
 export PYTHONDONTWRITEBYTECODE=1
+case " $* " in
+*" --quick "* | *" --list "* | *" --page "*) ;;
+*) bash tests/guest/build.sh "${FETHD_GUEST_DIR:-build/guest}" || true ;; # a namespace has no Internet
+esac
 if [ "$(id -u)" = 0 ] && unshare --net --mount true 2>/dev/null; then
 	exec unshare --net --mount /usr/bin/python3 tests/bench/bench.py --netns "$@"
 fi
