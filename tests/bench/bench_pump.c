@@ -32,7 +32,7 @@ struct pump {
 	int tap, fd;
 	bool offload;
 	struct end end;
-	uint8_t out[END_BATCH_MAX * 2048u + FRAME_MAX]; /* to the switch */
+	uint8_t out[END_BATCH * 2048u + FRAME_MAX]; /* to the switch */
 };
 
 static int open_tap(const char *name, bool offload)
@@ -100,7 +100,7 @@ static int tap_to_stream(struct pump *p)
 	const size_t before = p->offload ? VNET : 0;
 	size_t len = 0;
 	for (unsigned n = 0;
-		n < END_BATCH_MAX && len + HDR_MAX + VNET + FRAME_MAX <= sizeof(p->out); n++) {
+		n < END_BATCH && len + HDR_MAX + VNET + FRAME_MAX <= sizeof(p->out); n++) {
 		uint8_t *at = p->out + len;
 		/* where the frame lies if a header and what it owes go before it */
 		const ssize_t got = read(p->tap, at + HDR_MAX, VNET + FRAME_MAX);

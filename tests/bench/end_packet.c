@@ -45,8 +45,8 @@ static int open_packet(struct end *end, const char *where, bool hello)
 static int packet_send(struct end *end)
 {
 	struct batch *b = &end->out;
-	struct mmsghdr msgs[END_BATCH_MAX];
-	struct iovec iov[END_BATCH_MAX];
+	struct mmsghdr msgs[END_BATCH];
+	struct iovec iov[END_BATCH];
 
 	batch_stamp(b);
 	for (unsigned i = 0; i < b->n; i++) {
@@ -63,14 +63,14 @@ static int packet_send(struct end *end)
 
 static int packet_recv(struct end *end)
 {
-	struct mmsghdr msgs[END_BATCH_MAX];
-	struct iovec iov[END_BATCH_MAX];
+	struct mmsghdr msgs[END_BATCH];
+	struct iovec iov[END_BATCH];
 
-	for (unsigned i = 0; i < END_BATCH_MAX; i++) {
+	for (unsigned i = 0; i < END_BATCH; i++) {
 		iov[i] = (struct iovec){ end->buf + i * END_SLOT, END_SLOT };
 		msgs[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
 	}
-	const int n = recvmmsg(end->fd, msgs, END_BATCH_MAX, MSG_WAITFORONE, NULL);
+	const int n = recvmmsg(end->fd, msgs, END_BATCH, MSG_WAITFORONE, NULL);
 	if (n < 0)
 		return errno == EINTR || errno == EAGAIN || errno == ENETDOWN ? 0 : -1;
 	end->calls++;

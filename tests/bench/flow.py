@@ -207,15 +207,22 @@ def measure(lab, ends, size, batch, options=()):
     return {**cell, "drops": ends.drops()}  # as the switch counts them, where it does
 
 
-def cell(switch, batch=64):
+def batching(size):
+    """Frames a write of a client that batches. Of 60 bytes the processor time of sender, switch and receiver
+    together was 122 ns a frame with 64 of them, 83 with 128, 95 with 256."""
+    return 128 if size <= 512 else 64
+
+
+def cell(switch, batch=None):
+    """batch: frames a write; None: what is good for their size."""
     def run(lab, size):
         with switch(lab, size) as ends:
-            return measure(lab, ends, size, batch)
+            return measure(lab, ends, size, batch or batching(size))
     return run
 
 
 def cells(*rows):
-    """The `cells` of a Bench, of (label, switch, batch); with --against, fethd's rows twice."""
+    """The `cells` of a Bench, of (label, switch, batch of cell()); with --against, fethd's rows twice."""
     def choose(lab, _):
         out = []
         for label, switch, batch in rows:
