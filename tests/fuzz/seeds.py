@@ -341,3 +341,17 @@ write("gro",
       tcp6=segments(packet6(6, STREAM + b"y" * 30), 0x82, 0x82, 0x96, 0x80, 0x82, 0x82),
       tag=segments(packet4(6, STREAM + b"z" * 9, b"\x81\0\x60\x05"), 0x87, 0x8F, 0x97, longest=200),
       udp=segments(packet4(17, DATAGRAM + b"u" * 40), 0x83, 0x83, 0x82, 0x82) + segments(packet6(17, DATAGRAM + b"v" * 40), 0x82)[3:])
+
+
+# as a client of vde/ctl packs it on a little-endian Linux: version 3, or 1 with a MAC address
+def vde(path, version=3, kind=0, family=1, says=b"QEMU"):
+    addr = struct.pack("<H108s", family, path)
+    if version == 1:
+        return struct.pack("<II6s", 0xFEEDFACE, kind, b"\2\0\0\0\0\1") + addr + says
+    return struct.pack("<III", 0xFEEDFACE, version, kind) + addr + says
+
+
+write("vde",
+      v3=vde(b"/run/fethd/lab/vde/.01234-00000"), v1=vde(b"/tmp/vde.01234-00000", version=1), v2=vde(b"/tmp/x", version=2),
+      port=vde(b"/tmp/x", kind=0x701), type=vde(b"/tmp/x", kind=2), up=vde(b"/tmp/../x"), ends_up=vde(b"/tmp/.."), relative=vde(b"x"),
+      abstract=vde(b"\0\1\2\3"), endless=vde(b"/" + b"a" * 107), inet=vde(b"/tmp/x", family=2), cut=vde(b"/tmp/x")[:100], other=b"\0\0\0\x0eabcdef")

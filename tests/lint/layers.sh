@@ -7,7 +7,7 @@ faults=0
 
 iso='<(assert|ctype|errno|inttypes|limits|setjmp|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|string)\.h>'
 feth='"feth/(client|errors|types)\.h"'
-wire='"protocol/((wire|ring|qemu|rights|text)\.h|drops\.def)"'
+wire='"protocol/((wire|ring|qemu|vde|rights|text)\.h|drops\.def)"'
 rpc='"protocol/(rpc\.h|(methods|fields|events)\.def)"'
 err='"server/base/(err|message)\.h"'
 below_io='"server/(base|core|rpc|conf|priv)/[a-z_]+\.h"'
