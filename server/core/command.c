@@ -2,6 +2,7 @@
 #include "server/core/command.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/core/apply.h"
 
@@ -45,6 +46,25 @@ const char *port_kind_name(enum port_kind kind)
 		return "qemu";
 	case PORT_KIND_TAP:
 		return "tap";
+	case PORT_KIND_DGRAM:
+		return "dgram";
+	case PORT_KIND_SEQPACKET:
+		return "seqpacket";
+	case PORT_KIND_VDE:
+		return "vde";
+	case PORT_KIND_UDP:
+		return "udp";
 	}
 	return "?";
+}
+
+bool port_kind_find(const char *name, enum port_kind *out)
+{
+	for (unsigned kind = 0; kind < PORT_KINDS; kind++) {
+		if (strcmp(port_kind_name((enum port_kind)kind), name) != 0)
+			continue;
+		*out = (enum port_kind)kind;
+		return true;
+	}
+	return false;
 }

@@ -52,8 +52,21 @@ struct network_facts {
 	struct port_rules defaults; /* of ports that do not say */
 };
 
-enum port_kind { PORT_KIND_HOST, PORT_KIND_NATIVE, PORT_KIND_QEMU, PORT_KIND_TAP };
+/* What a port's client speaks. */
+enum port_kind {
+	PORT_KIND_HOST,
+	PORT_KIND_NATIVE,
+	PORT_KIND_QEMU,
+	PORT_KIND_TAP,
+	PORT_KIND_DGRAM,     /* a frame a datagram */
+	PORT_KIND_SEQPACKET, /* a frame a message */
+	PORT_KIND_VDE,       /* datagrams behind vde_switch's control protocol */
+	PORT_KIND_UDP,       /* a frame a datagram, over UDP */
+};
+#define PORT_KINDS 8u
 const char *port_kind_name(enum port_kind kind);
+/* The kind of that name; false where there is none. */
+bool port_kind_find(const char *name, enum port_kind *out);
 
 struct monitor_conf;
 

@@ -211,21 +211,23 @@ static void remove_files(const struct netctl *ent)
 static int make_files(struct netctl *ent, struct netloop_conf *conf, struct err *err)
 {
 	char path[2 * PATH_TEXT];
-	conf->native_fd = conf->qemu_fd = -1;
 	const struct access_files files = access_files(&ent->d->access, &ent->facts.access);
 	int rc = verb_dir_make(ent->facts.path, err);
 	socket_path(ent, "ports", path);
 	if (!rc)
 		rc = verb_dir_make(path, err);
-	socket_path(ent, "feth.sock", path);
-	if (!rc)
-		rc = verb_listen(path, &files, &conf->native_fd, err);
-	socket_path(ent, "qemu.sock", path);
-	if (!rc)
-		rc = verb_listen(path, &files, &conf->qemu_fd, err);
+	for (unsigned kind = 0; kind < PORT_KINDS && !rc; kind++) {
+		const char *name = netloop_door_path((enum port_kind)kind);
+		struct netloop_door *door = &conf->doors[conf->n_doors];
+		if (!name)
+			continue;
+		socket_path(ent, name, path);
+		door->kind = (enum port_kind)kind;
+		rc = verb_listen(path, &files, &door->fd, err);
+		conf->n_doors += !rc;
+	}
 	if (rc < 0) {
-		if (conf->native_fd >= 0)
-			close(conf->native_fd);
+		netloop_doors_close(conf);
 		remove_files(ent);
 	}
 	return rc;

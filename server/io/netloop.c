@@ -96,6 +96,12 @@ void netloop_made_close(const struct hostif_made *made)
 		close(made->tx_fd);
 }
 
+void netloop_doors_close(const struct netloop_conf *conf)
+{
+	for (unsigned i = 0; i < conf->n_doors; i++)
+		close(conf->doors[i].fd);
+}
+
 static void on_host(uv_poll_t *poll, int status, int events);
 static void host_close(struct netloop *nl);
 
@@ -189,6 +195,24 @@ static int host_open(struct netloop *nl, const struct hostif_ops *ops,
 
 /* -- listeners -- */
 
+const char *netloop_door_path(enum port_kind kind)
+{
+	switch (kind) {
+	case PORT_KIND_NATIVE:
+		return "feth.sock";
+	case PORT_KIND_QEMU:
+		return "qemu.sock";
+	case PORT_KIND_HOST:
+	case PORT_KIND_TAP:
+	case PORT_KIND_DGRAM:
+	case PORT_KIND_SEQPACKET:
+	case PORT_KIND_VDE:
+	case PORT_KIND_UDP:
+		break;
+	}
+	return NULL;
+}
+
 static bool enter(struct netloop *nl, uint32_t uid)
 {
 	return shared_enter(ioloop_shared(nl->loop), uid, uid == 0 || uid == nl->access.uid);
@@ -204,11 +228,10 @@ static unsigned rights_of(void *ctx, const struct peer *who, const char *network
 static void refuse(const struct door *door, const char *what, const struct peer *peer)
 {
 	char where[FETH_NAME_MAX + 16];
-	snprintf(where, sizeof(where), "%s%s",
-		door->port[0]                    ? "ports/"
-		: door->kind == PORT_KIND_NATIVE ? "feth.sock"
-						 : "qemu.sock",
-		door->port);
+	if (door->port[0])
+		snprintf(where, sizeof(where), "ports/%s", door->port);
+	else
+		snprintf(where, sizeof(where), "%s", netloop_door_path(door->kind));
 	refusals_put(door->nl->loop, what, network_facts(door->nl->net)->spec.network, peer->uid,
 		peer->pid, where);
 }
@@ -822,12 +845,15 @@ static void furnish(struct netloop *nl, const struct netloop_conf *conf)
 static int open_all(struct netloop *nl, const struct netloop_conf *conf, struct err *err)
 {
 	const struct hostif_spec *spec = &conf->facts.spec;
-	const int native = listen_at(nl, "", PORT_KIND_NATIVE, conf->native_fd);
-	const int qemu = listen_at(nl, "", PORT_KIND_QEMU, conf->qemu_fd);
+	int served = 0;
+	for (unsigned i = 0; i < conf->n_doors; i++) {
+		const int rc = listen_at(nl, "", conf->doors[i].kind, conf->doors[i].fd);
+		served = rc < 0 ? rc : served;
+	}
 	const int rc = conf->ops->has_host ? host_open(nl, conf->ops, &conf->made, spec, err) : 0;
-	if (native < 0 || qemu < 0)
-		return err_set(err, native < 0 ? native : qemu, "%s: cannot serve its sockets: %s",
-			spec->network, strerror(native < 0 ? -native : -qemu));
+	if (served < 0)
+		return err_set(err, served, "%s: cannot serve its sockets: %s", spec->network,
+			strerror(-served));
 	return rc;
 }
 
@@ -846,8 +872,7 @@ int netloop_start(struct netloop **out, struct ioloop *main_loop, const struct n
 	struct netloop *nl = NULL;
 	int rc = make(&nl, main_loop, conf);
 	if (rc < 0) {
-		close(conf->native_fd);
-		close(conf->qemu_fd);
+		netloop_doors_close(conf);
 		netloop_made_close(&conf->made);
 		return err_set(err, rc, "%s: cannot start its switch: %s", name, strerror(-rc));
 	}

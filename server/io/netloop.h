@@ -39,12 +39,20 @@ struct netloop_conf {
 	struct netid_key key;
 	uint64_t seed;
 	struct access access;
-	uint32_t events;        /* of which main wants to hear */
-	int native_fd, qemu_fd; /* listening; given, also on failure */
+	uint32_t events; /* of which main wants to hear */
+	struct netloop_door {
+		enum port_kind kind;
+		int fd;      /* listening, or bound; given, also on failure */
+	} doors[PORT_KINDS]; /* where clients come in, beside ports of their own */
+	unsigned n_doors;
 	const struct hostif_ops *ops;
 	struct hostif_made made; /* as of CMD_HOST, or -1 and -1; given, also on failure */
 };
 
+/* Where in a network's directory clients of a kind come in; NULL: there is no such place. */
+const char *netloop_door_path(enum port_kind kind);
+/* Closes the doors of a network that was never started. */
+void netloop_doors_close(const struct netloop_conf *conf);
 /* Of a pair that nobody was given after all. */
 void netloop_made_close(const struct hostif_made *made);
 

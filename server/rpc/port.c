@@ -77,35 +77,46 @@ static int want_tap(const msgpack_object_map *params, struct port_conf *conf, st
 	return 0;
 }
 
-/* @declared: in port.add, where a kind is required, and may be tap. */
+/* Kinds that can be declared, and those whose other end is a descriptor that can be given away. */
+#define KIND(symbol) (1u << PORT_KIND_##symbol)
+#define KINDS_DECLARED (KIND(NATIVE) | KIND(QEMU) | KIND(TAP))
+#define KINDS_OPENED (KIND(NATIVE) | KIND(QEMU))
+
+/* "must be native, qemu or tap" */
+static int bad_kind(unsigned kinds, struct err *err)
+{
+	char text[128] = "must be ";
+	for (unsigned kind = 0; kind < PORT_KINDS; kind++) {
+		const unsigned behind = kinds >> kind >> 1;
+		const size_t len = strlen(text);
+		if (kinds >> kind & 1)
+			snprintf(text + len, sizeof(text) - len, "%s%s",
+				port_kind_name((enum port_kind)kind),
+				!behind                 ? ""
+				: behind & (behind - 1) ? ", "
+							: " or ");
+	}
+	return bad_field(err, "kind", text);
+}
+
+/* @declared: in port.add, where a kind is required. */
 static int want_kind(
 	const msgpack_object_map *params, bool declared, enum port_kind *out, struct err *err)
 {
-	char kind[16];
-	switch (rpc_get_text(params, "kind", kind, sizeof(kind))) {
-	case RPC_FIELD_ABSENT:
-		if (declared)
-			break;
-		*out = PORT_KIND_QEMU;
-		return 0;
-	case RPC_FIELD_OK:
-		if (!strcmp(kind, "native") || !strcmp(kind, "qemu")) {
-			*out = kind[0] == 'n' ? PORT_KIND_NATIVE : PORT_KIND_QEMU;
-			return 0;
-		}
-		if (strcmp(kind, "tap") != 0)
-			break;
-		if (!declared)
-			return err_set(err, -EINVAL,
-				"kind: a tap is no descriptor to be given away; declare it with "
-				"port.add");
-		*out = PORT_KIND_TAP;
-		return 0;
-	case RPC_FIELD_BAD:
-		break;
-	}
-	return bad_field(
-		err, "kind", declared ? "must be native, qemu or tap" : "must be native or qemu");
+	const unsigned kinds = declared ? KINDS_DECLARED : KINDS_OPENED;
+	char text[16];
+	enum port_kind kind = PORT_KIND_QEMU;
+	const enum rpc_field f = rpc_get_text(params, "kind", text, sizeof(text));
+	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !port_kind_find(text, &kind)) ||
+		(f == RPC_FIELD_ABSENT && declared))
+		return bad_kind(kinds, err);
+	if (kind == PORT_KIND_TAP && !declared)
+		return err_set(err, -EINVAL,
+			"kind: a tap is no descriptor to be given away; declare it with port.add");
+	if (!(kinds >> kind & 1))
+		return bad_kind(kinds, err);
+	*out = kind;
+	return 0;
 }
 
 /* `shm` of attach: true, or a map of ring. */

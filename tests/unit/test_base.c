@@ -63,6 +63,18 @@ static void test_names_of_reasons_and_kinds(void **state)
 	assert_string_equal(port_kind_name(PORT_KIND_NATIVE), "native");
 	assert_string_equal(port_kind_name(PORT_KIND_QEMU), "qemu");
 	assert_string_equal(port_kind_name(PORT_KIND_TAP), "tap");
+	assert_string_equal(port_kind_name(PORT_KIND_DGRAM), "dgram");
+	assert_string_equal(port_kind_name(PORT_KIND_SEQPACKET), "seqpacket");
+	assert_string_equal(port_kind_name(PORT_KIND_VDE), "vde");
+	assert_string_equal(port_kind_name(PORT_KIND_UDP), "udp");
+	for (unsigned i = 0; i < PORT_KINDS; i++) {
+		enum port_kind kind;
+		assert_true(port_kind_find(port_kind_name((enum port_kind)i), &kind));
+		assert_int_equal(kind, i);
+	}
+	enum port_kind none;
+	assert_false(port_kind_find("Qemu", &none));
+	assert_false(port_kind_find("", &none));
 }
 
 static void test_counters_add_up_field_by_field(void **state)
