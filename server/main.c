@@ -61,7 +61,7 @@ static bool set_text(char *out, size_t size, const char *text)
 	return true;
 }
 
-/* Where design, 4 says, if --run-dir does not. */
+/* Where fethd(8) says, if --run-dir does not. */
 static bool default_run_dir(char *out, size_t size)
 {
 	const char *dir = getenv("FETHD_RUN_DIR");

@@ -18,7 +18,7 @@
 /* And what reports and clients may: the rest is the host's alone, for a list of its groups that is
  * not whole is no list. */
 #define GROUPTABLE_JOINED(limit) ((limit) / 8u * 7u)
-/* Of one port's reports (design, 8), so that a guest that joins at random fills its own share only.
+/* Of one port's reports, so that a guest that joins at random fills its own share only.
  * What its client joined is not counted, that has a limit in io/memberships.c; nor what is reported
  * through the host side, of which the kernel says most too. */
 #define GROUPTABLE_PER_PORT 256u

@@ -79,7 +79,7 @@ struct hostif_ops {
 	bool single;      /* there is no service member: spec.service is empty */
 	bool untagged;    /* whose pair it is rests on RUN/state: no make() before it is written */
 	uint32_t mtu_min, mtu_max;
-	uint32_t unit_base; /* where units begin if nobody says otherwise (design, 6) */
+	uint32_t unit_base; /* where units begin if nobody says otherwise */
 
 	/* -- control half -- */
 

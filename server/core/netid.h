@@ -1,7 +1,7 @@
 /* netid.h - from the name of a network to its numbers, interface names and addresses.
  *
  * Deterministic, so that a network looks the same after every restart, and different machines
- * differ where they must. The formulas are a contract (design, 6): people write firewall rules for
+ * differ where they must. The formulas are a contract: people write firewall rules for
  * them. */
 #ifndef SERVER_CORE_NETID_H
 #define SERVER_CORE_NETID_H

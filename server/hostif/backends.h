@@ -5,7 +5,7 @@
 #include "server/core/hostif.h"
 
 /* 68: RFC 791, what every IPv4 module must pass; Linux's ETH_MIN_MTU. 65521: the largest of every
- * backend (design, 7), such that a header and the payload make 65535 bytes; a veth itself takes
+ * backend, such that a header and the payload make 65535 bytes; a veth itself takes
  * 65535 and passes frames of that (measured). */
 #define HOSTIF_MTU_MIN 68u
 #define HOSTIF_MTU_MAX 65521u

@@ -18,7 +18,7 @@
 #include "server/core/offload.h"
 #include "server/hostif/member_linux.h"
 
-/* 4 MiB each way: limits.md, 10 (ii). Memory is used only while frames wait. */
+/* 4 MiB each way: limits.md, 10. Memory is used only while frames wait. */
 #define SOCKET_BYTES (4 * 1024 * 1024)
 
 #define TAG 4u /* an 802.1Q tag: type and control information (IEEE 802.1Q-2018, 9.3) */

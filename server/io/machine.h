@@ -7,7 +7,7 @@
 #define MACHINE_ID 64u /* bytes of a machine's id as text, and its end */
 
 struct machine {
-	/* where run directories are (design, 4) */
+	/* where run directories are, fethd(8) */
 	const char *root_run_dir;  /* root's */
 	const char *root_config;   /* root's configuration */
 	const char *user_variable; /* everybody else's: what this names, */

@@ -80,7 +80,7 @@ static void bury(void *arg)
 static void write_queue(struct stream *s);
 static void resumed(void *arg);
 
-/* Input rests while too many answers wait: "64 KiB and one reply" (design, 5). */
+/* Input rests while too many answers wait: 64 KiB and one reply (docs/protocol.md, 2). */
 static void choke(struct stream *s)
 {
 	const bool choked = s->q.n_messages >= STREAM_ANSWERS_MAX || s->q.rpc.bytes > SENDQ_RPC_MAX;

@@ -142,7 +142,7 @@ class Fields(Rpc):
 
     def test_defaults_and_identity(self):
         r = self.c.call("network.create", network="8056c2e21c000001", backend=h.HOST_BACKEND)
-        self.assertEqual((r["id"], r["unit"]), ("8056c2e21c000001", h.UNIT_BASE + 3533))  # design, 6
+        self.assertEqual((r["id"], r["unit"]), ("8056c2e21c000001", h.UNIT_BASE + 3533))
         self.assertEqual((r["up"], r["addresses"], r["mtu"]), (True, [], 1500))
         self.assertEqual(r["mac"][:2], "02")
         self.assertTrue(self.d.system.agrees(r))

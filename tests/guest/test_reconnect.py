@@ -43,7 +43,7 @@ def takes(qemu, option):
 
 
 class Options(unittest.TestCase):
-    """What the README says of QEMU's versions; interop.md, 2.1."""
+    """What the README says of QEMU's versions."""
 
     def test_which_qemu_takes_which_option(self):
         for qemu in (INSTALLED, QEMU10):
