@@ -147,6 +147,8 @@ static const char capture_text[] =
 	"  fethctl capture NET -w - | wireshark -k -i -\n";
 
 static const struct option run_options[] = {
+	{ "kind", "KIND", false, "qemu (default), native, dgram, seqpacket or vde" },
+	{ "fd", "N", false, "where CMD finds its port (default 3)" },
 	{ "name", "NAME", false, "of the port; a declared one is taken over" },
 	{ "mac", "MAC", false, "its address; the port is locked to it" },
 	RULE_OPTIONS,
@@ -201,9 +203,13 @@ const struct command commands[] = {
 		events_text, events_options, 0, 1, false, cmd_events },
 	{ "capture", "NET [options] [FILTER…]", "watch the frames of a network", capture_text,
 		capture_options, 1, ARGS_MAX, false, cmd_capture },
-	{ "run", "NET [options] -- CMD [ARG…]", "run a program with a port at descriptor 3",
-		"Descriptor 3 of CMD is a connected stream socket that speaks QEMU's framing. CMD\n"
-		"finds FETH_NET, FETH_FD (3), FETH_MAC and FETH_MTU in its environment, and its\n"
+	{ "run", "NET [options] -- CMD [ARG…]", "run a program with a port at a descriptor",
+		"Descriptor 3 of CMD, or N, is a connected socket: a stream in QEMU's framing "
+		"(qemu)\n"
+		"or the native protocol (native), or of one frame a message (dgram, seqpacket).\n"
+		"With vde there is none: CMD connects to the folder in FETH_SOCKET. CMD finds\n"
+		"FETH_NET, FETH_SOCKET, FETH_FD, FETH_MAC and FETH_MTU in its environment, and "
+		"its\n"
 		"exit status is fethctl's. For QEMU: -netdev stream,id=n,addr.type=fd,addr.str=3\n",
 		run_options, 1, 1, true, cmd_run },
 	{ "enter", "NET [-- CMD [ARG…]]", "run a program in the namespaces of the host side",

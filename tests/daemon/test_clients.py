@@ -286,7 +286,7 @@ class WithDaemon(unittest.TestCase):
         program = (
             "import json, os, socket, sys\n"
             "s = socket.socket(fileno=3)\n"
-            "names = ('FETH_NET', 'FETH_FD', 'FETH_MAC', 'FETH_MTU')\n"
+            "names = ('FETH_NET', 'FETH_SOCKET', 'FETH_FD', 'FETH_MAC', 'FETH_MTU')\n"
             "env = {k: os.environ.get(k) for k in names}\n"
             "data = s.recv(65536)\n"
             "s.sendall(data[:4] + data[10:16] + data[4:10] + data[16:])\n"
@@ -306,8 +306,31 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(child.returncode, 7)
         self.assertEqual(
             json.loads(out),
-            {"FETH_NET": self.net, "FETH_FD": "3", "FETH_MAC": mac, "FETH_MTU": "1500"},
+            {"FETH_NET": self.net, "FETH_SOCKET": self.daemon.path(self.net, "qemu.sock"),
+             "FETH_FD": "3", "FETH_MAC": mac, "FETH_MTU": "1500"},
         )
+
+    def test_run_passes_the_kind_and_the_descriptor_that_are_asked_for(self):
+        program = (
+            "import os, socket\n"
+            "s = socket.socket(fileno=int(os.environ['FETH_FD']))\n"
+            "print(s.type.name, s.fileno(), os.environ['FETH_SOCKET'], flush=True)\n"
+            "f = bytes.fromhex('ffffffffffff' + os.environ['FETH_MAC'].replace(':', '') + '88b5') + b'hello'\n"
+            "s.sendall(b'\\xc4' + bytes([len(f)]) + f)\n"
+        )
+        other = self.port(2)
+        said = self.ctl("run", self.net, "--kind", "native", "--fd", "9", "--", sys.executable, "-c", program)
+        self.assertEqual(said.split(), ["SOCK_STREAM", "9", self.daemon.path(self.net, "feth.sock")])
+        self.assertEqual(other.recv()[12:], b"\x88\xb5hello")
+
+    def test_run_tells_a_vde_client_where_to_connect(self):
+        env = {**os.environ, "FETH_FD": "3", "FETH_MAC": "02:00:00:00:00:01"}  # of another run around this one
+        show = "env | grep -E '^FETH_(NET|SOCKET|FD|MAC|MTU)=' | sort"
+        said = self.ctl("run", self.net, "--kind", "vde", "--", "sh", "-c", show, env=env)
+        folder = self.daemon.path(self.net, "vde")
+        self.assertEqual(said.splitlines(), ["FETH_MTU=1500", f"FETH_NET={self.net}", f"FETH_SOCKET={folder}"])
+        said = self.ctl("run", self.net, "--kind", "vde", "--fd", "4", "--", "true", status=1)
+        self.assertIn("connects by itself", said)
 
     def test_run_places_the_port_whatever_descriptors_are_open(self):
         check = (
@@ -345,6 +368,10 @@ class WithDaemon(unittest.TestCase):
             ([self.net, "--", "/nonexistent"], 127, "cannot run /nonexistent"),
             ([self.net, "--", "/etc"], 126, "cannot run /etc"),
             ([self.net, "--name", "native1", "--", "true"], 1, "cannot open"),
+            ([self.net, "--kind", "tap", "--", "true"], 2, "--kind tap"),
+            ([self.net, "--fd", "2", "--", "true"], 1, "--fd 2: it must be 3 to 1023"),
+            ([self.net, "--fd", "1024", "--", "true"], 1, "--fd 1024"),
+            (["nonet", "--kind", "vde", "--", "true"], 1, "there is no network nonet"),
         ):
             self.assertIn(what, self.ctl("run", *args, status=status))
 
