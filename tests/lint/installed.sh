@@ -27,6 +27,10 @@ find "$dir/usr" -type f | sed "s|$dir||" | sort
 for program in fethctl fethd; do
 	[ -n "$(find "$dir/usr" -name "$program" -type f)" ] || { echo "no $program"; exit 1; }
 done
+# what stands in for the programs of others lies where no PATH looks, unless that is asked for
+for program in socket_vmnet_client vmnet-run softnet; do
+	[ -x "$dir/usr/libexec/fethd/$program" ] && [ ! -e "$dir/usr/bin/$program" ] || { echo "$program is elsewhere"; exit 1; }
+done
 # a program that was linked with structures of another size must not find it
 if [ -e "$lib/libfeth.so" ]; then
 	[ -e "$lib/libfeth.so.1" ] && ! ls "$lib"/libfeth.so.0* 2>/dev/null || { echo "libfeth.so is not version 1"; exit 1; }

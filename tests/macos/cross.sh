@@ -9,7 +9,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-readonly programs='server/fethd clients/fethctl clients/hello tests/darwin/darwin_rules tests/bench/bench_inject'
+readonly programs='server/fethd clients/fethctl clients/hello clients/dropins/socket_vmnet_client clients/dropins/vmnet-run clients/dropins/softnet tests/darwin/darwin_rules tests/bench/bench_inject'
 readonly library=clients/libfeth.dylib
 faults=0 unchecked=''
 
