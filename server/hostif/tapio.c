@@ -11,6 +11,11 @@
 #define ALIGN 64u    /* frames begin TAPIO_HEADER bytes behind the start of a cache line */
 #define PIECES 1024u /* of one write (UIO_MAXIOV) */
 
+/* Bytes of a frame up to which it is put into one piece behind its header, since write() costs less
+ * than writev(): CPU time of a call to a tap is less by 8 % at 60 bytes, by 8 % at 1514, 6 % at
+ * 3000 and nothing at 4096; from 9000 bytes on the copy costs more (measured). */
+#define SHORT 2048u
+
 _Static_assert(VNET_HDR_LEN <= TAPIO_HEADER, "there is room for it");
 _Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
 		       offsetof(struct seg, base) == offsetof(struct iovec, iov_base) &&
@@ -54,7 +59,29 @@ int tapio_recv(int fd, bool vnet, struct frame *frames, unsigned max, uint8_t *b
 	return (int)n;
 }
 
-static bool write_one(int fd, bool vnet, const struct frame *f)
+static bool write_short(int fd, bool vnet, const struct frame *f)
+{
+	uint8_t buf[VNET_HDR_LEN + SHORT];
+	size_t used = 0;
+	ssize_t rc;
+
+	if (vnet) {
+		offload_to_vnet(buf, f);
+		used = VNET_HDR_LEN;
+	}
+	memcpy(buf + used, f->head, f->head_len);
+	used += f->head_len;
+	for (unsigned i = 0; i < f->more_n; i++) {
+		memcpy(buf + used, f->more[i].base, f->more[i].len);
+		used += f->more[i].len;
+	}
+	do
+		rc = write(fd, buf, used);
+	while (rc < 0 && errno == EINTR);
+	return rc >= 0;
+}
+
+static bool write_long(int fd, bool vnet, const struct frame *f)
 {
 	uint8_t hdr[VNET_HDR_LEN];
 	struct iovec iov[PIECES];
@@ -80,6 +107,7 @@ unsigned tapio_send(int fd, bool vnet, const struct frame *frames, unsigned n)
 {
 	unsigned taken = 0;
 	for (unsigned i = 0; i < n; i++)
-		taken += write_one(fd, vnet, &frames[i]);
+		taken += frames[i].len <= SHORT ? write_short(fd, vnet, &frames[i])
+						: write_long(fd, vnet, &frames[i]);
 	return taken;
 }
