@@ -124,3 +124,13 @@ struct access_files access_files(const struct access *access, const struct acces
 				: 0600,
 	};
 }
+
+struct access_files access_files_shared(
+	const struct access *access, const struct access_rules *rules)
+{
+	struct access_files files = access_files(access, rules);
+	if (files.uid != access->uid)
+		files.mode = 0666; /* its owner is one of the others now */
+	files.uid = access->uid;
+	return files;
+}

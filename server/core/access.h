@@ -82,5 +82,9 @@ struct access_files {
 /* Of a network's sockets: nobody is kept out by them whom the rules give anything, but for the
  * admin group, which has control.sock. */
 struct access_files access_files(const struct access *access, const struct access_rules *rules);
+/* The same of a socket in a directory that clients may write to: it stays ours whoever owns the
+ * network, for who owns a file there can put another in its place. */
+struct access_files access_files_shared(
+	const struct access *access, const struct access_rules *rules);
 
 #endif

@@ -10,6 +10,7 @@
 #include "server/base/log.h"
 #include "server/io/daemon_priv.h"
 #include "server/io/machine.h"
+#include "server/io/netfiles.h"
 #include "server/priv/verbs.h"
 
 #define MTU_DEFAULT 1500u
@@ -195,44 +196,6 @@ static int make_some_pair(
 	return rc;
 }
 
-static void socket_path(const struct netctl *ent, const char *name, char out[2 * PATH_TEXT])
-{
-	snprintf(out, 2 * PATH_TEXT, "%s/%s", ent->facts.path, name);
-}
-
-static void remove_files(const struct netctl *ent)
-{
-	char path[2 * PATH_TEXT];
-	socket_path(ent, "ports", path);
-	verb_dir_clear(path);
-	verb_dir_clear(ent->facts.path);
-}
-
-static int make_files(struct netctl *ent, struct netloop_conf *conf, struct err *err)
-{
-	char path[2 * PATH_TEXT];
-	const struct access_files files = access_files(&ent->d->access, &ent->facts.access);
-	int rc = verb_dir_make(ent->facts.path, err);
-	socket_path(ent, "ports", path);
-	if (!rc)
-		rc = verb_dir_make(path, err);
-	for (unsigned kind = 0; kind < PORT_KINDS && !rc; kind++) {
-		const char *name = netloop_door_path((enum port_kind)kind);
-		struct netloop_door *door = &conf->doors[conf->n_doors];
-		if (!name)
-			continue;
-		socket_path(ent, name, path);
-		door->kind = (enum port_kind)kind;
-		rc = verb_listen(path, &files, &door->fd, err);
-		conf->n_doors += !rc;
-	}
-	if (rc < 0) {
-		netloop_doors_close(conf);
-		remove_files(ent);
-	}
-	return rc;
-}
-
 static void ent_free(struct netctl *ent)
 {
 	if (ent->paired && verb_pair_remove(ent->ops->name, &ent->facts.spec) < 0)
@@ -254,7 +217,7 @@ static void on_port_removed(void *ctx, const char *port)
 	struct netctl *ent = ctx;
 	char name[sizeof("ports/") + FETH_NAME_MAX], path[2 * PATH_TEXT];
 	snprintf(name, sizeof(name), "ports/%s", port);
-	socket_path(ent, name, path);
+	netfiles_path(path, ent->facts.path, name);
 	verb_unlink(path);
 	taps_remove(ent, port);
 	for (unsigned i = 0; i < ent->n_applied; i++) /* who declares it next is not a file */
@@ -293,7 +256,7 @@ static void on_gone(void *ctx, const struct daemon_counters *counters)
 		d->n_networks--;
 		break;
 	}
-	remove_files(ent);
+	netfiles_clear(ent->facts.path);
 	struct command *asker = ent->asker;
 	if (asker)
 		log_info("network", "removed net=%s uid=%u pid=%u", ent->facts.spec.network,
@@ -368,14 +331,14 @@ static int start_network(struct netctl *ent, const struct hostif_made *made, str
 		return err_set(err, -EIO, "%s: the system gives no random numbers",
 			ent->facts.spec.network);
 	}
-	int rc = make_files(ent, &conf, err);
+	int rc = netfiles_make(&conf, err);
 	if (rc < 0) {
 		netloop_made_close(made);
 		return rc;
 	}
 	rc = netloop_start(&ent->nl, d->loop, &conf, &netloop_events, ent, err);
 	if (rc < 0)
-		remove_files(ent);
+		netfiles_clear(ent->facts.path);
 	ent->hosted = !rc && ent->ops->has_host;
 	return rc;
 }

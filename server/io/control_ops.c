@@ -11,6 +11,7 @@
 
 #include "server/base/log.h"
 #include "server/io/daemon_priv.h"
+#include "server/io/netfiles.h"
 #include "server/priv/verbs.h"
 #include "server/rpc/apply.h"
 
@@ -91,8 +92,7 @@ static void set_done(struct command *cmd)
 
 static int give_sockets(const struct netctl *ent, const struct network_facts *f, struct err *err)
 {
-	const struct access_files files = access_files(&ent->d->access, &f->access);
-	return verb_dir_give(f->path, &files, err);
+	return netfiles_give(f->path, &ent->d->access, &f->access, err);
 }
 
 /* The pair and the rules of NAT: both, or neither. */

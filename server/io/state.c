@@ -12,6 +12,7 @@
 
 #include "server/base/log.h"
 #include "server/io/daemon_priv.h"
+#include "server/io/netfiles.h"
 #include "server/priv/verbs.h"
 
 #define LINES_MAX (4 * NETWORKS_MAX) /* networks, and pairs that were left */
@@ -23,12 +24,10 @@ static void state_path(const struct daemon *d, char out[PATH_TEXT + 8])
 
 static void clean_network(const struct daemon *d, const char *name)
 {
-	char path[PATH_TEXT + FETH_NAME_MAX + 16];
+	char path[2 * PATH_TEXT];
 	services_clean(name);
-	snprintf(path, sizeof(path), "%s/%s/ports", d->options.run_dir, name);
-	verb_dir_clear(path);
-	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, name);
-	verb_dir_clear(path);
+	netfiles_path(path, d->options.run_dir, name);
+	netfiles_clear(path);
 }
 
 /* The first line of a name counts; further ones are of pairs that were left. */

@@ -21,7 +21,7 @@ static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
 static bool run_dir_made;
 static int run_fd = -1; /* holds the lock */
 
-static int check_path(const char *path, struct err *err)
+int verbs_check_path(const char *path, struct err *err)
 {
 	const size_t n = strlen(run_dir);
 	if (strncmp(path, run_dir, n) || path[n] != '/' || strstr(path, "/../"))
@@ -45,7 +45,7 @@ int verbs_path(char out[2 * PATH_TEXT], const char *network, const char *file, s
 		return err_set(err, -EINVAL, "%s is no name of a network", network);
 	snprintf(out, 2 * PATH_TEXT, "%s/%s%s%s", run_dir, network ? network : "",
 		network ? "/" : "", file);
-	return check_path(out, err);
+	return verbs_check_path(out, err);
 }
 
 /* A directory that nobody but us can have tampered with. */
@@ -237,7 +237,7 @@ int verb_watch(const char *backend, struct err *err)
 
 int verb_dir_make(const char *path, struct err *err)
 {
-	const int rc = check_path(path, err);
+	const int rc = verbs_check_path(path, err);
 	if (rc < 0)
 		return rc;
 	bool made;
@@ -246,7 +246,7 @@ int verb_dir_make(const char *path, struct err *err)
 
 void verb_dir_clear(const char *path)
 {
-	if (check_path(path, NULL) || check_dir(path, NULL))
+	if (verbs_check_path(path, NULL) || check_dir(path, NULL))
 		return;
 	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -275,7 +275,7 @@ void verb_dir_clear(const char *path)
 void verb_unlink(const char *path)
 {
 	struct stat st;
-	if (!check_path(path, NULL) && !lstat(path, &st) && S_ISSOCK(st.st_mode))
+	if (!verbs_check_path(path, NULL) && !lstat(path, &st) && S_ISSOCK(st.st_mode))
 		unlink(path);
 }
 
@@ -289,8 +289,7 @@ static int bind_at(int fd, const char *path, struct err *err)
 	return 0;
 }
 
-/* Makes @name in the directory @dir as @files says: whose it is, then who may. */
-static int give(int dir, const char *name, const struct access_files *files)
+int verbs_give(int dir, const char *name, const struct access_files *files)
 {
 	struct stat st;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
@@ -303,7 +302,7 @@ static int give(int dir, const char *name, const struct access_files *files)
 	return fchmodat(dir, name, (mode_t)files->mode, 0) < 0 ? -errno : 0;
 }
 
-static int give_failed(int rc, const char *path, const struct access_files *files, struct err *err)
+int verbs_give_failed(int rc, const char *path, const struct access_files *files, struct err *err)
 {
 	if (files->gid == ACCESS_NO_ONE)
 		return err_set(err, rc, "cannot give %s to user %u, mode %04o: %s", path,
@@ -323,17 +322,17 @@ static int give_sockets(const char *path, const struct access_files *files, stru
 	while (dir && !rc && (e = readdir(dir))) {
 		struct stat st;
 		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
-			rc = give(fd, e->d_name, files);
+			rc = verbs_give(fd, e->d_name, files);
 	}
 	if (dir)
 		closedir(dir);
-	return rc < 0 ? give_failed(rc, path, files, err) : 0;
+	return rc < 0 ? verbs_give_failed(rc, path, files, err) : 0;
 }
 
 int verb_dir_give(const char *path, const struct access_files *files, struct err *err)
 {
 	char ports[2 * PATH_TEXT];
-	int rc = check_path(path, err);
+	int rc = verbs_check_path(path, err);
 	if (!rc)
 		rc = check_dir(path, err);
 	snprintf(ports, sizeof(ports), "%s/ports", path);
@@ -345,7 +344,7 @@ int verb_dir_give(const char *path, const struct access_files *files, struct err
 int verb_listen(const char *path, const struct access_files *files, int *out_fd, struct err *err)
 {
 	char temp[PATH_TEXT];
-	int rc = check_path(path, err);
+	int rc = verbs_check_path(path, err);
 	if (rc < 0)
 		return rc;
 	snprintf(temp, sizeof(temp), "%s.new", path);
@@ -356,9 +355,9 @@ int verb_listen(const char *path, const struct access_files *files, int *out_fd,
 	rc = bind_at(fd, temp, err);
 	if (rc < 0)
 		goto fail;
-	rc = give(AT_FDCWD, temp, files);
+	rc = verbs_give(AT_FDCWD, temp, files);
 	if (rc < 0) {
-		rc = give_failed(rc, path, files, err);
+		rc = verbs_give_failed(rc, path, files, err);
 		goto fail;
 	}
 	if (listen(fd, 128) < 0 || rename(temp, path) < 0) {
@@ -377,7 +376,7 @@ fail:
 int verb_write(const char *path, const char *text, struct err *err)
 {
 	char temp[PATH_TEXT];
-	int rc = check_path(path, err);
+	int rc = verbs_check_path(path, err);
 	if (rc < 0)
 		return rc;
 	snprintf(temp, sizeof(temp), "%s.new", path);

@@ -59,6 +59,20 @@ int verb_listen(const char *path, const struct access_files *files, int *out_fd,
 int verb_dir_give(const char *path, const struct access_files *files, struct err *err);
 void verb_unlink(const char *path); /* only a socket */
 
+/* Directories that a network's clients make sockets of their own in, beside one of ours. Made, or
+ * emptied if it is there, and nobody else's to write to yet; then verb_listen() puts a socket
+ * there, with what access_files_shared() says; */
+int verb_shared_make(const char *path, struct err *err);
+/* then both are given to those who may, as later when these are others. */
+int verb_shared_give(
+	const char *path, const char *socket, const struct access_files *files, struct err *err);
+/* Removes it, unless a client has left a directory there that is not empty. */
+void verb_shared_clear(const char *path);
+/* Gives a datagram socket, which is connected to a client's, a name there that this client alone
+ * can send to. May be called on any thread. */
+int verb_shared_bind(
+	int fd, const char *dir, uint32_t uid, char out_path[PATH_TEXT], struct err *err);
+
 /* Writes a small file of ours whole or not at all; NULL text removes it. */
 int verb_write(const char *path, const char *text, struct err *err);
 

@@ -205,6 +205,25 @@ static void test_files_let_in_whom_the_rules_let_in(void **state)
 	files_are(&user, &r, DAEMON, ACCESS_NO_ONE, 0600);
 }
 
+static void test_files_that_others_could_replace_stay_ours(void **state)
+{
+	const struct access user = { .uid = DAEMON, .admin_gid = ACCESS_NO_ONE };
+	struct access_rules r = rules(0660);
+	(void)state;
+	struct access_files f = access_files_shared(&root, &r); /* of OWNER, else */
+	assert_int_equal(f.uid, 0);
+	assert_int_equal(f.gid, USERS);
+	assert_int_equal(f.mode, 0666);
+	r.uid = 0;
+	f = access_files_shared(&root, &r);
+	assert_int_equal(f.uid, 0);
+	assert_int_equal(f.mode, 0660);
+	r.uid = ACCESS_NO_ONE;
+	f = access_files_shared(&user, &r);
+	assert_int_equal(f.uid, DAEMON);
+	assert_int_equal(f.mode, 0660);
+}
+
 static void test_rules_differ_by_what_they_give_and_by_what_they_say(void **state)
 {
 	struct access_rules a = rules(0660), b;
@@ -329,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_who_is_not_mapped_matches_nothing_but_all_others),
 		cmocka_unit_test(test_the_directory_is_asked_only_where_something_can_be_won),
 		cmocka_unit_test(test_files_let_in_whom_the_rules_let_in),
+		cmocka_unit_test(test_files_that_others_could_replace_stay_ours),
 		cmocka_unit_test(test_rules_differ_by_what_they_give_and_by_what_they_say),
 		cmocka_unit_test(test_a_copy_of_a_peer_is_as_long_as_it_must_be),
 		cmocka_unit_test(test_rules_as_text),
