@@ -17,6 +17,7 @@ import unittest
 
 from guest import (CommandTimeout, Guest, GuestError, Host, Netns, boot, prepare, tcp_transfer,
                    wait_unix_listening)
+from uml import Uml
 
 QEMU = os.environ.get('FETHD_QEMU', 'qemu-system-x86_64')
 QEMU10 = os.environ.get('FETHD_QEMU10')
@@ -194,6 +195,20 @@ class Life(unittest.TestCase):
                            addr='10.2.0.2/24', qemu=QEMU) as server:
                     server.check('ping -c 1 -w 30 10.2.0.1')
                     client.check('ping -c 1 -w 30 10.2.0.2')
+
+
+@unittest.skipUnless(shutil.which('linux.uml'), 'SKIPPED: there is no linux.uml')
+class UserMode(unittest.TestCase):
+    def test_two_of_them_reach_one_another_and_nothing_is_left_of_one_that_was_killed(self):
+        pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        a, b = (Uml(f'u{n}', GUESTDIR, f'vec0:transport=fd,fd={s.fileno()}', mac=mac, addr=f'10.3.0.{n}/24',
+                    addr6=f'fd03::{n}/64', pass_fds=[s.fileno()])
+                for n, (s, mac) in enumerate(zip(pair, (MAC_A, MAC_B)), 1))
+        with pair[0], pair[1], boot(a, b):
+            a.check('ping -c 1 -w 10 10.3.0.2')
+            b.check('ping6 -c 1 -w 10 fd03::1')
+            self.assertIn(MAC_A, a.check('cat /sys/class/net/eth0/address'))
+        self.assertEqual(subprocess.run(['pgrep', '-f', a.folder], check=False).returncode, 1)
 
 
 class OnTheHost(unittest.TestCase):
