@@ -257,6 +257,43 @@ bool cidr_equal(const struct cidr *a, const struct cidr *b)
 	       !memcmp(a->addr, b->addr, a->family == 4 ? 4 : 16);
 }
 
+/* Of 1 to 65535; -1. */
+static int port_number(const char *p)
+{
+	int v = 0;
+	if (*p < '1' || *p > '9')
+		return -1;
+	for (; *p >= '0' && *p <= '9' && v <= 65535; p++)
+		v = v * 10 + (*p - '0');
+	return *p || v > 65535 ? -1 : v;
+}
+
+bool endpoint_parse(struct endpoint *out, const char *text, const char **why)
+{
+	struct endpoint e = { .family = 4 };
+	const bool bracket = *text == '[';
+	const char *p = text + bracket;
+	*why = "give an address, such as 127.0.0.1 or [::1]; names are not looked up";
+	if (bracket ? !ipv6_parse(e.addr, &p) || *p++ != ']' : !ipv4_parse(e.addr, &p))
+		return false;
+	if (bracket)
+		e.family = 6;
+	*why = "a port of 1 to 65535 must follow the address, as in 127.0.0.1:5000";
+	const int port = *p == ':' ? port_number(p + 1) : -1;
+	if (port < 0)
+		return false;
+	e.port = (uint16_t)port;
+	*out = e;
+	return true;
+}
+
+bool endpoint_is_loopback(const struct endpoint *end)
+{
+	if (end->family == 4)
+		return end->addr[0] == 127;
+	return all(end->addr, 15, 0) && end->addr[15] == 1;
+}
+
 bool utf8_valid(const char *text, size_t len)
 {
 	const uint8_t *p = (const uint8_t *)text;

@@ -43,6 +43,22 @@ bool cidr_parse(struct cidr *out, const char *text, const char **why);
 void cidr_format(char out[CIDR_TEXT], const struct cidr *cidr);
 bool cidr_equal(const struct cidr *a, const struct cidr *b);
 
+/* An IP address and a port of TCP or UDP. */
+struct endpoint {
+	uint8_t family;   /* 4 or 6; 0 is none */
+	uint8_t addr[16]; /* in the order of the wire */
+	uint16_t port;    /* 1 to 65535 */
+};
+
+#define ENDPOINT_TEXT 56u /* "[ffff:...:255.255.255.255]:65535" and its end */
+
+/* "127.0.0.1:5000" or "[::1]:5000". No names: nothing is looked up. On false, *why is a constant
+ * sentence. */
+bool endpoint_parse(struct endpoint *out, const char *text, const char **why);
+
+/* Whether it never leaves this machine: 127.0.0.0/8 (RFC 1122, 3.2.1.3), ::1 (RFC 4291, 2.5.3). */
+bool endpoint_is_loopback(const struct endpoint *end);
+
 /* Whether `len` bytes are well-formed UTF-8 (RFC 3629, 4) without NUL. */
 bool utf8_valid(const char *text, size_t len);
 

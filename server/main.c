@@ -34,6 +34,7 @@ static const char usage[] =
 	"                       0666 lets the owners and users of networks in, to what is theirs\n"
 	"  --rootless           Linux: serve host sides without root, in a network namespace of\n"
 	"                       its own (fethctl enter NET gets in)\n"
+	"  --dial-anywhere      ports may be connected to other machines\n"
 	"  --unit-base N        first interface unit less 100: 0 to 22768\n"
 	"                       (default 0; 10000 on macOS)\n"
 	"  --log-level LEVEL    error, warn, info (default) or debug\n"
@@ -109,14 +110,15 @@ static bool set_daemon(struct daemon_settings *s, const char *name, const char *
 /* 0: go on; else exit with this less one. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
-	enum { RUN_DIR = 1, CONFIG, CHECK, ROOTLESS, SETTING, VERSION, HELP };
+	enum { RUN_DIR = 1, CONFIG, CHECK, SWITCH, SETTING, VERSION, HELP };
 	static const struct option options[] = {
 		{ "run-dir", required_argument, NULL, RUN_DIR },
 		{ "config", required_argument, NULL, CONFIG },
 		{ "check-config", no_argument, NULL, CHECK },
 		{ "admin-group", required_argument, NULL, SETTING },
 		{ "control-mode", required_argument, NULL, SETTING },
-		{ "rootless", no_argument, NULL, ROOTLESS },
+		{ "rootless", no_argument, NULL, SWITCH },
+		{ "dial-anywhere", no_argument, NULL, SWITCH },
 		{ "unit-base", required_argument, NULL, SETTING },
 		{ "log-level", required_argument, NULL, SETTING },
 		{ "version", no_argument, NULL, VERSION },
@@ -140,8 +142,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 		case CHECK:
 			o->check = true;
 			break;
-		case ROOTLESS:
-			(void)daemon_setting(&o->daemon.given, "rootless", "yes");
+		case SWITCH:
+			(void)daemon_setting(&o->daemon.given, options[at].name, "yes");
 			break;
 		case SETTING:
 			if (!set_daemon(&o->daemon.given, options[at].name, optarg))
@@ -226,6 +228,8 @@ static int serve(struct options *o, struct confset *conf, struct err *err)
 	o->daemon.rootless = o->daemon.settings.rootless;
 	if (o->daemon.rootless)
 		rc = verb_rootless(err);
+	if (o->daemon.settings.dial_anywhere)
+		verb_dial_anywhere();
 	if (!rc)
 		return daemon_run(&o->daemon, conf, err);
 	conffiles_free(conf);

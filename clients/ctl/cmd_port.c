@@ -33,6 +33,8 @@ static const struct out_field lines[] = {
 	{ "Socket", "path", out_any, false },
 	{ "Interface", "ifname", out_any, false },
 	{ "Namespace", "netns", out_any, false },
+	{ "Connects to", "connect", out_any, false },
+	{ "Not now, for", "why", out_any, false },
 };
 
 /* --mac, --also, --lock, --locked: the addresses of a port. Return: 0, or CTL_FAILED after a
@@ -85,6 +87,8 @@ int cmd_port_add(struct ctl *ctl, const struct args *args)
 		rpc_put_text(&params, "ifname", args_value(args, "ifname"));
 	if (args_value(args, "netns"))
 		rpc_put_text(&params, "netns", args_value(args, "netns"));
+	if (args_value(args, "connect"))
+		rpc_put_text(&params, "connect", args_value(args, "connect"));
 	if (put_addresses(args, &params) || rules_put(args, &params) || ctl_connect(ctl, NULL)) {
 		rpc_out_fini(&params);
 		return CTL_FAILED;

@@ -58,6 +58,7 @@ static const struct option port_add_options[] = {
 	{ "kind", "KIND", false, "what it speaks: native (default) or qemu; or tap" },
 	{ "ifname", "IF", false, "with --kind tap: the interface to make" },
 	{ "netns", "NS", false, "the namespace to make it in: a name, or a path" },
+	{ "connect", "TO", false, "with --kind qemu: whom to call, a path or tcp:ADDRESS:PORT" },
 	{ "mac", "MAC", false, "an address registered with the port" },
 	{ "also", "MAC", true, "a further one; may be repeated" },
 	{ "lock", NULL, false, "drop frames from other addresses" },

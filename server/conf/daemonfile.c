@@ -40,13 +40,23 @@ static const char *set_level(struct daemon_settings *s, const char *value)
 	return "must be error, warn, info or debug";
 }
 
-static const char *set_rootless(struct daemon_settings *s, const char *value)
+static const char *set_truth(bool *has, bool *out, const char *value)
 {
 	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
 		return "must be yes or no";
-	s->rootless = value[0] == 'y';
-	s->has_rootless = true;
+	*out = value[0] == 'y';
+	*has = true;
 	return NULL;
+}
+
+static const char *set_rootless(struct daemon_settings *s, const char *value)
+{
+	return set_truth(&s->has_rootless, &s->rootless, value);
+}
+
+static const char *set_dial_anywhere(struct daemon_settings *s, const char *value)
+{
+	return set_truth(&s->has_dial_anywhere, &s->dial_anywhere, value);
 }
 
 /* Our user must be able to connect, and nobody executes a socket. */
@@ -71,6 +81,7 @@ static const struct {
 	{ "unit-base", set_base },
 	{ "log-level", set_level },
 	{ "rootless", set_rootless },
+	{ "dial-anywhere", set_dial_anywhere },
 };
 
 #define SETTINGS (sizeof(settings) / sizeof(settings[0]))
@@ -172,5 +183,9 @@ void daemon_settings_merge(struct daemon_settings *over, const struct daemon_set
 	if (!over->has_rootless) {
 		over->has_rootless = under->has_rootless;
 		over->rootless = under->rootless;
+	}
+	if (!over->has_dial_anywhere) {
+		over->has_dial_anywhere = under->has_dial_anywhere;
+		over->dial_anywhere = under->dial_anywhere;
 	}
 }

@@ -20,6 +20,7 @@ struct daemon_settings {
 	uint32_t unit_base; /* 0 to NETID_BASE_MAX */
 	enum log_level level;
 	bool rootless;
+	bool has_dial_anywhere, dial_anywhere; /* ports may call other machines */
 };
 
 /* Sets what is called @name, in both: NULL, or what a value must be. @name is one of theirs. */

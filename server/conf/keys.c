@@ -31,6 +31,7 @@ const struct key keys_port[] = {
 	{ "kind", "kind", KEY_TEXT, KEY_PINNED | KEY_OWN },
 	{ "ifname", "ifname", KEY_TEXT, KEY_PINNED | KEY_OWN },
 	{ "netns", "netns", KEY_TEXT, KEY_PINNED | KEY_OWN },
+	{ "connect", "connect", KEY_TEXT, KEY_PINNED | KEY_OWN },
 	{ "mac", "mac", KEY_TEXT, KEY_OWN },
 	{ "macs", "macs", KEY_LIST, KEY_OWN },
 	{ "locked", "locked", KEY_BOOL, KEY_OWN },

@@ -246,8 +246,9 @@ static void put_needed(
 {
 	const char *field = nf->items[i].key->field, *kind = value_of(nf, s, "kind");
 	const bool tap = kind && !strcmp(kind, "tap"), is_kind = !strcmp(field, "kind");
+	const bool other = tap || (kind && !strcmp(kind, "qemu"));
 	if (!is_kind)
-		rpc_put_text(out, "kind", tap ? kind : "native");
+		rpc_put_text(out, "kind", other ? kind : "native");
 	if (tap && strcmp(field, "ifname") != 0 && (!is_kind || value_of(nf, s, "ifname")))
 		rpc_put_text(out, "ifname", "eth0");
 }

@@ -20,6 +20,7 @@ struct apply_done {
 	char name[FETH_NAME_MAX + 1];
 	struct feth_mac mac;
 	struct tap_place tap;
+	struct dial_text dial;
 };
 
 struct apply {

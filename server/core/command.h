@@ -15,6 +15,7 @@
 #include "server/base/message.h"
 #include "server/core/access.h"
 #include "server/core/dhcp.h"
+#include "server/core/dial.h"
 #include "server/core/drop.h"
 #include "server/core/fdb.h"
 #include "server/core/groups.h"
@@ -89,6 +90,7 @@ struct port_conf {
 	const struct monitor_conf *monitor; /* borrowed; NULL: a port is wanted, not a monitor */
 	struct port_rules rules;            /* those given */
 	struct tap_place tap;               /* of kind tap: its interface */
+	struct dial_text dial;              /* whom it calls, instead of having a socket */
 	uint32_t ring; /* bytes of each ring in shared memory; 0: frames go by the stream */
 	struct port_offload offload;
 	bool control; /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
@@ -110,7 +112,9 @@ struct port_info {
 	uint32_t cap;         /* longest frame it takes or gets, with one tag; bytes */
 	uint32_t uid, pid;    /* where attached */
 	struct tap_place tap; /* of kind tap */
-	uint32_t ring;        /* where attached: bytes of each of its rings; 0: it has none */
+	struct dial_text dial;
+	char why[DIAL_WHY]; /* of one that calls and waits: why it is not connected */
+	uint32_t ring;      /* where attached: bytes of each of its rings; 0: it has none */
 	struct port_offload offload; /* where attached: what was granted */
 };
 
@@ -256,9 +260,11 @@ enum command_kind {
 	CMD_APPLY_PORTS, /* in and out: asked. They are made so */
 	CMD_LIST_DECLARED, /* out: items.ports: n_items declared ones without what their clients
 			      asked for, and as many that say what would be if nothing were said */
-	CMD_PORT_TAP,    /* in: conf's name, of a declared port of kind tap; fds[0]: its interface,
-			    given, also on failure. out: port */
-	CMD_EVENTS,      /* in: events, of which main wants to hear */
+	CMD_PORT_TAP,  /* in: conf's name, of a declared port of kind tap; fds[0]: its interface,
+			  given, also on failure. out: port */
+	CMD_PORT_DIAL, /* in: dialled: fds[0], what the port of that name and kind, which calls so,
+			  is connected to; given, also on failure. Or none, and why. out: port */
+	CMD_EVENTS,    /* in: events, of which main wants to hear */
 	CMD_PORT_LISTEN, /* in: conf's name and kind, fds[0]: the listening socket of a declared
 			    port; given, also on failure */
 	CMD_HOST,        /* in: host. The host side instead of the one before, which is closed */
@@ -319,6 +325,13 @@ struct command {
 		uint32_t events; /* a mask of rpc/event.h's kinds */
 		struct fdb_want fdb;
 		struct daemon_want daemon;
+		struct {
+			char name[FETH_NAME_MAX + 1];
+			enum port_kind kind;
+			struct dial_text dial;
+			uint32_t serial; /* said when it is lost */
+			char why[DIAL_WHY];
+		} dialled;
 		struct {
 			const struct hostif_ops *ops;
 			bool given;              /* false: there shall be none */

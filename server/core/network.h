@@ -90,6 +90,13 @@ void network_detach(struct network *net, struct port *port);
 /* Whether there is a declared port of that name and kind. */
 bool network_declared(const struct network *net, const char *name, enum port_kind kind);
 
+/* Whether there is, and it calls that one. */
+bool network_calls(const struct network *net, const char *name, enum port_kind kind,
+	const struct dial_text *dial);
+
+/* Why a declared port that calls is not connected; told where it is another reason than before. */
+void network_set_why(struct network *net, const char *name, const char *why);
+
 /* Whether a port may more than was said of it: who attached had the right to control. */
 bool network_port_loosened(const struct network *net, uint16_t id);
 

@@ -78,6 +78,13 @@ static int check_port(const struct network *net, const struct apply *a,
 			"there; with replace it is removed and made anew",
 			conf->name, rec->info.tap.ifname, rec->info.tap.netns[0] ? " in " : "",
 			rec->info.tap.netns);
+	if (rec && !dial_text_same(&rec->info.dial, &conf->dial) && !a->replace)
+		return err_set(err, -EBUSY,
+			"port %s: connect: it %s%s, which cannot change while it is there; with "
+			"replace it is removed and made anew",
+			conf->name,
+			rec->info.dial.connect[0] ? "calls " : "has a socket of its own",
+			rec->info.dial.connect);
 	int rc = conf->mac_given ? check_mac(net, a, conf, "mac", conf->mac, err)
 		 : conf->locked  ? check_derived(net, a, conf, err)
 				 : 0;
@@ -113,6 +120,7 @@ static void note(struct apply *a, enum apply_what what, const struct port_info *
 	memcpy(d->name, info->name, sizeof(d->name));
 	d->mac = info->mac;
 	d->tap = info->tap;
+	d->dial = info->dial;
 }
 
 static int remove_one(
@@ -134,7 +142,8 @@ static int remove_all(struct network *net, struct apply *a, struct err *err)
 	for (uint32_t i = 0; i < a->n_ports && !rc; i++) {
 		const struct port_rec *rec = network_rec_named(net, a->ports[i].name);
 		if (rec && !(rec->info.kind == a->ports[i].kind &&
-				   tapplace_same(&rec->info.tap, &a->ports[i].tap)))
+				   tapplace_same(&rec->info.tap, &a->ports[i].tap) &&
+				   dial_text_same(&rec->info.dial, &a->ports[i].dial)))
 			rc = remove_one(net, a, &rec->info, err);
 	}
 	return rc;

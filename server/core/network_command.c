@@ -336,6 +336,7 @@ void network_command(struct network *net, struct command *cmd, uint64_t now_ms)
 	case CMD_EVENT_SUBSCRIBE:
 	case CMD_EVENTS:
 	case CMD_PORT_TAP:
+	case CMD_PORT_DIAL:
 	case CMD_NETWORK_APPLY:
 	case CMD_DAEMON_RELOAD:
 	case CMD_NETWORK_CREATE:

@@ -70,6 +70,7 @@ static int make_rec(
 	rec->info.id = id;
 	rec->info.kind = conf->kind;
 	rec->info.tap = conf->tap;
+	rec->info.dial = conf->dial;
 	if (conf->name[0])
 		snprintf(rec->info.name, sizeof(rec->info.name), "%s", conf->name);
 	else
@@ -163,6 +164,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
 	port->id = id;
 	port->stats = &rec->stats;
 	rec->info.offload = conf->offload;
+	rec->info.why[0] = '\0';
 	network_apply_rules(net, rec);
 	net->attached[net->n_attached++] = id;
 	net->facts.ports = net->n_attached;
@@ -226,6 +228,23 @@ int network_declare(
 	*out = rec->info;
 	tell_port(net, out, true);
 	return 0;
+}
+
+bool network_calls(const struct network *net, const char *name, enum port_kind kind,
+	const struct dial_text *dial)
+{
+	const struct port_rec *rec = network_rec_named(net, name);
+	return rec && rec->info.declared && rec->info.kind == kind &&
+	       dial_text_same(&rec->info.dial, dial);
+}
+
+void network_set_why(struct network *net, const char *name, const char *why)
+{
+	struct port_rec *rec = network_rec_named(net, name);
+	if (!rec || !rec->info.declared || rec->client || !strcmp(rec->info.why, why))
+		return;
+	snprintf(rec->info.why, sizeof(rec->info.why), "%s", why);
+	tell_port(net, &rec->info, true);
 }
 
 int network_remove_port(struct network *net, const char *name, struct err *err)

@@ -257,6 +257,7 @@ void control_submit(void *ctx, struct command *cmd)
 	case CMD_FACTS:
 	case CMD_EVENTS:
 	case CMD_PORT_TAP:
+	case CMD_PORT_DIAL:
 	case CMD_HOST_GROUPS:
 	case CMD_PORT_LISTEN:
 	case CMD_HOST:

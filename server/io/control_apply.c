@@ -150,10 +150,15 @@ static void next_socket(struct applying *ap)
 	const struct apply *a = ap->cmd->apply;
 	for (; ap->at < a->n_done; ap->at++) {
 		const struct apply_done *done = &a->done[ap->at];
-		if (done->what == APPLY_ADDED && done->kind != PORT_KIND_TAP)
+		const bool tap = done->kind == PORT_KIND_TAP, calls = done->dial.connect[0];
+		if (done->what == APPLY_ADDED && !tap && !calls)
 			break;
-		if (done->what == APPLY_ADDED && !ap->ent->stopping)
+		if (done->what != APPLY_ADDED || ap->ent->stopping)
+			continue;
+		if (tap)
 			taps_begin(ap->ent, done);
+		else
+			dials_begin(ap->ent, done->name, done->kind, &done->dial);
 	}
 	if (ap->at == a->n_done) {
 		if (ap->ports_failed)
@@ -329,6 +334,9 @@ void control_apply(struct daemon *d, struct command *cmd)
 {
 	struct netctl *ent = control_find(d, cmd->network);
 	struct applying *ap = NULL;
+	for (uint32_t i = 0; i < cmd->apply->n_ports; i++)
+		if (dials_check(d, &cmd->apply->ports[i], &cmd->err) < 0)
+			return cmd->done(cmd);
 	if (ent && (ent->busy || ent->applying || ent->stopping))
 		err_set(&cmd->err, -EBUSY, "%s: another change is under way; try again",
 			cmd->network);

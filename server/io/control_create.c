@@ -220,6 +220,7 @@ static void on_port_removed(void *ctx, const char *port)
 	netfiles_path(path, ent->facts.path, name);
 	verb_unlink(path);
 	taps_remove(ent, port);
+	dials_remove(ent, port);
 	for (unsigned i = 0; i < ent->n_applied; i++) /* who declares it next is not a file */
 		if (name_same(ent->applied[i].text, port))
 			ent->applied[i].text[0] = '\0';
@@ -228,6 +229,11 @@ static void on_port_removed(void *ctx, const char *port)
 static void on_port_lost(void *ctx, const char *port)
 {
 	taps_lost(ctx, port);
+}
+
+static void on_dial_lost(void *ctx, const char *port, uint32_t serial, const char *why)
+{
+	dials_lost(ctx, port, serial, why);
 }
 
 static void on_host_lost(void *ctx)
@@ -276,6 +282,7 @@ static const struct netloop_events netloop_events = {
 	.ports = on_ports,
 	.port_removed = on_port_removed,
 	.port_lost = on_port_lost,
+	.dial_lost = on_dial_lost,
 	.host_lost = on_host_lost,
 	.event = control_event,
 	.events_lost = on_events_lost,
@@ -290,6 +297,7 @@ void control_stop(struct netctl *ent)
 	hostwatch_forget(ent);
 	services_stop(ent);
 	taps_remove(ent, NULL);
+	dials_remove(ent, NULL);
 	netloop_stop(ent->nl);
 }
 

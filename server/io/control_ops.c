@@ -294,6 +294,12 @@ static void add_declared(struct command *cmd)
 
 	if (op->cmd->out.port.kind == PORT_KIND_TAP)
 		return add_tap(op, &op->cmd->out.port);
+	if (op->cmd->out.port.dial.connect[0]) {
+		dials_begin(op->ent, op->cmd->out.port.name, op->cmd->out.port.kind,
+			&op->cmd->out.port.dial);
+		add_told(op, &op->cmd->out.port);
+		return op_end(op);
+	}
 	cmd = op_step(op, CMD_PORT_LISTEN, add_listening);
 	if (!cmd)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
@@ -313,6 +319,8 @@ static void remove_done(struct command *cmd)
 
 void control_port(struct daemon *d, struct command *cmd)
 {
+	if (cmd->kind == CMD_PORT_ADD && dials_check(d, &cmd->in.conf, &cmd->err) < 0)
+		return cmd->done(cmd);
 	struct op *op = op_begin(d, cmd);
 	if (!op)
 		return;

@@ -59,6 +59,8 @@ void control_judge_files(struct daemon *d, const struct confset *set, struct fau
 		else if (control_describe(d, &cmd->in.want, true, &ops, &facts, &err) == 0 &&
 			 cmd->in.want.has_unit)
 			units[i] = cmd->in.want.unit;
+		for (uint32_t k = 0; cmd && !err.code && k < cmd->apply->n_ports; k++)
+			(void)dials_check(d, &cmd->apply->ports[k], &err);
 		command_free(cmd);
 		/* -EOPNOTSUPP: a program that is not installed is not the file's fault */
 		if (err.code && err.code != -EOPNOTSUPP)
@@ -303,6 +305,7 @@ static void take_daemon(struct daemon *d, const struct confset *set, struct relo
 		now.has_unit_base != was->has_unit_base || now.unit_base != was->unit_base,
 		"unit-base");
 	restart_for(result, now.rootless != was->rootless, "rootless");
+	restart_for(result, now.dial_anywhere != was->dial_anywhere, "dial-anywhere");
 	d->options.settings.has_level = now.has_level;
 	d->options.settings.level = now.level;
 }

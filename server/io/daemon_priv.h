@@ -50,6 +50,7 @@ struct netctl {
 	unsigned n_applied;
 	struct tap *taps;       /* owned: ports of kind tap (taps.c) */
 	uv_timer_t *taps_retry; /* owned; while some have no interface */
+	struct dialling *dials; /* owned: ports that call (dials.c) */
 };
 
 /* A unit that a network had before a crash. */
@@ -184,6 +185,16 @@ void taps_begin(struct netctl *ent, const struct apply_done *port);
 void taps_lost(struct netctl *ent, const char *port);
 void taps_remove(struct netctl *ent, const char *port); /* NULL: all of them */
 void taps_mtu(struct netctl *ent);                      /* the network's is another now */
+
+/* dials.c: ports that call, which were declared. Whether this daemon may call whom @conf says; an
+ * error begins with the port's name. */
+int dials_check(const struct daemon *d, const struct port_conf *conf, struct err *err);
+/* Calls, and calls again, until dials_remove(). */
+void dials_begin(
+	struct netctl *ent, const char *port, enum port_kind kind, const struct dial_text *text);
+/* Its connection has ended; @serial as of CMD_PORT_DIAL. */
+void dials_lost(struct netctl *ent, const char *port, uint32_t serial, const char *why);
+void dials_remove(struct netctl *ent, const char *port); /* NULL: all of them */
 
 /* control_apply.c: network.apply. */
 void control_apply(struct daemon *d, struct command *cmd);

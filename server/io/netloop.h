@@ -24,6 +24,8 @@ struct netloop_events {
 	void (*port_removed)(void *ctx, const char *port); /* a declared one; its path is empty */
 	/* A tap's interface is gone, see CMD_PORT_TAP. */
 	void (*port_lost)(void *ctx, const char *port);
+	/* What a port was connected to by CMD_PORT_DIAL is gone. @why: constant text. */
+	void (*dial_lost)(void *ctx, const char *port, uint32_t serial, const char *why);
 	void (*host_lost)(void *ctx); /* the host side's descriptors are dead, and closed */
 	/* A notification main wants to hear of (netloop_conf.events, CMD_EVENTS), whole; @kind and
 	 * @object as in rpc/event.h. */

@@ -12,6 +12,12 @@
 #include "server/io/shared.h"
 #include "server/io/stream_port.h"
 
+struct port_qemu {
+	struct stream_port sp;       /* first: stream_port.h */
+	struct port_dialled dialled; /* `lost` is NULL where the client came to us */
+	char name[FETH_NAME_MAX + 1];
+};
+
 static const struct port_ops port_ops = {
 	.send = stream_port_send,
 	.flush = stream_port_flush,
@@ -59,7 +65,11 @@ static void on_batch_end(struct stream *s)
 
 static void on_lost(struct stream *s, const char *why)
 {
-	stream_port_detach(stream_port_of(s), why);
+	struct stream_port *sp = stream_port_of(s);
+	struct port_qemu *pq = (struct port_qemu *)sp;
+	stream_port_detach(sp, why);
+	if (pq->dialled.lost)
+		pq->dialled.lost(pq->dialled.ctx, pq->name, pq->dialled.serial, why);
 }
 
 static void on_closed(struct stream *s)
@@ -84,13 +94,14 @@ static const struct stream_ops stream_ops = {
 	.closed = on_closed,
 };
 
-int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
-	const struct peer *who, const struct port_conf *conf, struct port_info *out,
-	struct err *err)
+static int open_port(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
+	const struct peer *who, const struct port_conf *conf, const struct port_dialled *dialled,
+	struct port_info *out, struct err *err)
 {
-	struct stream_port *sp = calloc(1, sizeof(*sp));
+	struct port_qemu *pq = calloc(1, sizeof(*pq));
+	struct stream_port *sp = (struct stream_port *)pq;
 	int rc = -ENOMEM;
-	if (sp) {
+	if (pq) {
 		sp->net = net;
 		sp->clients = clients;
 		sp->client.close = stream_port_leave;
@@ -102,12 +113,32 @@ int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list 
 		shared_leave(ioloop_shared(loop), who->uid);
 	}
 	if (rc < 0) {
-		free(sp);
+		free(pq);
 		return err_set(err, rc, "%s: cannot serve another port: %s",
 			network_facts(net)->spec.network, strerror(-rc));
 	}
-	rc = stream_port_attach(sp, conf, "qemu", RIGHT_ATTACH, out, err);
-	if (rc < 0)
+	rc = stream_port_attach(sp, conf, "qemu", dialled ? 0 : RIGHT_ATTACH, out, err);
+	if (rc < 0) {
 		stream_fail(&sp->s, "not attached", false);
-	return rc;
+		return rc;
+	}
+	if (dialled) {
+		pq->dialled = *dialled;
+		memcpy(pq->name, out->name, sizeof(pq->name));
+	}
+	return 0;
+}
+
+int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
+	const struct peer *who, const struct port_conf *conf, struct port_info *out,
+	struct err *err)
+{
+	return open_port(loop, net, clients, fd, who, conf, NULL, out, err);
+}
+
+int port_qemu_dial(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
+	const struct peer *who, const struct port_conf *conf, const struct port_dialled *dialled,
+	struct port_info *out, struct err *err)
+{
+	return open_port(loop, net, clients, fd, who, conf, dialled, out, err);
 }

@@ -1,4 +1,4 @@
-/* sock.h - Unix stream sockets, born close-on-exec and non-blocking by each system's own means. */
+/* sock.h - sockets, born close-on-exec and non-blocking by each system's own means. */
 #ifndef SERVER_PRIV_SOCK_H
 #define SERVER_PRIV_SOCK_H
 
@@ -29,6 +29,9 @@ unsigned sock_fds(const struct msghdr *msg, struct cmsghdr *c);
 /* One to bind and listen on. Where the kernel can refuse them, nobody can send descriptors over its
  * connections, whose closing could take long; elsewhere they are closed with care (io/shared.h). */
 int sock_listener(void);
+
+/* One to connect or bind, of any family and type; on Unix sockets as sock_listener(). */
+int sock_new(int family, int type);
 
 /* The next connection of a listening socket. */
 int sock_accept(int fd);

@@ -19,9 +19,14 @@ static int prepared(int fd)
 	return rc;
 }
 
+int sock_new(int family, int type)
+{
+	return prepared(socket(family, type, 0));
+}
+
 int sock_listener(void)
 {
-	return prepared(socket(AF_UNIX, SOCK_STREAM, 0));
+	return sock_new(AF_UNIX, SOCK_STREAM);
 }
 
 int sock_accept(int fd)

@@ -18,13 +18,19 @@ static void refuse_descriptors(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
 }
 
-int sock_listener(void)
+int sock_new(int family, int type)
 {
-	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	refuse_descriptors(fd); /* connections inherit it */
+	if (family == AF_UNIX)
+		refuse_descriptors(fd);
 	return fd;
+}
+
+int sock_listener(void)
+{
+	return sock_new(AF_UNIX, SOCK_STREAM); /* connections inherit it */
 }
 
 int sock_accept(int fd)

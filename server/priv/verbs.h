@@ -13,6 +13,7 @@
 #include "server/base/err.h"
 #include "server/core/access.h"
 #include "server/core/command.h"
+#include "server/core/dial.h"
 #include "server/core/hostif.h"
 
 /* Once, before any other: where all paths must be. Makes the directory if it is missing, or checks
@@ -132,6 +133,16 @@ struct tap_spec {
 int verb_tap_make(const struct tap_spec *spec, int *out_fd, struct err *err);
 /* Gives it another MTU. -ENODEV where it is not there, or not ours. */
 int verb_tap_mtu(const struct tap_spec *spec, struct err *err);
+
+/* Once, before any verb_dial(): other machines may be called, too. */
+void verb_dial_anywhere(void);
+/* A socket to whom @dial says, which never blocks. A path must be that of a socket itself, no link
+ * at its end; whose it is does not matter, for an administrator named it. UDP: bound, and the other
+ * end is the only one that is heard. Return: 0; 1: under way, and decided when it is writable
+ * (verb_dialled()); or a negative errno, and the sentence. */
+int verb_dial(const struct dial *dial, int *out_fd, struct err *err);
+/* How a try that was under way ended: 0, or a negative errno and the sentence. */
+int verb_dialled(const struct dial *dial, int fd, struct err *err);
 
 /* Descriptors of the namespaces this process is in: user (only if @user), network. */
 int verb_namespaces(bool user, int out_fds[2], uint8_t *out_n, struct err *err);

@@ -17,6 +17,9 @@ int verbs_give(int dir, const char *name, const struct access_files *files);
 int verbs_give_failed(int rc, const char *path, const struct access_files *files, struct err *err);
 /* What tags, tables and anchors of this daemon are told by. */
 const char *verbs_run_dir(void);
+/* Connects @fd to the Unix socket whose file is @path. 0, -ELOOP where that is a link, -ENOTSOCK
+ * where it is something else, or another negative errno. */
+int verbs_connect(int fd, const char *path);
 /* "feth" and a number; nothing else may be made, removed or served. */
 bool verbs_name_ours(const char *interface);
 

@@ -77,6 +77,24 @@ static int want_tap(const msgpack_object_map *params, struct port_conf *conf, st
 	return 0;
 }
 
+/* `connect`. */
+static int want_dial(const msgpack_object_map *params, struct port_conf *conf, struct err *err)
+{
+	char *text = conf->dial.connect;
+	struct dial dial;
+	const char *why = "must be the absolute path of a socket, or tcp:ADDRESS:PORT";
+	const enum rpc_field f = rpc_get_text(params, "connect", text, sizeof(conf->dial.connect));
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	if (f == RPC_FIELD_BAD || !dial_parse(&dial, text, &why))
+		return bad_field(err, "connect", why);
+	if (conf->kind != PORT_KIND_QEMU)
+		return bad_field(err, "connect",
+			"only ports of kind qemu can; another fethd is reached so by its "
+			"qemu.sock");
+	return 0;
+}
+
 /* Kinds that can be declared, and those whose other end is a descriptor that can be given away. */
 #define KIND(symbol) (1u << PORT_KIND_##symbol)
 #define KINDS_DECLARED (KIND(NATIVE) | KIND(QEMU) | KIND(TAP))
@@ -232,6 +250,8 @@ int parse_PORT_ADD(const msgpack_object_map *params, struct command *cmd, struct
 		rc = want_kind(params, true, &cmd->in.conf.kind, err);
 	if (!rc)
 		rc = want_tap(params, &cmd->in.conf, err);
+	if (!rc)
+		rc = want_dial(params, &cmd->in.conf, err);
 	return rc < 0 ? rc : refuse_clients_own(params, err);
 }
 
@@ -338,7 +358,15 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 			rpc_put_text(out, "netns", port->tap.netns);
 		return; /* its client is a kernel, and it has no socket */
 	}
-	if (port->attached && port->kind != PORT_KIND_HOST) {
+	if (port->dial.connect[0]) {
+		rpc_put_text(out, "connect", port->dial.connect);
+		if (port->why[0])
+			rpc_put_text(out, "why", port->why);
+		dir = NULL; /* it has no socket */
+	}
+	/* the kernel attests nobody at the other end of TCP */
+	if (port->attached && port->kind != PORT_KIND_HOST &&
+		(!port->dial.connect[0] || port->dial.connect[0] == '/')) {
 		rpc_put_uint(out, "uid", port->uid);
 		rpc_put_uint(out, "pid", port->pid);
 		if (port->ring)

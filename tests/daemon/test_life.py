@@ -70,7 +70,7 @@ class Options(Base):
         for args in (("--help",), ("-h",), ("--run-dir", "/nowhere/at/all", "--help")):
             code, out, err = self.fethd(*args)
             self.assertEqual((code, err), (0, ""))
-            for option in ("--run-dir", "--admin-group", "--rootless", "--unit-base", "--log-level",
+            for option in ("--run-dir", "--admin-group", "--rootless", "--dial-anywhere", "--unit-base", "--log-level",
                            "--version", "--help"):
                 self.assertIn(option, out)
             self.assertLessEqual(max(map(len, out.splitlines())), 100)

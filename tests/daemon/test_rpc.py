@@ -342,6 +342,7 @@ class Params(Rpc):
             "port.add": {"network": self.NAMES, "name": port_names, "kind": kinds,
                          "ifname": ["eth0", "", "a/b", "tap%d", "x" * 16, 5, []],
                          "netns": ["box", "", "../x", "x" * 300, True],
+                         "connect": ["", "x", "tcp:127.0.0.1:0", "tcp:[::1]", "/" * 300, 5],
                          "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS, **rules},
             "port.set": {"network": self.NAMES, "name": self.NAMES, "mac": self.MACS, "macs": self.FURTHER,
                          "locked": self.BOOLS, **rules},
@@ -401,7 +402,7 @@ class Params(Rpc):
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "too_big": True, "events": ["*"],
                           "isolated": True, "cap": 1000, "queue": 8192, "rx_rate": 1, "tx_rate": 1, "storm": 1, "loop_guard": True, "raw_offload": True, "defaults": {}, "macs": [],
                           "port": 1, "log_level": "info", "save": False, "replace": False, "ports": [],
-                          "ifname": "tap0", "netns": "x"}
+                          "ifname": "tap0", "netns": "x", "connect": "/x"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))

@@ -1,11 +1,12 @@
-/* fuzz_text.c - the parsers of text.h, rights.h and dhcp.h: what they take they must write so that
- * they take it again; and what is found in what nft and pfctl print (nat.h). */
+/* fuzz_text.c - the parsers of text.h, rights.h, dial.h and dhcp.h: what they take they must write
+ * so that they take it again; and what is found in what nft and pfctl print (nat.h). */
 #include <ctype.h>
 #include <stdio.h>
 
 #include "protocol/rights.h"
 #include "protocol/text.h"
 #include "server/core/dhcp.h"
+#include "server/core/dial.h"
 #include "server/core/nat.h"
 #include "tests/support/bytes.h"
 #include "tests/support/fuzz.h"
@@ -72,6 +73,25 @@ static void range(const char *text)
 	must(a.from == b.from && a.to == b.to);
 }
 
+/* What is taken is taken whole, and stays here only where it says so itself. */
+static void call(const char *text)
+{
+	struct dial dial;
+	const char *why = NULL;
+	if (!dial_parse(&dial, text, &why)) {
+		must(why);
+		return;
+	}
+	must(strlen(text) < DIAL_TEXT);
+	if (dial.way == DIAL_PATH) {
+		must(!strcmp(dial.path, text) && text[0] == '/' && dial_is_local(&dial));
+		return;
+	}
+	must(dial.way == DIAL_TCP && dial.remote.port && strlen(text) < 4 + ENDPOINT_TEXT);
+	if (dial.remote.family == 4)
+		must(dial_is_local(&dial) == !strncmp(text, "tcp:127.", 8));
+}
+
 static void tables(const char *text)
 {
 	char name[NAT_NAME];
@@ -101,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	cidr(s);
 	rule(s);
 	range(s);
+	call(s);
 	tables(s);
 	free(copy);
 	return 0;

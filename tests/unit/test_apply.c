@@ -273,6 +273,31 @@ static void test_another_interface_wants_replace_too(void **state)
 	}
 }
 
+static void test_another_to_call_wants_replace_too(void **state)
+{
+	static const char *const to[] = { "/run/a", "", "tcp:127.0.0.1:7" };
+	struct fakenet *fn = *state;
+	struct declaring d = { 0 };
+	struct port_conf ports[] = { want("a", PORT_KIND_QEMU, 1, false) };
+	strcpy(ports[0].dial.connect, "/run/b");
+	assert_int_equal(apply(fn, &d, ports, 1), 0);
+	assert_int_equal(apply(fn, &d, ports, 1), 0);
+	assert_string_equal(d.done, "");
+	for (unsigned i = 0; i < 3; i++) {
+		const struct port_info was = info_of(fn, "a");
+		d.replace = false;
+		strcpy(ports[0].dial.connect, to[i]);
+		assert_int_equal(apply(fn, &d, ports, 1), -EBUSY);
+		assert_non_null(strstr(d.err.text, "port a: connect: "));
+		assert_non_null(strstr(d.err.text,
+			was.dial.connect[0] ? was.dial.connect : "a socket of its own"));
+		d.replace = true;
+		assert_int_equal(apply(fn, &d, ports, 1), 0);
+		assert_string_equal(d.done, "-a+a");
+		assert_string_equal(info_of(fn, "a").dial.connect, to[i]);
+	}
+}
+
 static void test_no_more_ports_than_there_is_room_for(void **state)
 {
 	struct fakenet *fn = *state;
@@ -390,6 +415,7 @@ int main(void)
 		TEST(test_what_is_impossible_is_found_before_anything_is_done),
 		TEST(test_another_kind_wants_replace),
 		TEST(test_another_interface_wants_replace_too),
+		TEST(test_another_to_call_wants_replace_too),
 		TEST(test_no_more_ports_than_there_is_room_for),
 		TEST(test_what_a_client_asked_for_is_no_declaration),
 		TEST(test_what_a_client_asked_for_outlives_declarations_that_say_the_same),

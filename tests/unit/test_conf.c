@@ -227,6 +227,18 @@ static void test_a_port_of_kind_tap_has_an_interface(void **state)
 	command_free(cmd);
 }
 
+static void test_a_port_may_call(void **state)
+{
+	(void)state;
+	struct command *cmd = command_of("[network]\n"
+					 "[port up]\n"
+					 "connect = /run/a socket\n"
+					 "kind = qemu\n");
+	assert_int_equal(cmd->apply->ports[0].kind, PORT_KIND_QEMU);
+	assert_string_equal(cmd->apply->ports[0].dial.connect, "/run/a socket");
+	command_free(cmd);
+}
+
 static void test_words_of_truth(void **state)
 {
 	(void)state;
@@ -299,6 +311,9 @@ static void test_every_wrong_value_is_found_in_its_line(void **state)
 	FAULT(N "[port a]\nkind = tap\nnetns = box", 3, "needs the name of its interface");
 	FAULT(N "[port a]\nkind = tap\nifname = a\nmac = 1", 5, "mac: a MAC address");
 	FAULT(N "[port a]\nkind = qemu\nifname = a", 4, "ifname: only ports of kind tap");
+	FAULT(N "[port a]\nkind = qemu\nconnect = a", 4, "connect: must be the absolute path");
+	FAULT(N "[port a]\nconnect = tcp:localhost:1\nkind = qemu", 3, "connect: give an address");
+	FAULT(N "[port a]\nkind = native\nconnect = /a", 4, "connect: only ports of kind qemu");
 	FAULT(N "[port a]\nkind = qemu\nmac = 1", 4, "mac: a MAC address");
 	FAULT(N "[port a]\nkind = qemu\nlocked = 7", 4, "locked: must be yes or no");
 	FAULT(N "[port a]\nkind = qemu\nvlan = 4095", 4, "vlan: must be a VLAN of 1 to 4094");
@@ -647,6 +662,7 @@ int main(void)
 		cmocka_unit_test(test_every_key_of_a_network_is_its_field),
 		cmocka_unit_test(test_every_key_of_a_port_is_its_field),
 		cmocka_unit_test(test_a_port_of_kind_tap_has_an_interface),
+		cmocka_unit_test(test_a_port_may_call),
 		cmocka_unit_test(test_words_of_truth),
 		cmocka_unit_test(test_every_wrong_value_is_found_in_its_line),
 		cmocka_unit_test(test_what_does_not_fit_together_is_found),

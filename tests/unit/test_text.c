@@ -184,6 +184,47 @@ static void test_cidrs_are_equal_in_all_parts_or_not(void **state)
 	assert_false(cidr_equal(&a, &b));
 }
 
+static void test_endpoints_are_an_address_and_a_port(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		unsigned family, last, port;
+		bool loopback;
+	} good[] = {
+		{ "127.0.0.1:1", 4, 1, 1, true },
+		{ "127.255.3.2:65535", 4, 2, 65535, true },
+		{ "128.0.0.1:80", 4, 1, 80, false },
+		{ "0.0.0.0:80", 4, 0, 80, false }, /* all of this machine's */
+		{ "[::1]:5000", 6, 1, 5000, true },
+		{ "[::]:5000", 6, 0, 5000, false },
+		{ "[1::1]:5000", 6, 1, 5000, false },
+		{ "[::ffff:127.0.0.1]:5000", 6, 1, 5000, false }, /* of which kernels differ */
+		{ "[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255]:65535", 6, 255, 65535, false },
+	};
+	static const char *const bad[] = { "", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0",
+		"127.0.0.1:65536", "127.0.0.1:99999999999", "127.0.0.1:080", "127.0.0.1:8x",
+		"127.0.0.1:8 ", " 127.0.0.1:8", "127.0.0.1 :8", "127.0.0:8", "256.0.0.1:8", "::1:8",
+		"[::1]", "[::1:8", "[::1]8", "[]:8", "[127.0.0.1]:8", "[fe80::1%eth0]:8",
+		"localhost:80", ":80", "127.0.0.1:-1", "127.0.0.1:+1" };
+	struct endpoint e;
+	const char *why;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		assert_true(endpoint_parse(&e, good[i].text, &why));
+		assert_int_equal(e.family, good[i].family);
+		assert_int_equal(e.addr[e.family == 4 ? 3 : 15], good[i].last);
+		assert_int_equal(e.port, good[i].port);
+		assert_int_equal(endpoint_is_loopback(&e), good[i].loopback);
+		assert_true(strlen(good[i].text) < ENDPOINT_TEXT);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		why = NULL;
+		if (endpoint_parse(&e, bad[i], &why))
+			fail_msg("%s is none", bad[i]);
+		assert_non_null(why);
+	}
+}
+
 static void test_utf8_is_valid_as_rfc_3629_says(void **state)
 {
 	(void)state;
@@ -237,6 +278,7 @@ int main(void)
 		cmocka_unit_test(test_text_that_is_no_address_is_refused_with_the_reason),
 		cmocka_unit_test(test_addresses_no_interface_can_have_are_refused),
 		cmocka_unit_test(test_cidrs_are_equal_in_all_parts_or_not),
+		cmocka_unit_test(test_endpoints_are_an_address_and_a_port),
 		cmocka_unit_test(test_utf8_is_valid_as_rfc_3629_says),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

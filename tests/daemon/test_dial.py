@@ -1,0 +1,365 @@
+"""test_dial.py - ports that call: fethd connects, to whoever an administrator named, again and again."""
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import harness as h  # noqa: E402
+
+
+class Listener:
+    """A program that serves QEMU's framing, as QEMU with server=on and passt do."""
+
+    def __init__(self, path=None, host=None):
+        if path:
+            self.sock = socket.socket(socket.AF_UNIX)
+            self.sock.bind(path)
+            self.to = path
+        else:
+            self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+            self.sock.bind((host, 0))
+            self.to = f"tcp:[{host}]:" if ":" in host else f"tcp:{host}:"
+            self.to += str(self.sock.getsockname()[1])
+        self.path = path
+        self.sock.listen()
+        self.sock.settimeout(10)
+
+    def accept(self):
+        return h.Qemu(fd=self.sock.accept()[0].detach())
+
+    def close(self):
+        self.sock.close()
+        if self.path:
+            os.unlink(self.path)
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        self.dir = self.enterContext(tempfile.TemporaryDirectory())
+        self.d = self.enterContext(self.daemon())
+        self.d.create("lab")
+
+    def daemon(self, **kw):
+        return h.Daemon(**kw)
+
+    def listen(self, path="up.sock", host=None):
+        server = Listener(None if host else os.path.join(self.dir, path), host)
+        self.addCleanup(server.close)
+        return server
+
+    def add(self, to, name="up", **params):
+        return self.d.call("port.add", network="lab", name=name, kind="qemu", connect=to, **params)
+
+    def state(self, name="up"):
+        p = self.d.port(name)
+        return p and (p["state"], p.get("why"))
+
+    def wait_for(self, why, name="up"):
+        h.poll_until(f"it waits: {why}", lambda: why in (self.state(name)[1] or ""))
+
+    def attached(self, name="up"):
+        h.poll_until("it is attached", lambda: self.state(name) == ("attached", None))
+
+    def exchange(self, a, b, src=1):
+        """A frame each way between two clients that are ports."""
+        there, back = (h.frame(h.BROADCAST, h.mac(src + n), os.urandom(20)) for n in (0, 1))
+        a.send(there)
+        self.assertEqual(b.recv(), there)
+        b.send(back)
+        self.assertEqual(a.recv(), back)
+
+
+class Calls(Base):
+    def test_whoever_listens_is_a_port(self):
+        native = self.d.attach(name="n")
+        self.addCleanup(native.close)
+        for i, host in enumerate((None, "127.0.0.1", "::1")):
+            with self.subTest(host=host):
+                server = self.listen(f"{i}.sock", host)
+                p = self.add(server.to, f"up{i}", mac=h.mac_text(h.mac(0x50 + i)), locked=True)
+                self.assertEqual((p["kind"], p["connect"], p["locked"]), ("qemu", server.to, True))
+                self.assertNotIn("path", p)
+                with server.accept() as peer:
+                    self.attached(f"up{i}")
+                    p = self.d.port(f"up{i}")
+                    # who listens there, as far as the kernel says
+                    self.assertEqual((p.get("uid"), p.get("pid")),
+                                     (None, None) if host else (os.getuid(), os.getpid()))
+                    f = h.frame(h.BROADCAST, h.mac(1), os.urandom(20))
+                    native.send(f)
+                    self.assertEqual(peer.recv(), f)
+                    f = h.frame(h.mac(1), h.mac(0x50 + i), os.urandom(20))
+                    peer.send(f)
+                    self.assertEqual(native.recv(), f)
+                    peer.send(h.frame(h.mac(1), h.mac(0x99)))
+                    h.poll_until("the lock holds", lambda: self.d.stats(f"up{i}")["drops"]["spoofed"] == 1)
+                self.assertEqual(os.listdir(self.d.path("lab/ports")), [])
+
+    def test_it_calls_again_when_the_other_comes_back(self):
+        with self.d.control() as events:
+            events.call("event.subscribe", events=["port.*"], network="lab")
+            self.add(os.path.join(self.dir, "up.sock"))
+            self.wait_for("No such file")
+            server = self.listen()
+            peer = server.accept()
+            self.attached()
+            peer.close()
+            server.accept().close()  # at once, and once more
+            with server.accept():
+                self.attached()
+                server.close()
+            self._cleanups.pop()
+            self.wait_for("No such file")
+            with self.listen().accept():
+                self.attached()
+            whys = []
+            attached = 0
+            while attached < 3:
+                method, params = next_event(events)
+                attached += method == "port.attached"
+                if "why" in params:
+                    self.assertEqual((method, params["state"]), ("port.changed", "waiting"))
+                    whys.append(params["why"])
+            self.assertIn("No such file", whys[0])
+            self.assertTrue(any("the connection has ended: closed by peer" in w for w in whys), whys)
+        self.assertIn("not connected, trying again net=lab port=up: ", self.d.log)
+
+    def test_what_is_in_the_way_is_said_once(self):
+        os.mkfifo(os.path.join(self.dir, "fifo"))
+        os.symlink("up.sock", os.path.join(self.dir, "link"))
+        server = self.listen()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dgram, socket.socket() as tcp:
+            dgram.bind(os.path.join(self.dir, "dgram"))
+            tcp.bind(("127.0.0.1", 0))  # deaf
+            for name, to, why in (
+                    ("missing", "nosuch", "No such file"), ("pipe", "fifo", "no socket"),
+                    ("folder", "", "no socket"), ("link", "link", "a link; name the socket itself"),
+                    ("other", "dgram", "of another type"),
+                    ("deaf", f"tcp:127.0.0.1:{tcp.getsockname()[1]}", "nobody listens there")):
+                self.add(to if ":" in to else os.path.join(self.dir, to), name)
+                self.wait_for(why, name)
+            server.sock.settimeout(0.3)
+            with self.assertRaises(TimeoutError):  # nobody goes by the link, however often it is tried
+                server.accept()
+            for name in ("missing", "pipe", "folder", "link", "other", "deaf"):
+                self.assertEqual(self.d.log.count(f"port={name}: "), 1, self.d.log)
+
+    def test_who_takes_nobody_in(self):
+        """Its queue of connections is full; a try never waits for that."""
+        server = Listener(os.path.join(self.dir, "full.sock"))
+        self.addCleanup(server.close)
+        server.sock.listen(0)
+        with socket.socket(socket.AF_UNIX) as first:
+            first.connect(server.path)
+            self.add(server.to)
+            if self.state()[0] != "attached":
+                self.wait_for("too many wait")
+                self.d.call("network.show", network="lab")
+            server.accept().close()
+            h.poll_until("it got in", lambda: self.state()[0] == "attached")
+
+    def test_hostile_ones_lose_only_themselves(self):
+        pair = h.Pair(self.d)
+        self.addCleanup(pair.close)
+        server = self.listen()
+        self.add(server.to)
+        for hurt in (b"\xff\xff\xff\xff", struct.pack("!I", 65554), b"\0\0\0\0" * 1000, os.urandom(4000),
+                     b"\0\0\0\x3c" + b"x" * 20):
+            with server.accept() as peer:
+                self.attached()
+                try:
+                    peer.send_raw(hurt)
+                except OSError:
+                    pass
+                pair.check()
+        with server.accept() as peer:  # who never reads
+            self.attached()
+            flood = h.frame(h.BROADCAST, h.mac(7), size=1400)
+            a = pair.ends[0]
+            while not self.d.stats("up")["drops"]["queue_full"]:
+                a.send(*[flood] * 64)
+                h.drain(pair.ends[1])
+            h.drain(pair.ends[1])
+            peer.close()
+        h.poll_until("it is gone", lambda: self.state()[0] == "waiting")
+
+    def test_removed_it_calls_no_more(self):
+        server = self.listen()
+        self.add(server.to)
+        peer = server.accept()
+        self.attached()
+        self.d.call("port.remove", network="lab", name="up")
+        self.assertTrue(peer.closed())
+        peer.close()
+        self.assertIsNone(self.d.port("up"))
+        self.add("/nosuch")  # the name is free, and the end of the old one is not its own
+        self.wait_for("No such file")
+        self.d.call("port.remove", network="lab", name="up")
+        self.add(server.to)
+        with server.accept() as peer:
+            self.attached()
+            self.d.call("network.delete", network="lab")
+            self.assertTrue(peer.closed())
+        server.sock.settimeout(0.3)
+        with self.assertRaises(TimeoutError):
+            server.accept()
+
+    def test_nobody_else_has_the_name(self):
+        server = self.listen()
+        self.add(server.to, mac="02:00:00:00:00:09", locked=True)
+        with server.accept(), self.d.control() as c:
+            self.attached()
+            self.assertIn("has a client", h.refused(self, "busy", c, "port.open", network="lab", name="up"))
+            self.assertIn("already", h.refused(self, "exists", c, "port.add", network="lab", name="up",
+                                               kind="qemu", connect="/x"))
+
+    def test_what_is_refused(self):
+        with self.d.control() as c:
+            for to, kind, words in ((5, "qemu", "absolute path"), ("", "qemu", "absolute path"),
+                                    ("x", "qemu", "absolute path"), ("/" + "x" * 107, "qemu", "absolute path"),
+                                    ("tcp:localhost:1", "qemu", "names are not looked up"),
+                                    ("tcp:127.0.0.1:0", "qemu", "a port of 1"), ("/x", "native", "kind qemu"),
+                                    ("/x", "tap", "kind qemu")):
+                words_said = h.refused(self, "invalid", c, "port.add", network="lab", name="x", kind=kind,
+                                       connect=to, **({"ifname": "x"} if kind == "tap" else {}))
+                self.assertIn(words, words_said)
+            self.assertIn("dial-anywhere", h.refused(self, "denied", c, "port.add", network="lab", name="x",
+                                                     kind="qemu", connect="tcp:192.0.2.1:5000"))
+            ports = [{"name": "x", "kind": "qemu", "connect": "tcp:192.0.2.1:5000"}]
+            self.assertIn("port x: connect: ", h.refused(self, "denied", c, "network.apply", network="lab",
+                                                         ports=ports))
+        self.assertIsNone(self.d.port("x"))
+
+    def test_two_daemons(self):
+        """One calls the other's qemu.sock: one network."""
+        with h.Daemon() as other:
+            other.create("lab")
+            self.add(other.path("lab", "qemu.sock"))
+            self.attached()
+            with self.d.attach(name="a") as a, other.attach(name="b") as b:
+                self.exchange(a, b)
+                # joined twice, it is a loop, which is found and cut
+                pair = h.Pair(other, first=0xFB00)
+                self.addCleanup(pair.close)
+                self.add(other.path("lab", "qemu.sock"), "twice")
+                self.attached("twice")
+                a.send(h.frame(h.BROADCAST, h.mac(1), os.urandom(40)))
+                h.poll_until("it is cut", lambda: any(
+                    p.get("looped") for d in (self.d, other) for p in d.ports()), 20)
+                h.drain(a, b, *pair.ends)
+
+    def test_an_uplink_that_sends_everything_back(self):
+        """It is reported and cut off, and what it sends back goes no further than once."""
+        pair = h.Pair(self.d)
+        self.addCleanup(pair.close)
+        server = self.listen()
+        self.add(server.to)
+        with server.accept() as peer, self.d.attach(name="a") as a, Mirror(peer):
+            for n in range(200):
+                a.send(h.frame(h.BROADCAST, h.mac(1), struct.pack("!I", n) + os.urandom(30)))
+                h.taken(a)
+                if self.d.port("up").get("looped"):
+                    break
+            self.assertTrue(self.d.port("up").get("looped"))
+            h.drain(a, *pair.ends)
+            before = self.d.stats("up")
+            pair.check(rounds=20)
+            f = h.frame(h.BROADCAST, h.mac(1), os.urandom(40))
+            a.send(f)
+            for end in pair.ends:
+                self.assertEqual(end.recv(), f)
+            self.assertTrue(a.silent())
+            self.assertEqual(self.d.stats("up")["tx_frames"], before["tx_frames"])
+        self.assertIn("port up brings back what was sent to all", self.d.log)
+
+
+def next_event(c):
+    """(name, params) of the next notification."""
+    while not c.notes:
+        c.read()
+    return c.notes.pop(0)
+
+
+class Mirror(h.Worker):
+    """Sends back what it gets."""
+
+    def __init__(self, client):
+        super().__init__()
+        self.client = client
+
+    def turn(self):
+        self.client.sock.settimeout(0.05)
+        try:
+            self.client.sock.sendall(self.client.sock.recv(1 << 16))
+        except TimeoutError:
+            pass
+
+
+class Files(Base):
+    """What a configuration says of them."""
+
+    def daemon(self, **kw):
+        self.conf = os.path.join(self.dir, "etc")
+        os.makedirs(os.path.join(self.conf, "networks.d"))
+        return h.Daemon("--config", self.conf, **kw)
+
+    def write(self, name, text):
+        with open(os.path.join(self.conf, name), "w", encoding="utf-8") as f:
+            f.write(text)
+
+    def test_saved_and_read_again(self):
+        server = self.listen()
+        self.add(server.to)
+        self.add(os.path.join(self.dir, "later"), "later")
+        with server.accept():
+            self.attached()
+            self.d.ctl("set", "lab", "--save", "--mtu", "1400", check=True)
+            text = h.text_of(os.path.join(self.conf, "networks.d/lab.conf"))
+            self.assertIn(f"[port up]\nkind = qemu\nconnect = {server.to}\n", text)
+            self.assertNotIn("why", text)
+            self.assertEqual(self.d.stop(), 0)
+        self.d.start()
+        with server.accept():
+            self.attached()
+            self.wait_for("No such file", "later")
+            # as before: nobody is disturbed
+            self.assertEqual(self.d.call("daemon.reload")["unchanged"], ["lab"])
+            self.write("networks.d/lab.conf", text.replace("/later", "/sooner"))
+            self.assertIn("cannot change", self.d.call("daemon.reload")["failed"][0]["message"])
+            self.d.call("daemon.reload", replace=True)
+            self.assertTrue(self.d.port("later")["connect"].endswith("/sooner"))
+            self.attached()
+
+    def test_other_machines_only_where_it_is_allowed(self):
+        ports = "[network]\n[port up]\nkind = qemu\nconnect = tcp:192.0.2.1:5000\n"
+        self.assertEqual(self.d.stop(), 0)
+        self.write("networks.d/lab.conf", ports)
+        check = [h.FETHD, "--check-config", "--config", self.conf]
+        p = subprocess.run(check, capture_output=True, text=True, check=False)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("lab.conf:4: port up: connect: tcp:192.0.2.1:5000 is on another machine", p.stderr)
+        self.write("fethd.conf", "[daemon]\ndial-anywhere = maybe\n")
+        p = subprocess.run(check, capture_output=True, text=True, check=False)
+        self.assertIn("dial-anywhere: must be yes or no", p.stderr)
+        self.write("fethd.conf", "[daemon]\ndial-anywhere = yes\n")
+        subprocess.run(check, check=True, capture_output=True)
+
+
+class Ctl(Base):
+    def test_shown(self):
+        to = os.path.join(self.dir, "up.sock")
+        out = self.d.ctl("port", "add", "lab", "up", "--kind", "qemu", "--connect", to, check=True).stdout
+        self.assertRegex(out, rf"Connects to: +{to}\n")
+        self.wait_for("No such file")
+        self.assertIn("waiting", self.d.ctl("port", "list", "lab", check=True).stdout)
+        p = self.d.ctl("port", "add", "lab", "x", "--connect", to)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("only ports of kind qemu", p.stderr)
+
+
+if __name__ == "__main__":
+    h.main()
