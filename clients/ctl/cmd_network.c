@@ -61,6 +61,9 @@ static const struct out_field lines[] = {
 	{ "Addresses", "addresses", out_any, false },
 	{ "DHCP", "dhcp", out_any, false },
 	{ "NAT", "nat", out_any, false },
+	{ "Bridge", "bridge", out_any, false },
+	{ "Bridged", "bridged", out_any, false },
+	{ "MTU of the bridge", "bridge_mtu", out_any, false },
 	{ "Multicast", "multicast", out_any, false },
 	{ "Querier", "querier", out_any, false },
 	{ "Answers too long packets", "too_big", out_any, false },
@@ -164,6 +167,11 @@ static int put_services(const struct args *args, struct rpc_out *params)
 		return CTL_FAILED;
 	else if (args_flag(args, "nat"))
 		rpc_put_bool(params, "nat", on);
+	const char *bridge = args_value(args, "bridge");
+	if (bridge && !strcmp(bridge, "off"))
+		rpc_put_bool(params, "bridge", false);
+	else if (bridge)
+		rpc_put_text(params, "bridge", bridge);
 	return 0;
 }
 

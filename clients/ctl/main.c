@@ -14,6 +14,7 @@
 		{ "address", "ADDR/LEN", true, "of the host's interface; may be repeated" },       \
 		{ "dhcp", "[FROM-TO|off]", false, "serve DHCP and DNS there, by dnsmasq" },        \
 		{ "nat", "[on|off]", false, "let the network out by this machine's address" },     \
+		{ "bridge", "BRIDGE|off", false, "put the host's interface into this bridge" },    \
 		{ "multicast", "POLICY", false, "snoop (default), strict or flood" },              \
 		{ "default", "RULE=VALUE", true, "for ports that do not say; may be repeated" },   \
 		{ "querier", "on|off", false, "ask who is in which group (default off)" },         \

@@ -20,6 +20,7 @@ const struct key keys_network[] = {
 	{ "too-big", "too_big", KEY_BOOL, 0 },
 	{ "dhcp", "dhcp", KEY_BOOL_TEXT, 0 },
 	{ "nat", "nat", KEY_BOOL, 0 },
+	{ "bridge", "bridge", KEY_BOOL_TEXT, 0 },
 	{ "owner", "owner", KEY_TEXT, 0 },
 	{ "group", "group", KEY_TEXT, 0 },
 	{ "mode", "mode", KEY_TEXT, 0 },

@@ -46,6 +46,8 @@ struct network_facts {
 	bool saved;           /* a file of the configuration declares it */
 	uint32_t ports;       /* attached now */
 	bool carrier;         /* the wire to the host is whole, and the host has its end up */
+	bool bridged;         /* the host member is in spec.bridge, and that is up */
+	uint32_t bridge_mtu;  /* the least of the bridge's other ports, bytes; 0: it has none */
 	struct mcast_conf multicast;
 	bool too_big;               /* answers packets that are too long (toobig.h) */
 	struct dhcp_facts dhcp;     /* of the host side, as nat */
@@ -162,7 +164,7 @@ struct network_want {
 	char backend[16]; /* empty: auto */
 	bool has_mtu, has_mac, has_addrs, has_up, has_unit, has_multicast, has_querier, has_too_big,
 		has_defaults;
-	bool has_dhcp, has_nat;
+	bool has_dhcp, has_nat, has_bridge;
 	bool has_owner, has_group, has_mode, has_allow;
 	bool whole; /* what is not given is the default, not what it was (network.apply) */
 	bool save;  /* keep what comes of it in a file */
@@ -181,6 +183,7 @@ struct network_want {
 	bool too_big;
 	struct dhcp_want dhcp;
 	bool nat;
+	char bridge[HOSTIF_NAME];   /* empty: none */
 	struct port_rules defaults; /* instead of those before */
 };
 

@@ -44,6 +44,7 @@ struct hostif_spec {
 	bool up;                     /* link state of the host member */
 	uint8_t n_addrs;
 	struct cidr addrs[HOSTIF_ADDRS_MAX]; /* of the host member */
+	char bridge[HOSTIF_NAME]; /* of the system, that the host member is in; empty: none */
 };
 
 /* What make() gives: descriptors, O_CLOEXEC and O_NONBLOCK, -1 where there is none; they may be the

@@ -192,15 +192,6 @@ static inline void give_port(
 		port->ops->send(port, frames, n, flooded);
 }
 
-static void send_host(
-	struct network *net, uint16_t in, struct frame *frames, unsigned n, bool flooded)
-{
-	if (net->sw.ports[PORT_HOST].special)
-		police_output(net, in, &net->host_side, frames, n, flooded);
-	else
-		pass_host(net, frames, n);
-}
-
 /* Those of a run that fit a port, in runs. */
 static void send_fitting(
 	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded)
@@ -210,7 +201,9 @@ static void send_fitting(
 	for (unsigned i = 0; i <= n; i++) {
 		if (i < n && frame_fits(&frames[i], mtu))
 			continue;
-		if (i > from)
+		if (i > from && rec == &net->host_side)
+			pass_host(net, frames + from, i - from);
+		else if (i > from)
 			give_port(net, rec->client, frames + from, i - from, flooded);
 		if (i < n)
 			rec->stats.drops[DROP_TOO_BIG_FOR_PORT]++;
@@ -218,6 +211,24 @@ static void send_fitting(
 			network_tell_too_big(net, rec->info.id, &frames[i], 1);
 		from = i + 1;
 	}
+}
+
+/* The host side is narrower than the network where it is in a bridge that is. */
+static void pass_host_fitting(struct network *net, struct frame *frames, unsigned n, bool flooded)
+{
+	if (net->sw.ports[PORT_HOST].mtu < net->facts.spec.mtu)
+		send_fitting(net, &net->host_side, frames, n, flooded);
+	else
+		pass_host(net, frames, n);
+}
+
+static void send_host(
+	struct network *net, uint16_t in, struct frame *frames, unsigned n, bool flooded)
+{
+	if (net->sw.ports[PORT_HOST].special)
+		police_output(net, in, &net->host_side, frames, n, flooded);
+	else
+		pass_host_fitting(net, frames, n, flooded);
 }
 
 static void touch(struct network *net, struct port_rec *rec)
@@ -232,7 +243,7 @@ void network_pass_out(
 	struct network *net, struct port_rec *rec, struct frame *frames, unsigned n, bool flooded)
 {
 	if (rec == &net->host_side) {
-		pass_host(net, frames, n);
+		pass_host_fitting(net, frames, n, flooded);
 		return;
 	}
 	touch(net, rec);

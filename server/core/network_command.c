@@ -158,7 +158,8 @@ static bool same_addresses(const struct hostif_spec *a, const struct hostif_spec
 
 static bool spec_same(const struct hostif_spec *a, const struct hostif_spec *b)
 {
-	return a->mtu == b->mtu && a->up == b->up && same_addresses(a, b);
+	return a->mtu == b->mtu && a->up == b->up && !strcmp(a->bridge, b->bridge) &&
+	       same_addresses(a, b);
 }
 
 static bool mcast_same(const struct mcast_conf *a, const struct mcast_conf *b)
@@ -222,6 +223,8 @@ static void set_facts(struct network *net, struct command *cmd)
 			  mcast_same(&facts->multicast, &net->facts.multicast) &&
 			  dhcp_same(&facts->dhcp, &net->facts.dhcp) &&
 			  facts->nat == net->facts.nat && facts->carrier == net->facts.carrier &&
+			  facts->bridged == net->facts.bridged &&
+			  facts->bridge_mtu == net->facts.bridge_mtu &&
 			  facts->too_big == net->facts.too_big &&
 			  rules_same(&facts->defaults, &net->facts.defaults) &&
 			  access_same(&facts->access, &net->facts.access);

@@ -14,7 +14,11 @@ static uint32_t payload_cap(const struct network *net, const struct port_rules *
 void network_apply_rules(struct network *net, struct port_rec *rec)
 {
 	struct vport *vport = &net->sw.ports[rec->info.id];
+	const uint32_t bridge = net->facts.bridge_mtu;
 	vport->mtu = payload_cap(net, &rec->info.rules);
+	/* a bridge drops without a word what is too long for its next port: here it is counted */
+	if (rec == &net->host_side && bridge && bridge < vport->mtu)
+		vport->mtu = bridge;
 	vport->special = net->sw.vlans || rec->info.looped || rules_special(&rec->info.rules);
 	if (rec != &net->host_side) /* which network_set_host() knows of */
 		vport->owes = rec->info.rules.raw_offload || (rec->client && rec->client->owes);

@@ -209,6 +209,8 @@ static int link_attr(const struct nlattr *attr, void *data)
 		link->mtu = mnl_attr_get_u32(attr);
 	else if (type == IFLA_LINK && len == 4)
 		link->peer = (int)mnl_attr_get_u32(attr);
+	else if (type == IFLA_MASTER && len == 4)
+		link->master = (int)mnl_attr_get_u32(attr);
 	else if ((type == IFLA_PROMISCUITY || type == NL_IFLA_ALLMULTI) && len == 4)
 		link->takes_all |= mnl_attr_get_u32(attr) > 0;
 	return MNL_CB_OK;
@@ -328,6 +330,14 @@ int nl_link_move(struct nl *nl, int index, int netns, const char *name)
 	struct nlmsghdr *nlh = link_request(buf, RTM_SETLINK, 0, index);
 	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)netns);
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return talk(nl, nlh, NULL, NULL);
+}
+
+int nl_link_set_master(struct nl *nl, int index, int master)
+{
+	_Alignas(struct nlmsghdr) char buf[NL_REQUEST];
+	struct nlmsghdr *nlh = link_request(buf, RTM_SETLINK, 0, index);
+	mnl_attr_put_u32(nlh, IFLA_MASTER, (uint32_t)master);
 	return talk(nl, nlh, NULL, NULL);
 }
 

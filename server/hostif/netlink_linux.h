@@ -28,7 +28,8 @@ struct nl {
 /* An interface as the kernel describes it. */
 struct nl_link {
 	int index;
-	int peer; /* index of a veth's other end, in whatever namespace that is */
+	int peer;   /* index of a veth's other end, in whatever namespace that is */
+	int master; /* index of the bridge or such that it is in; 0: none */
 	char name[HOSTIF_NAME];
 	char kind[HOSTIF_NAME]; /* "veth"; "" for hardware */
 	char alias[HOSTIF_TAG]; /* "" where none is set */
@@ -70,6 +71,10 @@ int nl_link_set_up(struct nl *nl, int index, bool up);
 /* Moves it, down, into another network namespace, by a descriptor of that, under the name it shall
  * have there; -EEXIST where that is taken. */
 int nl_link_move(struct nl *nl, int index, int netns, const char *name);
+
+/* Puts it into the bridge of index @master, out of any other; 0: into none. -ELOOP or -EINVAL where
+ * it can be in none. */
+int nl_link_set_master(struct nl *nl, int index, int master);
 
 /* Neither sends nor answers ARP (IFF_NOARP). */
 int nl_link_set_noarp(struct nl *nl, int index);

@@ -52,8 +52,8 @@ static int choose_backend(
 	}
 	if (!(*out)->has_host && control_wants_host(w))
 		return err_set(err, -EINVAL,
-			"%s: backend %s has no host side, so no mac, addresses, up, unit, dhcp or "
-			"nat",
+			"%s: backend %s has no host side, so no mac, addresses, up, unit, dhcp, "
+			"nat or bridge",
 			w->name, (*out)->name);
 	return 0;
 }
@@ -136,6 +136,8 @@ int control_whole(const struct netctl *ent, const struct network_want *w, struct
 	f->mtu_max = is->mtu_max;
 	f->ports = is->ports;
 	f->carrier = is->carrier;
+	f->bridged = is->bridged;
+	f->bridge_mtu = is->bridge_mtu;
 	f->saved = is->saved;
 	return control_settings(&want, f, err);
 }
@@ -198,6 +200,7 @@ static int make_some_pair(
 
 static void ent_free(struct netctl *ent)
 {
+	bridges_end(ent);
 	if (ent->paired && verb_pair_remove(ent->ops->name, &ent->facts.spec) < 0)
 		state_leave(ent->d, &ent->facts);
 	free(ent->groups);
@@ -388,6 +391,7 @@ static void created(struct netctl *ent, struct command *cmd, int rc)
 	}
 	if (ent->ops->has_host)
 		hostwatch_need(d, ent->ops);
+	bridges_event(d, ent->facts.spec.host); /* what happened before that */
 	(void)state_save(d, NULL);
 	const struct network_facts *f = &ent->facts;
 	log_info("network", "created net=%s backend=%s host=%s mtu=%u uid=%u pid=%u",
@@ -399,11 +403,25 @@ static void created(struct netctl *ent, struct command *cmd, int rc)
 	cmd->done(cmd);
 }
 
+static int put_into_bridge(struct netctl *ent, struct command *cmd)
+{
+	struct network_facts *f = &ent->facts;
+	static const struct hostif_spec nowhere;
+	const int rc = bridges_change(ent, &nowhere, f, cmd->inner, &cmd->err);
+	f->carrier = !rc && bridges_carrier(ent, f);
+	return rc;
+}
+
 /* -EBUSY: nothing happened, and later it may. */
 static int create_try(struct netctl *ent, struct command *cmd)
 {
 	struct hostif_made made = { .rx_fd = -1, .tx_fd = -1 };
 	int rc = ent->ops->has_host ? make_some_pair(ent, &cmd->in.want, &made, &cmd->err) : 0;
+	if (!rc && ent->facts.spec.bridge[0]) {
+		rc = put_into_bridge(ent, cmd);
+		if (rc < 0)
+			netloop_made_close(&made);
+	}
 	if (!rc)
 		rc = start_network(ent, &made, &cmd->err);
 	return rc < 0 ? rc : services_rules(ent, &ent->facts, &cmd->err);
@@ -468,6 +486,8 @@ void control_create(struct daemon *d, struct command *cmd)
 	}
 	ent->d = d;
 	int rc = control_describe(d, w, false, &ent->ops, &ent->facts, &cmd->err);
+	if (!rc && !cmd->inner) /* others are made, and told later */
+		rc = bridges_check(&ent->facts, &cmd->err);
 	if (!rc)
 		rc = create_try(ent, cmd);
 	if (rc != -EBUSY || ent->nl || !create_later(ent, cmd))

@@ -95,15 +95,22 @@ static int give_sockets(const struct netctl *ent, const struct network_facts *f,
 	return netfiles_give(f->path, &ent->d->access, &f->access, err);
 }
 
-/* The pair and the rules of NAT: both, or neither. */
-static int change_host(struct netctl *ent, const struct network_facts *want, struct err *err)
+/* The pair, its place in a bridge and the rules of NAT: all of them, or none. @later: the bridge
+ * may come later. */
+static int change_host(struct netctl *ent, struct network_facts *want, bool later, struct err *err)
 {
 	const struct hostif_spec now = ent->facts.spec;
 	struct err undone = { 0 };
 	int rc = verb_pair_change(ent->ops->name, &now, &want->spec, err);
 	if (rc < 0)
 		return rc;
-	rc = services_rules(ent, want, err);
+	rc = bridges_change(ent, &now, want, later, err);
+	if (!rc) {
+		struct network_facts back = ent->facts;
+		rc = services_rules(ent, want, err);
+		if (rc < 0)
+			(void)bridges_change(ent, &want->spec, &back, true, NULL);
+	}
 	if (rc < 0 && verb_pair_change(ent->ops->name, &want->spec, &now, &undone) < 0)
 		log_warn("network", "%s", undone.text);
 	return rc;
@@ -117,7 +124,7 @@ static int change_system(struct op *op)
 	const bool sockets = !access_same(&ent->facts.access, &op->want.access);
 	int rc = sockets ? give_sockets(ent, &op->want, err) : 0;
 	if (!rc && op->kernel)
-		rc = change_host(ent, &op->want, err);
+		rc = change_host(ent, &op->want, op->cmd->inner, err);
 	if (rc < 0 && sockets)
 		(void)give_sockets(ent, &ent->facts, NULL);
 	return rc;
@@ -150,8 +157,8 @@ static void set_prepared(struct command *cmd)
 		op->want.ports = ent->facts.ports;
 		op->want.mtu_max = ent->facts.mtu_max;
 		op->want.saved = ent->facts.saved;
-		op->want.carrier = op->kernel ? verb_pair_carrier(ent->ops->name, &op->want.spec)
-					      : ent->facts.carrier;
+		op->want.carrier =
+			op->kernel ? bridges_carrier(ent, &op->want) : ent->facts.carrier;
 		const struct network_facts before = ent->facts;
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;
@@ -180,10 +187,11 @@ void control_set(struct daemon *d, struct command *cmd)
 		(void)control_whole(ent, w, &op->want, &cmd->err);
 	else if (!ent->ops->has_host && control_wants_host(w))
 		err_set(&cmd->err, -EINVAL,
-			"%s: backend %s has no host side, so no mac, addresses, up, dhcp or nat",
+			"%s: backend %s has no host side, so no mac, addresses, up, dhcp, nat or "
+			"bridge",
 			cmd->network, ent->facts.backend);
-	else
-		(void)control_settings(w, &op->want, &cmd->err);
+	else if (!control_settings(w, &op->want, &cmd->err) && (w->has_bridge || w->has_mtu))
+		(void)bridges_check(&op->want, &cmd->err);
 	if (cmd->err.code)
 		return op_end(op);
 	if (w->whole && facts_same(&op->want, &ent->facts)) {

@@ -23,10 +23,24 @@ static int check_mtu(const struct network_facts *f, struct err *err)
 	return 0;
 }
 
+/* The bridge takes all that comes by its ports, so nobody would ever hear the address. */
+static int check_bridge(const struct hostif_spec *s, struct err *err)
+{
+	char text[CIDR_TEXT];
+	if (!s->bridge[0] || !s->n_addrs)
+		return 0;
+	cidr_format(text, &s->addrs[0]);
+	return err_set(err, -EINVAL,
+		"bridge: %s: an interface in a bridge can have no addresses; give %s to %s itself, "
+		"and none to the network",
+		s->network, text, s->bridge);
+}
+
 bool control_wants_host(const struct network_want *w)
 {
 	return w->has_mac || w->has_addrs || w->has_up || w->has_unit ||
-	       (w->has_dhcp && w->dhcp.on) || (w->has_nat && w->nat);
+	       (w->has_dhcp && w->dhcp.on) || (w->has_nat && w->nat) ||
+	       (w->has_bridge && w->bridge[0]);
 }
 
 static bool wants_access(const struct network_want *w)
@@ -36,7 +50,7 @@ static bool wants_access(const struct network_want *w)
 
 bool control_wants_kernel(const struct network_want *w)
 {
-	return w->has_mtu || control_wants_host(w) || w->has_dhcp || w->has_nat ||
+	return w->has_mtu || control_wants_host(w) || w->has_dhcp || w->has_nat || w->has_bridge ||
 	       (!w->has_multicast && !w->has_querier && !w->has_too_big && !w->has_defaults &&
 		       !wants_access(w));
 }
@@ -116,7 +130,11 @@ int control_settings(const struct network_want *w, struct network_facts *f, stru
 		f->defaults = w->defaults;
 	/* who asks or not: a guest that comes back reports nothing unasked, and would be deaf */
 	f->multicast.ask_new = true;
+	if (w->has_bridge)
+		memcpy(s->bridge, w->bridge, sizeof(s->bridge));
 	int rc = check_mtu(f, err);
+	if (!rc)
+		rc = check_bridge(s, err);
 	if (!rc)
 		rc = set_access(w, &f->access, err);
 	return rc < 0 ? rc : set_services(w, f, err);

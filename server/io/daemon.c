@@ -53,6 +53,7 @@ void daemon_maybe_end(struct daemon *d)
 	uv_close((uv_handle_t *)&d->sigint, NULL);
 	uv_close((uv_handle_t *)&d->sighup, NULL);
 	uv_close((uv_handle_t *)&d->pending, NULL);
+	uv_close((uv_handle_t *)&d->bridges, NULL);
 	refusals_close(d->refusals);
 	ioloop_close(d->loop);
 }
@@ -202,7 +203,9 @@ static int start(struct daemon *d, struct err *err)
 	uv_signal_init(&d->uv, &d->sigint);
 	uv_signal_init(&d->uv, &d->sighup);
 	uv_timer_init(&d->uv, &d->pending);
+	uv_timer_init(&d->uv, &d->bridges);
 	d->sigterm.data = d->sigint.data = d->sighup.data = d->pending.data = d;
+	d->bridges.data = d;
 	uv_signal_start(&d->sigterm, on_signal, SIGTERM);
 	uv_signal_start(&d->sigint, on_signal, SIGINT);
 	uv_signal_start(&d->sighup, on_hangup, SIGHUP);

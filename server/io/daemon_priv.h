@@ -46,6 +46,9 @@ struct netctl {
 	struct command *asker; /* answered when it is gone */
 	struct dhcpd *dhcpd;   /* owned; NULL: none is wanted */
 	bool natted;           /* its rules are there */
+	bool look_at_bridge;   /* bridges.c: it may be otherwise */
+	bool bridge_tool;      /* to look takes a program */
+	int bridge_index;      /* of the bridge the host member was put into last; 0: none */
 	struct port_name *applied; /* owned: ports that network.apply declared, or a file does */
 	unsigned n_applied;
 	struct tap *taps;       /* owned: ports of kind tap (taps.c) */
@@ -86,6 +89,7 @@ struct daemon {
 	struct confset *conf;        /* owned: what the files say */
 	struct reloading *reloading; /* control_reload.c: while it is applied */
 	uv_timer_t pending;          /* until what could not be applied is tried again */
+	uv_timer_t bridges;          /* until the next look at bridges */
 	struct listener *control;
 	struct client_list clients;
 	struct session_host sessions;
@@ -136,6 +140,21 @@ void services_stop(struct netctl *ent);
 /* What a daemon that crashed left of a network, and in general. */
 void services_clean(const char *network);
 void services_sweep(void);
+
+/* bridges.c: the host member in spec.bridge. Whether that can be, with the network's MTU. */
+int bridges_check(const struct network_facts *want, struct err *err);
+/* Out of the one of @now, into that of @want, whose `bridged` and `bridge_mtu` are set. 0, or it is
+ * as it was; with @later 0 also where it will be tried when something changes. */
+int bridges_change(struct netctl *ent, const struct hostif_spec *now, struct network_facts *want,
+	bool later, struct err *err);
+/* The pair is there anew; it is about to go. */
+void bridges_made(struct netctl *ent);
+void bridges_end(struct netctl *ent);
+/* Something happened to an interface; NULL: to any. */
+void bridges_event(struct daemon *d, const char *name);
+void bridges_look(uv_timer_t *timer);
+/* Whether the wire is whole: to the host, or beyond it to the bridge. */
+bool bridges_carrier(const struct netctl *ent, const struct network_facts *f);
 
 /* dhcpd.c: keeps a dnsmasq running. */
 void dhcpd_start(struct netctl *ent); /* or starts it anew */

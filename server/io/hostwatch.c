@@ -86,8 +86,7 @@ static void look_at_wire(struct netctl *ent)
 {
 	ent->look_at_wire = false;
 	if (!ent->stopping && !ent->busy && !ent->remaking && ent->paired)
-		set_carrier(
-			ent, !ent->retry && verb_pair_carrier(ent->ops->name, &ent->facts.spec));
+		set_carrier(ent, !ent->retry && bridges_carrier(ent, &ent->facts));
 }
 
 static void look_at_wires(struct daemon *d, const struct hostif_ops *ops, bool all)
@@ -219,11 +218,14 @@ static void on_events(uv_poll_t *poll, int status, int events)
 		if (ev[i].groups)
 			continue; /* says nothing of the interface itself */
 		gone |= ev[i].gone;
+		bridges_event(w->d, ev[i].name);
 		if (!ev[i].gone)
 			put_right(w->d, w->ops, &ev[i]);
 	}
 	if (gone || n == -ENOBUFS)
 		check_all(w->d, w->ops);
+	if (status < 0 || n == -ENOBUFS)
+		bridges_event(w->d, NULL);
 	look_at_wires(w->d, w->ops, status < 0 || n == -ENOBUFS);
 	look_at_groups(w->d, w->ops, status < 0 || n == -ENOBUFS);
 	if (status < 0)
@@ -395,6 +397,7 @@ static void host_given(struct command *cmd)
 	ent->remaking = ent->remake_again = false;
 	ent->hosted = true;
 	hostwatch_forget(ent);
+	bridges_made(ent);
 	look_at_wire(ent);
 	hostwatch_groups(ent);
 	services_dhcp(ent, NULL, true);

@@ -124,6 +124,7 @@ void state_load(struct daemon *d)
 	if (f)
 		fclose(f);
 	services_sweep();
+	verb_bridge_sweep();
 	sweep(d, known, n_known);
 	free(known);
 }
@@ -180,6 +181,7 @@ int state_save(struct daemon *d, struct err *err)
 void state_clear(struct daemon *d)
 {
 	char path[PATH_TEXT + 8];
+	verb_bridge_sweep();
 	while (d->remembered)
 		state_forget(d, d->remembered->name);
 	state_path(d, path);

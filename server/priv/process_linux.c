@@ -21,9 +21,11 @@ int keeper_program(char *out, size_t size)
 
 const char *tool_where(const char *name)
 {
-	return strcmp(name, "dnsmasq") ? "install the package nftables"
-				       : "install the package dnsmasq-base (Debian, Ubuntu) or "
-					 "dnsmasq";
+	if (!strcmp(name, "dnsmasq"))
+		return "install the package dnsmasq-base (Debian, Ubuntu) or dnsmasq";
+	if (!strcmp(name, "ovs-vsctl"))
+		return "install the package openvswitch-switch (Debian, Ubuntu) or openvswitch";
+	return "install the package nftables";
 }
 
 /* Arguments are texts, each with its end, of which the last may be cut off. */

@@ -122,6 +122,25 @@ int verb_conf_read(const char *name, size_t max, char **out, size_t *len, struct
 /* Writes DIR/networks.d/NETWORK.conf whole or not at all, and to the disk; NULL removes it. */
 int verb_conf_write(const char *network, const char *text, struct err *err);
 
+/* The host member in a bridge that others made: on Linux the kernel's, or one of Open vSwitch. */
+struct bridge_state {
+	bool in;   /* the host member is in it, and it is up */
+	bool tool; /* of Open vSwitch: to look again takes a program, some 10 ms */
+	int index; /* of the bridge's interface */
+	uint32_t
+		mtu; /* the least of its other ports, in bytes; 0: it has none, or none that says */
+	char narrow[HOSTIF_NAME]; /* which one that is */
+};
+/* How the bridge that @spec names is, whether or not the host member is in it, or exists.
+ * -ENODEV: there is none of that name; -EINVAL: the interface is no bridge. */
+int verb_bridge_look(const struct hostif_spec *spec, struct bridge_state *out, struct err *err);
+/* Puts the host member into it, out of any other of the kernel's. 0, or nothing has changed. */
+int verb_bridge_join(const struct hostif_spec *spec, struct bridge_state *out, struct err *err);
+/* Takes it out, where it is in that one; or an error. */
+int verb_bridge_leave(const struct hostif_spec *spec, struct err *err);
+/* What daemons of this run directory left in databases of bridges: at start, and at the end. */
+void verb_bridge_sweep(void);
+
 /* The interface of a port of kind tap. */
 struct tap_spec {
 	char network[FETH_NAME_MAX + 1], port[FETH_NAME_MAX + 1];

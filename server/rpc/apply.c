@@ -119,7 +119,8 @@ static void show(struct rpc_out *out, struct network_facts facts)
 {
 	facts.ports = 0;
 	facts.mtu_max = 0;
-	facts.saved = facts.carrier = false;
+	facts.saved = facts.carrier = facts.bridged = false;
+	facts.bridge_mtu = 0;
 	rpc_out_init(out);
 	rpc_out_response(out, 0);
 	pack_facts(&facts, out);

@@ -79,6 +79,22 @@ static int want_dhcp(const msgpack_object_map *params, struct network_want *want
 	return 0;
 }
 
+/* A name, or false: none. */
+static int want_bridge(const msgpack_object_map *params, struct network_want *want, struct err *err)
+{
+	bool on = false;
+	const char *fault = "must be the name of a bridge, of at most 15 bytes, or false";
+	const enum rpc_field f = rpc_get_text(params, "bridge", want->bridge, sizeof(want->bridge));
+	if (f == RPC_FIELD_ABSENT)
+		return 0;
+	if (f == RPC_FIELD_OK)
+		fault = tapplace_ifname(want->bridge);
+	else if (rpc_get_bool(params, "bridge", &on) == RPC_FIELD_OK && !on)
+		fault = NULL;
+	want->has_bridge = !fault;
+	return fault ? bad_field(err, "bridge", fault) : 0;
+}
+
 /* A Unix user's or group's name or number; whether there is such a one is found out later. */
 static int want_unix(const msgpack_object_map *params, const char *field, bool *has,
 	char out[UNIX_NAME], struct err *err)
@@ -186,6 +202,8 @@ static int want_settings(
 	if (!rc)
 		rc = want_bool(params, "nat", &want->has_nat, &want->nat, err);
 	if (!rc)
+		rc = want_bridge(params, want, err);
+	if (!rc)
 		rc = want_defaults(params, &want->has_defaults, &want->defaults, err);
 	if (!rc)
 		rc = want_access(params, want, err);
@@ -277,6 +295,18 @@ static void put_access(const struct access_rules *rules, struct rpc_out *out)
 	rpc_out_close(out);
 }
 
+static void put_bridge(const struct network_facts *facts, struct rpc_out *out)
+{
+	if (!facts->spec.bridge[0]) {
+		rpc_put_bool(out, "bridge", false);
+		return;
+	}
+	rpc_put_text(out, "bridge", facts->spec.bridge);
+	rpc_put_bool(out, "bridged", facts->bridged);
+	if (facts->bridge_mtu)
+		rpc_put_uint(out, "bridge_mtu", facts->bridge_mtu);
+}
+
 void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 {
 	char text[CIDR_TEXT];
@@ -311,6 +341,7 @@ void pack_facts(const struct network_facts *facts, struct rpc_out *out)
 			rpc_put_bool(out, "dhcp", false);
 		}
 		rpc_put_bool(out, "nat", facts->nat);
+		put_bridge(facts, out);
 	}
 	rpc_put_text(out, "multicast", policies[facts->multicast.policy]);
 	rpc_put_bool(out, "querier", facts->multicast.querier);

@@ -128,6 +128,7 @@ static void test_every_key_of_a_network_is_its_field(void **state)
 					 "too-big = on\n"
 					 "dhcp = 10.0.0.50-10.0.0.60\n"
 					 "nat = yes\n"
+					 "bridge = br0\n"
 					 "owner = anna\n"
 					 "group = users\n"
 					 "mode = 0640\n"
@@ -147,6 +148,7 @@ static void test_every_key_of_a_network_is_its_field(void **state)
 	assert_true(w->has_addrs && w->n_addrs == 2);
 	assert_int_equal(w->addrs[1].family, 6);
 	assert_true(w->has_up && !w->up);
+	assert_true(w->has_bridge && !strcmp(w->bridge, "br0"));
 	assert_true(w->has_multicast && w->multicast == MCAST_STRICT);
 	assert_true(w->has_querier && w->querier);
 	assert_true(w->has_too_big && w->too_big);
@@ -295,6 +297,8 @@ static void test_every_wrong_value_is_found_in_its_line(void **state)
 	FAULT(N "querier = 1", 2, "querier: must be yes or no");
 	FAULT(N "dhcp = some", 2, "dhcp: ");
 	FAULT(N "nat = 10.0.0.1", 2, "nat: must be yes or no");
+	FAULT(N "bridge = yes", 2, "bridge: must be the name of a bridge");
+	FAULT(N "bridge = br/0", 2, "bridge: an interface's name");
 	FAULT(N "group = a-group-whose-name-is-much-too-long", 2, "group: ");
 	FAULT(N "owner = a-user-whose-name-is-very-much-too-long", 2, "owner: ");
 	FAULT(N "mode = 999", 2, "mode: ");

@@ -612,6 +612,38 @@ static void test_a_lowered_mtu_that_the_kernel_refuses_is_taken_back(void **stat
 	logs(f, "", "<1000/1000><1500/1000>", "<1000/1000><1500/1000>", "<1000/1000><1500/1000>");
 }
 
+static int set_bridge(struct fixture *f, uint32_t bridge_mtu)
+{
+	struct command *cmd = fake_command(&f->fn, CMD_FACTS);
+	cmd->out.facts = *network_facts(f->fn.net);
+	cmd->out.facts.bridge_mtu = bridge_mtu;
+	fake_run(&f->fn, cmd);
+	const int rc = cmd->err.code;
+	command_free(cmd);
+	return rc;
+}
+
+static void test_a_narrow_bridge_gets_what_fits_and_the_rest_is_counted(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t buf[4][1019];
+	struct frame frames[4] = {
+		eth_frame(buf[0], BROADCAST, 1, 0x0800, 1014, 'a'),
+		eth_frame(buf[1], BROADCAST, 1, 0x0800, 1015, 'b'),
+		eth_frame(buf[2], HOST_MAC, 1, 0x8100, 1018, 'c'),
+		eth_frame(buf[3], HOST_MAC, 1, 0x8100, 1019, 'd'),
+	};
+	assert_int_equal(set_bridge(f, 1000), 0);
+	logs(f, "", "<1500/1500>", "<1500/1500>", "<1500/1500>"); /* the ports' is what it was */
+	fake_batch(&f->fn, &f->a, frames, 4);
+	logs(f, "ac", "", "ab|", "ab|");
+	assert_int_equal(stats_of(f, "host").drops[DROP_TOO_BIG_FOR_PORT], 2);
+	assert_int_equal(set_bridge(f, 9000), 0); /* wider than the network */
+	logs(f, "", "<1500/1500>", "<1500/1500>", "<1500/1500>");
+	fake_batch(&f->fn, &f->a, frames, 4);
+	logs(f, "abcd", "", "ab|", "ab|");
+}
+
 static void test_facts_that_are_the_same_are_no_news(void **state)
 {
 	struct fixture *f = *state;
@@ -813,6 +845,7 @@ int main(void)
 		T(test_a_raised_mtu_is_told_before_larger_frames_come),
 		T(test_a_lowered_mtu_holds_before_it_is_told),
 		T(test_a_lowered_mtu_that_the_kernel_refuses_is_taken_back),
+		T(test_a_narrow_bridge_gets_what_fits_and_the_rest_is_counted),
 		T(test_facts_that_are_the_same_are_no_news),
 		T(test_declared_ports_that_wait_get_the_mtu_too),
 		T(test_the_hosts_address_changes_with_the_facts),
