@@ -19,7 +19,7 @@ PACKAGES="build-essential cmake ninja-build pkg-config git ca-certificates
 	clang clang-format clang-tidy libclang-rt-14-dev lcov valgrind
 	python3 python3-msgpack python3-prometheus-client tmux
 	iproute2 iputils-ping tcpdump tshark procps util-linux kmod cpio xz-utils zstd
-	qemu-system-x86 user-mode-linux busybox-static dnsmasq-base nftables vde2 libvdeplug-dev iperf3 ethtool avahi-daemon openvswitch-switch passt
+	qemu-system-x86 user-mode-linux busybox-static dnsmasq-base nftables vde2 libvdeplug-dev iperf3 ethtool avahi-daemon openvswitch-switch passt simh
 	dpkg-dev file llvm"
 command -v npm >/dev/null || PACKAGES="$PACKAGES npm" # from wherever it is; Debian's is large
 
