@@ -283,6 +283,7 @@ class Guest(Machine):
     qemu         the program; qemu_args: more arguments; append: more words for the kernel
     device_opts  more properties of the NIC: 'vectors=0' (else QEMU 7.2 crashes with vhost-user)
     pass_fds     descriptors to leave open, for -netdev …,fd=N
+    diskless     has no kernel: its NIC's boot ROM is to find one. kernel_words says with which words
     prefix       a program to start QEMU through, e.g. ['ip', 'netns', 'exec', 'x']
 
     Nothing runs before launch(); `with guest:` and boot() do that, wait, and stop it at the end.
@@ -291,14 +292,21 @@ class Guest(Machine):
 
     def __init__(self, name, guestdir, netdev_args=(), *, mac, addr=None, addr6=None, mtu=None,
                  qemu='qemu-system-x86_64', qemu_args=(), device_opts='', append='', memory=256,
-                 pass_fds=(), prefix=()):
+                 pass_fds=(), prefix=(), diskless=False):
         self.name = name
         self.mac = mac
         words = ['console=ttyS0 quiet loglevel=1 panic=-1', f'host={name}']
         words += [f'{key}={value}' for key, value in
                   (('addr', addr), ('addr6', addr6), ('mtu', mtu)) if value]
         words += [append] if append else []
-        device = f'virtio-net-pci,netdev=net0,mac={mac},romfile='
+        self.kernel_words = ' '.join(words)
+        device = f'virtio-net-pci,netdev=net0,mac={mac}'
+        kernel = ['-kernel', os.path.join(guestdir, 'vmlinuz'),
+                  '-initrd', os.path.join(guestdir, 'initrd.img'), '-append', self.kernel_words]
+        if diskless:
+            kernel = ['-boot', 'n']
+        else:
+            device += ',romfile='
         if device_opts:
             device += ',' + device_opts
         self._argv = [
@@ -306,9 +314,7 @@ class Guest(Machine):
             '-display', 'none', '-vga', 'none',
             '-accel', 'tcg',  # never kvm: where it is emulated badly, guests just hang
             '-smp', '1', '-m', str(memory),
-            '-kernel', os.path.join(guestdir, 'vmlinuz'),
-            '-initrd', os.path.join(guestdir, 'initrd.img'), '-append', ' '.join(words),
-            '-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console',
+            *kernel, '-chardev', 'stdio,id=console,signal=off', '-serial', 'chardev:console',
             *netdev_args, '-device', device, *qemu_args]
         self._pass_fds = tuple(pass_fds)
         self._numbers = itertools.count()
