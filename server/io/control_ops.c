@@ -212,7 +212,8 @@ void control_port_listen(struct netctl *ent, struct command *cmd)
 	char path[2 * PATH_TEXT];
 	const struct access_files files = access_files(&ent->d->access, &ent->facts.access);
 	port_path(ent, cmd, path);
-	if (verb_listen(path, &files, &cmd->fds[0], &cmd->err) < 0)
+	if (verb_listen(path, netloop_socket_type(cmd->in.conf.kind), &files, &cmd->fds[0],
+		    &cmd->err) < 0)
 		return cmd->done(cmd);
 	cmd->n_fds = 1;
 	netloop_post(ent->nl, cmd);

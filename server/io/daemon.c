@@ -117,7 +117,7 @@ static int serve_control(struct daemon *d, struct err *err)
 			: grouped                        ? 0660
 							 : 0600,
 	};
-	int rc = verb_listen(path, &files, &fd, err);
+	int rc = verb_listen(path, SOCK_STREAM, &files, &fd, err);
 	if (rc < 0)
 		return rc;
 	rc = listener_open(&d->control, d->loop, fd, &control_ops, d);

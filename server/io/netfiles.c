@@ -37,7 +37,7 @@ static int make_door(
 	netfiles_path(door, path, netloop_door_path(kind));
 	int rc = shared ? verb_shared_make(dir, err) : 0;
 	if (!rc)
-		rc = verb_listen(door, &files, out_fd, err);
+		rc = verb_listen(door, netloop_socket_type(kind), &files, out_fd, err);
 	if (!rc && shared)
 		rc = verb_shared_give(dir, name, &files, err);
 	return rc;

@@ -19,6 +19,8 @@
 #include "server/core/apply.h"
 #include "server/io/client.h"
 #include "server/io/listener.h"
+#include "server/io/msg_port.h"
+#include "server/io/msgio.h"
 #include "server/io/newsdesk.h"
 #include "server/io/port_qemu.h"
 #include "server/io/port_tap.h"
@@ -202,15 +204,34 @@ const char *netloop_door_path(enum port_kind kind)
 		return "feth.sock";
 	case PORT_KIND_QEMU:
 		return "qemu.sock";
+	case PORT_KIND_SEQPACKET:
+		return sock_has(SOCK_SEQPACKET) ? "seqpacket.sock" : NULL;
 	case PORT_KIND_HOST:
 	case PORT_KIND_TAP:
 	case PORT_KIND_DGRAM:
-	case PORT_KIND_SEQPACKET:
 	case PORT_KIND_VDE:
 	case PORT_KIND_UDP:
 		break;
 	}
 	return NULL;
+}
+
+int netloop_socket_type(enum port_kind kind)
+{
+	switch (kind) {
+	case PORT_KIND_DGRAM:
+		return SOCK_DGRAM;
+	case PORT_KIND_SEQPACKET:
+		return SOCK_SEQPACKET;
+	case PORT_KIND_HOST:
+	case PORT_KIND_NATIVE:
+	case PORT_KIND_QEMU:
+	case PORT_KIND_TAP:
+	case PORT_KIND_VDE:
+	case PORT_KIND_UDP:
+		break;
+	}
+	return SOCK_STREAM;
 }
 
 static bool enter(struct netloop *nl, uint32_t uid)
@@ -234,6 +255,28 @@ static void refuse(const struct door *door, const char *what, const struct peer 
 		snprintf(where, sizeof(where), "%s", netloop_door_path(door->kind));
 	refusals_put(door->nl->loop, what, network_facts(door->nl->net)->spec.network, peer->uid,
 		peer->pid, where);
+}
+
+/* A message socket whose place among the connections of @who is taken. @other: the other end, where
+ * that is ours to give away; else -1. */
+static int open_msg(struct netloop *nl, int fd, int other, const struct peer *who,
+	const struct port_conf *conf, struct port_info *out, struct err *err)
+{
+	const struct msg_port_host host = {
+		.loop = nl->loop, .net = nl->net, .clients = &nl->clients
+	};
+	struct msg_port_conf mc = {
+		.fd = fd,
+		.who = who,
+		.counted = true,
+		.port = conf,
+		.place = { .fd = -1 },
+		.greeting = conf->kind == PORT_KIND_DGRAM,
+	};
+	if (other >= 0 && conf->kind == PORT_KIND_DGRAM &&
+		!sock_name(other, &mc.place.addr, &mc.place.len))
+		mc.place.len = 0;
+	return msg_port_open(NULL, &host, &mc, out, err);
 }
 
 static void on_accepted(void *ctx, int fd, const struct peer *peer)
@@ -265,7 +308,11 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 	};
 	memcpy(conf.name, door->port, sizeof(conf.name));
 	struct port_info info;
-	if (port_qemu_open(nl->loop, nl->net, &nl->clients, fd, peer, &conf, &info, &err) < 0)
+	const int rc = door->kind == PORT_KIND_QEMU
+			       ? port_qemu_open(nl->loop, nl->net, &nl->clients, fd, peer, &conf,
+					 &info, &err)
+			       : open_msg(nl, fd, -1, peer, &conf, &info, &err);
+	if (rc < 0)
 		log_warn("port", "refused uid=%u pid=%u: %s", (unsigned)peer->uid,
 			(unsigned)peer->pid, err.text);
 }
@@ -319,32 +366,45 @@ static void close_door(struct netloop *nl, const char *port)
 
 /* -- commands -- */
 
+/* Makes @fd, our end of a pair, a port; @other is to be given away. */
+static int open_end(
+	struct netloop *nl, int fd, int other, struct command *cmd, struct port_info *out)
+{
+	struct port_conf *conf = &cmd->in.conf;
+	conf->uid = cmd->who.uid;
+	conf->pid = cmd->who.pid;
+	if (conf->kind == PORT_KIND_NATIVE)
+		return session_open_attached(&nl->sessions, fd, &cmd->who, conf, out, &cmd->err);
+	if (conf->kind == PORT_KIND_QEMU)
+		return port_qemu_open(
+			nl->loop, nl->net, &nl->clients, fd, &cmd->who, conf, out, &cmd->err);
+	return open_msg(nl, fd, other, &cmd->who, conf, out, &cmd->err);
+}
+
 /* port.open: a socket pair, one end of which is a port. */
 static void open_port(struct netloop *nl, struct command *cmd)
 {
 	int sv[2];
-	cmd->in.conf.uid = cmd->who.uid;
-	cmd->in.conf.pid = cmd->who.pid;
 	if (!enter(nl, cmd->who.uid)) {
 		err_set(&cmd->err, -EBUSY, "%s: you have %u connections, which is the limit",
 			cmd->network, CLIENTS_PER_UID);
 		return;
 	}
-	int rc = sock_pair(sv);
+	int rc = sock_pair(netloop_socket_type(cmd->in.conf.kind), sv);
 	if (rc < 0) {
 		shared_leave(ioloop_shared(nl->loop), cmd->who.uid);
 		err_set(&cmd->err, rc, "%s: cannot make a socket pair: %s", cmd->network,
 			strerror(-rc));
 		return;
 	}
-	const int size = IOLOOP_SNDBUF;
-	(void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (netloop_socket_type(cmd->in.conf.kind) == SOCK_STREAM) {
+		const int size = IOLOOP_SNDBUF;
+		(void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	} else {
+		msgio_buffers(sv[1]);
+	}
 	struct port_info info;
-	rc = cmd->in.conf.kind == PORT_KIND_QEMU
-		     ? port_qemu_open(nl->loop, nl->net, &nl->clients, sv[0], &cmd->who,
-			       &cmd->in.conf, &info, &cmd->err)
-		     : session_open_attached(
-			       &nl->sessions, sv[0], &cmd->who, &cmd->in.conf, &info, &cmd->err);
+	rc = open_end(nl, sv[0], sv[1], cmd, &info);
 	if (rc < 0) {
 		close(sv[1]);
 		return;

@@ -35,7 +35,7 @@ int kept_start(struct kept *out, const char *const argv[], struct err *err)
 	int fds[2] = { -1, -1 };
 	int rc = keeper_program(program, sizeof(program));
 	if (!rc)
-		rc = sock_pair(fds);
+		rc = sock_pair(SOCK_STREAM, fds);
 	if (rc < 0)
 		return err_set(err, rc, "cannot start %s: %s", argv[0], strerror(-rc));
 	rc = tool_spawn(&out->pid, program, args, (const int[]){ fds[1], -1, STDERR_FILENO });

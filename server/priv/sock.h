@@ -26,19 +26,24 @@ unsigned sock_fds(const struct msghdr *msg, struct cmsghdr *c);
 
 /* Each returns a descriptor (sock_pair(): 0), or -errno. */
 
-/* One to bind and listen on. Where the kernel can refuse them, nobody can send descriptors over its
- * connections, whose closing could take long; elsewhere they are closed with care (io/shared.h). */
-int sock_listener(void);
-
-/* One to connect or bind, of any family and type; on Unix sockets as sock_listener(). */
+/* One to connect or bind, of any family and type. Where the kernel can refuse them, nobody can send
+ * descriptors over a Unix socket or its connections, whose closing could take long; elsewhere they
+ * are closed with care (io/shared.h). */
 int sock_new(int family, int type);
+/* Whether Unix sockets of that type are to be had: Darwin has no SOCK_SEQPACKET. */
+bool sock_has(int type);
 
 /* The next connection of a listening socket. */
 int sock_accept(int fd);
 
-/* Two connected ones: ours is out[0], which takes no descriptors where the kernel can refuse them;
- * out[1], which blocks, is to be given away. */
-int sock_pair(int out[2]);
+/* Two connected ones of @type: ours is out[0], which takes no descriptors where the kernel can
+ * refuse them; out[1], which blocks, is to be given away. */
+int sock_pair(int type, int out[2]);
+
+/* Gives a socket of ours an address by which it can be asked for (verb_place_held()); false where
+ * that is not needed or cannot be. */
+struct sockaddr_un;
+bool sock_name(int fd, struct sockaddr_un *out, socklen_t *out_len);
 
 /* Bytes written to a connection that its peer has not read, as they count against SO_SNDBUF; -1
  * where the system does not tell. */

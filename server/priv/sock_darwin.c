@@ -24,9 +24,9 @@ int sock_new(int family, int type)
 	return prepared(socket(family, type, 0));
 }
 
-int sock_listener(void)
+bool sock_has(int type)
 {
-	return sock_new(AF_UNIX, SOCK_STREAM);
+	return type != SOCK_SEQPACKET; /* bsd/kern/uipc_proto.c */
 }
 
 int sock_accept(int fd)
@@ -34,10 +34,10 @@ int sock_accept(int fd)
 	return prepared(accept(fd, NULL, NULL));
 }
 
-int sock_pair(int out[2])
+int sock_pair(int type, int out[2])
 {
 	int sv[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sv) < 0)
+	if (socketpair(AF_UNIX, type, 0, sv) < 0)
 		return -errno;
 	const int rc = prepared(sv[0]);
 	if (rc < 0) {
@@ -48,6 +48,15 @@ int sock_pair(int out[2])
 	out[0] = sv[0];
 	out[1] = sv[1];
 	return 0;
+}
+
+/* Who is connected hears of it (bsd/kern/uipc_usrreq.c:unp_drop). */
+bool sock_name(int fd, struct sockaddr_un *out, socklen_t *out_len)
+{
+	(void)fd;
+	(void)out;
+	(void)out_len;
+	return false;
 }
 
 /* SO_NWRITE is what lies in the sender's buffer; of a Unix socket that is always empty, for all

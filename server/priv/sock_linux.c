@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "server/priv/sock.h"
 
@@ -24,13 +25,8 @@ int sock_new(int family, int type)
 	if (fd < 0)
 		return -errno;
 	if (family == AF_UNIX)
-		refuse_descriptors(fd);
+		refuse_descriptors(fd); /* connections inherit it */
 	return fd;
-}
-
-int sock_listener(void)
-{
-	return sock_new(AF_UNIX, SOCK_STREAM); /* connections inherit it */
 }
 
 int sock_accept(int fd)
@@ -39,16 +35,33 @@ int sock_accept(int fd)
 	return conn < 0 ? -errno : conn;
 }
 
-int sock_pair(int out[2])
+bool sock_has(int type)
+{
+	(void)type;
+	return true;
+}
+
+int sock_pair(int type, int out[2])
 {
 	int sv[2];
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) < 0)
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, sv) < 0)
 		return -errno;
 	(void)fcntl(sv[0], F_SETFL, O_NONBLOCK);
 	refuse_descriptors(sv[0]); /* the other end takes what we send */
 	out[0] = sv[0];
 	out[1] = sv[1];
 	return 0;
+}
+
+/* Nothing tells a SOCK_DGRAM that the other end is closed. An abstract address of the kernel's
+ * choice (unix(7), autobind) does, when somebody tries to connect; and as it is connected to us
+ * nobody else can send to it. */
+bool sock_name(int fd, struct sockaddr_un *out, socklen_t *out_len)
+{
+	const struct sockaddr_un any = { .sun_family = AF_UNIX };
+	*out_len = sizeof(*out);
+	return !bind(fd, (const struct sockaddr *)&any, sizeof(any.sun_family)) &&
+	       !getsockname(fd, (struct sockaddr *)out, out_len);
 }
 
 int sock_unread(int fd)

@@ -341,7 +341,8 @@ int verb_dir_give(const char *path, const struct access_files *files, struct err
 	return rc < 0 ? rc : give_sockets(ports, files, err);
 }
 
-int verb_listen(const char *path, const struct access_files *files, int *out_fd, struct err *err)
+int verb_listen(
+	const char *path, int type, const struct access_files *files, int *out_fd, struct err *err)
 {
 	char temp[PATH_TEXT];
 	int rc = verbs_check_path(path, err);
@@ -349,7 +350,7 @@ int verb_listen(const char *path, const struct access_files *files, int *out_fd,
 		return rc;
 	snprintf(temp, sizeof(temp), "%s.new", path);
 
-	const int fd = sock_listener();
+	const int fd = sock_new(AF_UNIX, type);
 	if (fd < 0)
 		return err_set(err, fd, "cannot make a socket for %s: %s", path, strerror(-fd));
 	rc = bind_at(fd, temp, err);
@@ -360,7 +361,7 @@ int verb_listen(const char *path, const struct access_files *files, int *out_fd,
 		rc = verbs_give_failed(rc, path, files, err);
 		goto fail;
 	}
-	if (listen(fd, 128) < 0 || rename(temp, path) < 0) {
+	if ((type != SOCK_DGRAM && listen(fd, 128) < 0) || rename(temp, path) < 0) {
 		rc = err_set(err, -errno, "cannot put a socket at %s: %s", path, strerror(errno));
 		goto fail;
 	}

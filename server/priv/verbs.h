@@ -9,6 +9,8 @@
 #define SERVER_PRIV_VERBS_H
 
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "server/base/err.h"
 #include "server/core/access.h"
@@ -52,9 +54,11 @@ int verb_dir_make(const char *path, struct err *err);
 /* Removes the sockets in a directory of ours, and it, if nothing else is there. */
 void verb_dir_clear(const char *path);
 
-/* A listening stream socket at @path, whose file is as @files says. Bound under another name, then
- * renamed, so that the path never shows a socket that is too open or deaf. */
-int verb_listen(const char *path, const struct access_files *files, int *out_fd, struct err *err);
+/* A socket of @type at @path, whose file is as @files says: SOCK_STREAM and SOCK_SEQPACKET are
+ * listening. Bound under another name, then renamed, so that the path never shows a socket that is
+ * too open or deaf. May be called on any thread, as may the verbs about peers' sockets. */
+int verb_listen(
+	const char *path, int type, const struct access_files *files, int *out_fd, struct err *err);
 /* Makes all sockets in a directory of ours, and in its `ports`, as @files says. Some may be and
  * others not where that failed. */
 int verb_dir_give(const char *path, const struct access_files *files, struct err *err);
@@ -73,6 +77,39 @@ void verb_shared_clear(const char *path);
  * can send to. May be called on any thread. */
 int verb_shared_bind(
 	int fd, const char *dir, uint32_t uid, char out_path[PATH_TEXT], struct err *err);
+
+/* Where a peer's socket is: an address that means this one socket and no other, whatever happens to
+ * its path. Linux: through the descriptor of its file. macOS has no such thing: there it is the
+ * path, and good for what was connected to it only. */
+struct verb_place {
+	int fd;                  /* owned: the file, O_PATH; -1 where there is none */
+	socklen_t len;           /* of addr */
+	struct sockaddr_un addr; /* what connect() and sendto() take */
+};
+
+/**
+ * verb_connect_peer() - connect a message socket to one that a peer named
+ * @fd:		a SOCK_DGRAM socket of ours
+ * @name:	where it is, as the peer said or the kernel says it is bound: may be anything
+ * @uid:	the peer's, attested; ACCESS_NO_ONE: an administrator's path, whoever's that is
+ * @out:	where it is, to be closed by verb_place_close(); given also with -EPERM. NULL: not
+ *		wanted
+ *
+ * Nothing is followed at its end, it must be a socket, and @uid's, and that one is what @fd is
+ * connected to, though the path were another's meanwhile. A path that cannot be looked up at once,
+ * as on a file system that a hanging server or a user's own program serves, is refused, so nobody
+ * waits (Linux 5.12; not of administrators). Nothing attests whose an abstract address is: only one
+ *of our own user is taken, as what we send may be believed to be ours. On macOS it is the peer's
+ *effective ids that connect.
+ *
+ * Return: 0; -EPERM: it is connected to somebody else, so only that one can write to it;
+ * -ECONNREFUSED: nobody has it open; others; then with a sentence in @err
+ */
+int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uint32_t uid,
+	struct verb_place *out, struct err *err);
+/* Whether somebody still has the socket open. */
+bool verb_place_held(const struct verb_place *place);
+void verb_place_close(struct verb_place *place); /* one that has none is fine: fd -1 */
 
 /* Writes a small file of ours whole or not at all; NULL text removes it. */
 int verb_write(const char *path, const char *text, struct err *err);

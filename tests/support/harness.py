@@ -387,6 +387,44 @@ class Qemu:
             return False
 
 
+class Messages:
+    """A client whose socket carries a frame a message: a descriptor (port.open), or seqpacket.sock."""
+
+    def __init__(self, path=None, fd=None, timeout=10.0):
+        if fd is not None:
+            self.sock = socket.socket(fileno=fd)
+        else:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self.sock.settimeout(timeout)
+            self.sock.connect(path)
+        self.sock.settimeout(timeout)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def close(self):
+        self.sock.close()
+
+    def send(self, *frames):
+        for f in frames:
+            self.sock.send(f)
+
+    def recv(self, ethertype=ETHERTYPE, seconds=10.0):
+        self.sock.settimeout(seconds)
+        while True:
+            f = self.sock.recv(1 << 17)
+            if not f:
+                raise Closed()
+            if ethertype is None or f[12:14] == struct.pack("!H", ethertype):
+                return f
+
+    silent = Qemu.silent
+    closed = Qemu.closed
+
+
 class Daemon:
     """fethd in a fresh run directory. Ends only the process it started; its log is kept in `log`."""
 

@@ -81,7 +81,7 @@ static void make_door(const struct access_files *files)
 	int fd;
 	assert_int_equal(verb_shared_make(dir, &err), 0);
 	assert_int_equal(mode_of(dir), 0755); /* nobody has got at it before it is whole */
-	assert_int_equal(verb_listen(in(dir, "ctl"), files, &fd, &err), 0);
+	assert_int_equal(verb_listen(in(dir, "ctl"), SOCK_STREAM, files, &fd, &err), 0);
 	assert_int_equal(verb_shared_give(dir, "ctl", files, &err), 0);
 	close(fd);
 }

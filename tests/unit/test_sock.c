@@ -27,7 +27,7 @@ static void test_of_a_pair_ours_does_not_block_and_the_other_does(void **state)
 	int sv[2];
 	char c;
 	(void)state;
-	assert_int_equal(sock_pair(sv), 0);
+	assert_int_equal(sock_pair(SOCK_STREAM, sv), 0);
 	assert_true(cloexec(sv[0]) && cloexec(sv[1]));
 	assert_true(nonblocking(sv[0]));
 	assert_false(nonblocking(sv[1]));
@@ -45,7 +45,7 @@ static void test_a_listener_and_its_connections_do_not_block(void **state)
 	assert_non_null(mkdtemp(dir));
 	assert_true(snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/s", dir) > 0);
 
-	const int fd = sock_listener();
+	const int fd = sock_new(AF_UNIX, SOCK_STREAM);
 	assert_true(fd >= 0 && cloexec(fd) && nonblocking(fd));
 	assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(fd, 1), 0);

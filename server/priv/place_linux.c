@@ -1,0 +1,144 @@
+/* place_linux.c - sockets that peers named, on Linux. See verbs.h. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "server/core/access.h"
+#include "server/priv/sock.h"
+#include "server/priv/verbs.h"
+
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20 /* Linux 5.12 */
+#endif
+#define CACHED_TRIES 8u /* a rename somewhere at that moment makes one fail */
+
+/* The file at @path. @cached: at once or not at all, where the kernel can say so. What is bound is
+ * in its cache. */
+static int open_path(const char *path, bool cached)
+{
+	const struct open_how how = {
+		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
+		.resolve = RESOLVE_CACHED | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd = -1;
+	if (!cached)
+		errno = ENOSYS;
+	for (unsigned i = 0; cached && i < CACHED_TRIES; i++) {
+		fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+		if (fd >= 0 || errno != EAGAIN)
+			break;
+	}
+	if (fd < 0 && (errno == EINVAL || errno == ENOSYS)) /* before 5.12, before 5.6 */
+		fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* Whether the file is a socket, and of @uid. AT_STATX_DONT_SYNC: asks no server. */
+static int check_file(int fd, const char *path, uint32_t uid, struct err *err)
+{
+	struct statx st;
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID, &st) < 0)
+		return err_set(err, -errno, "cannot look at %s: %s", path, strerror(errno));
+	if (!S_ISSOCK(st.stx_mode))
+		return err_set(err, -ENOTSOCK, "%s is no socket", path);
+	if (uid != ACCESS_NO_ONE && st.stx_uid != uid)
+		return err_set(err, -EACCES,
+			"%s is a socket of user %u, and user %u named it; a client's socket must "
+			"be its own",
+			path, (unsigned)st.stx_uid, (unsigned)uid);
+	return 0;
+}
+
+/* The one at a path. */
+static int find_path(const char *path, uint32_t uid, struct verb_place *out, struct err *err)
+{
+	if (path[0] != '/')
+		return err_set(err, -EINVAL,
+			"%s says nothing without knowing whose directory it is in; bind a client's "
+			"socket by its whole path",
+			path);
+	out->fd = open_path(path, uid != ACCESS_NO_ONE);
+	if (out->fd == -EAGAIN)
+		return err_set(err, -EAGAIN,
+			"%s is not there, or not on a local file system; put the client's socket "
+			"on one",
+			path);
+	if (out->fd < 0)
+		return err_set(err, out->fd, "cannot open %s: %s", path, strerror(-out->fd));
+	const int rc = check_file(out->fd, path, uid, err);
+	if (rc < 0)
+		return rc;
+	snprintf(out->addr.sun_path, sizeof(out->addr.sun_path), "/proc/self/fd/%d", out->fd);
+	out->len = sizeof(out->addr);
+	return 0;
+}
+
+static int find(const struct sockaddr_un *name, socklen_t len, uint32_t uid, struct verb_place *out,
+	struct err *err)
+{
+	const size_t before = offsetof(struct sockaddr_un, sun_path);
+	char path[sizeof(name->sun_path) + 1] = "";
+	if (len <= before || len > sizeof(*name))
+		return err_set(
+			err, -EDESTADDRREQ, "a client's socket must be bound to be answered");
+	if (name->sun_path[0]) {
+		memcpy(path, name->sun_path, len - before); /* need not end with 0 */
+		return find_path(path, uid, out, err);
+	}
+	if (uid != ACCESS_NO_ONE && uid != geteuid())
+		return err_set(err, -EACCES,
+			"nobody says whose an abstract socket is; user %u must bind a path",
+			(unsigned)uid);
+	memcpy(&out->addr, name, len);
+	out->len = len;
+	return 0;
+}
+
+static int connect_to(int fd, const struct verb_place *place)
+{
+	return connect(fd, (const struct sockaddr *)&place->addr, place->len) < 0 ? -errno : 0;
+}
+
+int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uint32_t uid,
+	struct verb_place *out, struct err *err)
+{
+	struct verb_place place = { .fd = -1, .addr = { .sun_family = AF_UNIX } };
+	int rc = find(name, len, uid, &place, err);
+	if (rc < 0) {
+		verb_place_close(&place);
+		return rc;
+	}
+	rc = connect_to(fd, &place);
+	if (rc < 0)
+		err_set(err, rc, "cannot reach the client's socket %s: %s",
+			name->sun_path[0] ? name->sun_path : "(abstract)", strerror(-rc));
+	if (out && (!rc || rc == -EPERM))
+		*out = place;
+	else
+		verb_place_close(&place);
+	return rc;
+}
+
+/* To connect asks the same that a send would, and says nothing to whoever is there. */
+bool verb_place_held(const struct verb_place *place)
+{
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	if (fd < 0)
+		return true; /* not known */
+	const int rc = connect_to(fd, place);
+	close(fd);
+	return rc != -ECONNREFUSED;
+}
+
+void verb_place_close(struct verb_place *place)
+{
+	if (place->fd >= 0)
+		close(place->fd);
+	place->fd = -1;
+}

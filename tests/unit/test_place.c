@@ -1,0 +1,212 @@
+/* test_place.c - server/priv/place_*.c: what a peer may have us connect to. */
+#include "tests/support/test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "server/core/access.h"
+#include "server/priv/sock.h"
+#include "server/priv/verbs.h"
+
+static char dir[] = "/tmp/fethd-place-XXXXXX";
+
+static struct sockaddr_un name_of(const char *file)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s/%s", dir, file);
+	return name;
+}
+
+static int bound(const char *file)
+{
+	const struct sockaddr_un name = name_of(file);
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	unlink(name.sun_path);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&name, sizeof(name)), 0);
+	return fd;
+}
+
+/* What connecting to @name as @uid says says; the socket is closed again. */
+static int try(const struct sockaddr_un *name, socklen_t len, uint32_t uid)
+{
+	struct err err = { 0 };
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	const int rc = verb_connect_peer(fd, name, len, uid, NULL, &err);
+	assert_int_equal(rc, err.code);
+	assert_true(!rc == !err.text[0]);
+	close(fd);
+	return rc;
+}
+
+static int try_file(const char *file, uint32_t uid)
+{
+	const struct sockaddr_un name = name_of(file);
+	return try(&name, sizeof(name), uid);
+}
+
+static void test_a_socket_of_the_peers_own_is_reached(void **state)
+{
+	(void)state;
+	const struct sockaddr_un name = name_of("own");
+	const int peer = bound("own");
+	struct verb_place place = { .fd = -1 };
+	struct err err = { 0 };
+	char byte = 0;
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	assert_int_equal(verb_connect_peer(fd, &name, sizeof(name), geteuid(), &place, &err), 0);
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	assert_int_equal(recv(peer, &byte, 1, 0), 1);
+	assert_int_equal(byte, 'x');
+	assert_true(verb_place_held(&place));
+	close(peer);
+#ifdef __linux__
+	assert_false(verb_place_held(&place));
+#endif
+	assert_int_not_equal(send(fd, "x", 1, 0), 1);
+	verb_place_close(&place);
+	verb_place_close(&place); /* fine */
+	close(fd);
+}
+
+static void test_a_place_means_the_socket_that_was_there(void **state)
+{
+	(void)state;
+	const struct sockaddr_un name = name_of("moved");
+	const int first = bound("moved");
+	struct verb_place place;
+	struct err err = { 0 };
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	assert_int_equal(verb_connect_peer(fd, &name, sizeof(name), geteuid(), &place, &err), 0);
+	const int second = bound("moved"); /* another at that path */
+	char byte;
+	assert_int_equal(send(fd, "x", 1, 0), 1);
+	assert_int_equal(recv(first, &byte, 1, 0), 1);
+	assert_int_equal(recv(second, &byte, 1, MSG_DONTWAIT), -1);
+	verb_place_close(&place);
+	close(first);
+	close(second);
+	close(fd);
+}
+
+static void test_what_is_no_socket_is_refused(void **state)
+{
+	(void)state;
+	const int peer = bound("real");
+	const struct sockaddr_un real = name_of("real"), link = name_of("link");
+	assert_int_equal(symlink(real.sun_path, link.sun_path), 0);
+	assert_int_equal(try_file("real", geteuid()), 0);
+	assert_int_equal(try_file("link", geteuid()), -ENOTSOCK); /* not followed */
+	assert_true(try_file("nothing", geteuid()) < 0);
+	assert_int_equal(try_file("nothing", ACCESS_NO_ONE), -ENOENT);
+	assert_int_equal(try_file(".", geteuid()), -ENOTSOCK);
+	assert_true(try_file("real/under", geteuid()) < 0);
+	const struct sockaddr_un file = name_of("file");
+	close(creat(file.sun_path, 0600));
+	assert_int_equal(try_file("file", geteuid()), -ENOTSOCK);
+	close(peer);
+	assert_int_equal(try_file("real", geteuid()), -ECONNREFUSED);
+}
+
+static void test_anybody_elses_is_refused_but_for_administrators(void **state)
+{
+	(void)state;
+	const int peer = bound("others");
+	assert_int_equal(try_file("others", geteuid() + 1), -EACCES);
+	assert_int_equal(try_file("others", ACCESS_NO_ONE), 0);
+	close(peer);
+}
+
+static void test_names_that_say_nothing_are_refused(void **state)
+{
+	(void)state;
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	const socklen_t before = offsetof(struct sockaddr_un, sun_path);
+	assert_int_equal(try(&name, 0, geteuid()), -EDESTADDRREQ);
+	assert_int_equal(try(&name, before, geteuid()), -EDESTADDRREQ);
+	assert_int_equal(try(&name, sizeof(name) + 1, geteuid()), -EDESTADDRREQ);
+	memset(name.sun_path, 'a', sizeof(name.sun_path)); /* and no end */
+	assert_int_equal(try(&name, sizeof(name), geteuid()) < 0, 1);
+	name.sun_path[0] = '/';
+	assert_int_equal(try(&name, sizeof(name), geteuid()) < 0, 1);
+	snprintf(name.sun_path, sizeof(name.sun_path), "relative");
+	assert_int_equal(try(&name, sizeof(name), geteuid()), -EINVAL);
+}
+
+#ifdef __linux__
+static void test_an_abstract_one_only_of_our_own_user(void **state)
+{
+	(void)state;
+	struct sockaddr_un name;
+	socklen_t len;
+	const int peer = sock_new(AF_UNIX, SOCK_DGRAM);
+	assert_true(sock_name(peer, &name, &len));
+	assert_int_equal(name.sun_path[0], '\0');
+	assert_int_equal(try(&name, len, geteuid()), 0);
+	assert_int_equal(try(&name, len, geteuid() + 1), -EACCES);
+	close(peer);
+	assert_int_equal(try(&name, len, geteuid()), -ECONNREFUSED);
+}
+
+static void test_one_that_is_connected_to_another_says_so_and_has_a_place(void **state)
+{
+	(void)state;
+	const struct sockaddr_un ours = name_of("ours"), name = name_of("client");
+	const int door = bound("ours"), client = bound("client");
+	assert_int_equal(connect(client, (const struct sockaddr *)&ours, sizeof(ours)), 0);
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	struct verb_place place = { .fd = -1 };
+	struct err err = { 0 };
+	assert_int_equal(
+		verb_connect_peer(fd, &name, sizeof(name), geteuid(), &place, &err), -EPERM);
+	assert_true(verb_place_held(&place));
+	char byte;
+	assert_int_equal(sendto(door, "x", 1, 0, (const struct sockaddr *)&place.addr, place.len),
+		1); /* from who it is connected to */
+	assert_int_equal(recv(client, &byte, 1, 0), 1);
+	close(client);
+	assert_false(verb_place_held(&place));
+	verb_place_close(&place);
+	close(door);
+	close(fd);
+}
+#endif
+
+static int setup(void **state)
+{
+	(void)state;
+	return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	static const char *const files[] = { "own", "moved", "real", "link", "file", "others",
+		"ours", "client" };
+	(void)state;
+	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		const struct sockaddr_un name = name_of(files[i]);
+		unlink(name.sun_path);
+	}
+	return rmdir(dir);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_socket_of_the_peers_own_is_reached),
+		cmocka_unit_test(test_a_place_means_the_socket_that_was_there),
+		cmocka_unit_test(test_what_is_no_socket_is_refused),
+		cmocka_unit_test(test_anybody_elses_is_refused_but_for_administrators),
+		cmocka_unit_test(test_names_that_say_nothing_are_refused),
+#ifdef __linux__
+		cmocka_unit_test(test_an_abstract_one_only_of_our_own_user),
+		cmocka_unit_test(test_one_that_is_connected_to_another_says_so_and_has_a_place),
+#endif
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
