@@ -340,11 +340,51 @@ static void check_descriptors(struct doctor *d)
 		"%s may open %llu, which is not many clients", who, limit);
 }
 
+static uint64_t uint_of(const msgpack_object *map, const char *key)
+{
+	const msgpack_object *v = out_get(map, key);
+	return v && v->type == MSGPACK_OBJECT_POSITIVE_INTEGER ? v->via.u64 : 0;
+}
+
+static void check_bridge(struct doctor *d, const msgpack_object *net)
+{
+	char name[64], bridge[64];
+	const unsigned mtu = (unsigned)uint_of(net, "mtu");
+	const unsigned carries = (unsigned)uint_of(net, "bridge_mtu");
+	text_of(net, "name", name, sizeof(name));
+	text_of(net, "bridge", bridge, sizeof(bridge));
+	if (!*bridge)
+		return;
+	if (!true_of(net, "bridged"))
+		doctor_note(d, DOCTOR_WARN, "bridge",
+			"make the bridge and bring it up; fethctl set NET --bridge BRIDGE puts the "
+			"host's interface into it and says what is in the way",
+			"network %s is not in its bridge %s, or that is down", name, bridge);
+	else if (carries && carries < mtu)
+		doctor_note(d, DOCTOR_WARN, "bridge",
+			"fethctl set NET --mtu BYTES, or a larger MTU for that port",
+			"network %s has an MTU of %u, and a port of its bridge %s one of %u: "
+			"longer "
+			"packets are dropped",
+			name, mtu, bridge, carries);
+	else
+		doctor_note(d, DOCTOR_OK, "bridge", NULL, "network %s is in %s", name, bridge);
+}
+
+static void check_bridges(struct doctor *d)
+{
+	const msgpack_object *items = out_get(&d->networks, "items");
+	if (items && items->type == MSGPACK_OBJECT_ARRAY)
+		for (uint32_t i = 0; i < items->via.array.size; i++)
+			check_bridge(d, &items->via.array.ptr[i]);
+}
+
 void doctor_examine(struct doctor *d)
 {
 	check_daemon(d, ctl_try_connect(d->ctl));
 	check_group(d);
 	check_run_dir(d);
 	check_descriptors(d);
+	check_bridges(d);
 	doctor_system(d);
 }

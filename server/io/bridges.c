@@ -157,7 +157,10 @@ void bridges_made(struct netctl *ent)
 	 * on to the old one (measured: OVS 3.1) */
 	bridges_end(ent);
 	ent->bridge_index = 0;
-	look(ent);
+	if (ent->busy || ent->applying)
+		look_soon(ent);
+	else
+		look(ent);
 }
 
 void bridges_event(struct daemon *d, const char *name)

@@ -159,6 +159,10 @@ static void set_prepared(struct command *cmd)
 		op->want.saved = ent->facts.saved;
 		op->want.carrier =
 			op->kernel ? bridges_carrier(ent, &op->want) : ent->facts.carrier;
+		if (!op->kernel) {
+			op->want.bridged = ent->facts.bridged;
+			op->want.bridge_mtu = ent->facts.bridge_mtu;
+		}
 		const struct network_facts before = ent->facts;
 		ent->facts = op->want;
 		op->cmd->out.facts = op->want;

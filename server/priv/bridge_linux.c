@@ -25,7 +25,7 @@
 /* Seconds. It waits for ovs-vswitchd to do as it was told, for ever where that does not run. Less
  * than TOOL_MS, so that it says so itself. */
 #define OVS_PATIENCE "--timeout=3"
-#define OVS_SAID 8192u /* names of ports, a line each: some hundred */
+#define OVS_SAID 32768u /* names of ports, a line each: two thousand */
 
 /* -- the interfaces -- */
 

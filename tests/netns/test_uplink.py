@@ -6,6 +6,7 @@ Needs root; namespaces of its own.
 """
 import contextlib
 import hashlib
+import json
 import os
 import pathlib
 import signal
@@ -55,6 +56,10 @@ class Base(unittest.TestCase):
             method(**params)
         self.assertEqual(e.exception.code, code)
         return str(e.exception)
+
+    def doctor(self):
+        checks = json.loads(self.d.ctl("doctor", "--json").stdout)["checks"]
+        return next((c["verdict"], c["what"]) for c in checks if c["check"] == "bridge")
 
     def becomes(self, what, **facts):
         poll_until(f"the network is {what}", lambda: facts.items() <= self.show().items(), 10)
@@ -118,11 +123,13 @@ class Places(InBridge):
         # by hand: so it stays, until somebody says again what he wants
         self.ns.ip(f"link set {host} nomaster")
         self.becomes("cut off", bridged=False)
+        self.assertEqual(self.doctor(), ("warn", "network lab is not in its bridge br0, or that is down"))
         self.ns.ip("link set br0 mtu 1400")
         self.set(querier=True)
         self.assertIsNone(self.master(host))
         self.assertTrue(self.set(up=True)["bridged"])
         self.assertEqual(self.master(host), "br0")
+        self.assertEqual(self.doctor(), ("ok", "network lab is in br0"))
 
 
 class TapPlaces(Places):
@@ -163,6 +170,8 @@ class Kernel(InBridge):
         # what says nothing of either is not refused, whatever became of the bridge
         self.ns.ip("link set thin mtu 1400")
         self.becomes("narrow", bridge_mtu=1400)
+        self.assertEqual(self.doctor(), ("warn", "network lab has an MTU of 1450, and a port of its bridge br0 "
+                                                 "one of 1400: longer packets are dropped"))
         self.assertEqual(self.set(querier=True)["mtu"], 1450)
         self.assertIn("by=thin bridge_mtu=1400 mtu=1450", self.d.log)
         # and what would be lost there is counted here
@@ -295,6 +304,14 @@ class Machine:
         self.machine_id.flush()
         self.test = test
 
+    def join(self, other):
+        """By a wire of 1500 bytes. Then both have their networks."""
+        self.ns.ip(f"link add eth0 type veth peer name eth0 netns {other.ns.name}")
+        for m in (self, other):
+            m.wire(1500)
+        for m in (self, other):
+            m.start()
+
     def wire(self, mtu):
         self.ns.ip(f"addr add 192.0.2.{self.number}/24 dev eth0")
         self.ns.ip(f"link set eth0 mtu {mtu} up")
@@ -319,11 +336,7 @@ class Machine:
 class TwoMachines(unittest.TestCase):
     def setUp(self):
         self.a, self.b = Machine(self, 1), Machine(self, 2)
-        self.a.ns.ip(f"link add eth0 type veth peer name eth0 netns {self.b.ns.name}")
-        for m in (self.a, self.b):
-            m.wire(1500)
-        for m in (self.a, self.b):
-            m.start()
+        self.a.join(self.b)
 
     def transfer(self, megabytes):
         """By TCP from one container to the other; whether all arrived as it was sent."""
