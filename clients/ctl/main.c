@@ -29,7 +29,7 @@
 	}
 
 static const struct option create_options[] = {
-	{ "backend", "NAME", false, "auto (default), veth, tap, feth, none" },
+	{ "backend", "NAME", false, "auto (default), veth, tap, tun, feth, none" },
 	NET_OPTIONS,
 	{ "unit", "N", false, "number of the host's interface" },
 	{ "down", NULL, false, "leave the host's interface down" },

@@ -65,6 +65,11 @@ struct hostif_event {
 	uint32_t mtu; /* bytes; 0 where not known */
 };
 
+/* What a backend dropped of what came from the host. */
+struct hostif_lost {
+	uint64_t frames, bytes;
+};
+
 /* Of which changes to the host members' memberships a watch tells. */
 enum hostif_told {
 	HOSTIF_TOLD_ALL,
@@ -78,6 +83,7 @@ struct hostif_ops {
 	const char *name; /* "veth" */
 	bool has_host;    /* false: `none`, a private switch; then only the fields up here count */
 	bool single;      /* there is no service member: spec.service is empty */
+	bool layer3;      /* the host member knows IP packets only: no bridge takes it */
 	bool untagged;    /* whose pair it is rests on RUN/state: no make() before it is written */
 	uint32_t mtu_min, mtu_max;
 	uint32_t unit_base; /* where units begin if nobody says otherwise */
@@ -150,8 +156,8 @@ struct hostif_ops {
 	int (*recv)(
 		struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size);
 
-	/* Whether recv() has frames that fd() will not tell of, since they were read already. NULL:
-	 * never. */
+	/* Whether recv() has frames that fd() will not tell of, since they were read already, or
+	 * answer one that send() was given. NULL: never. */
 	bool (*more)(const struct hostif *hif);
 
 	/* Gives @n frames to the host. Returns how many it took; the others are lost (Ethernet
@@ -166,6 +172,13 @@ struct hostif_ops {
 	 * NULL: nothing. Only where there is one, which may return 0, may the frames of recv() have
 	 * `offload` set, for whoever calls recv() to judge by offload_valid(). */
 	uint8_t (*offload)(const struct hostif *hif);
+
+	/* Of backends that speak for the host themselves (l3glue.h), else NULL: what time it is,
+	 * monotonic milliseconds, before recv() and every second. @lost: since the call before:
+	 * packets for neighbours that do not answer. */
+	void (*tick)(struct hostif *hif, uint64_t now_ms, struct hostif_lost *lost);
+	/* Likewise: what is declared is this now. */
+	void (*changed)(struct hostif *hif, const struct hostif_spec *spec);
 };
 
 /* Every backend compiled in, NULL-terminated; and one by name, or NULL. (hostif/backends.c) */

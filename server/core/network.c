@@ -63,6 +63,7 @@ void network_set_host(struct network *net, const struct hostif_ops *ops, struct 
 {
 	net->host_ops = host ? ops : NULL;
 	net->host = host;
+	net->host_answers = host && ops->tick;
 	net->sw.ports[PORT_HOST].owes = host && ops->offload;
 	net->offload->host = host && ops->offload ? ops->offload(host) : 0;
 	if (host && net->had_host)
@@ -467,6 +468,8 @@ void network_flush(struct network *net)
 		network_watch_flush(net);
 	network_tell_loops(net);
 	network_tell_groups(net);
+	if (net->host_answers && net->events->host_waits && net->host_ops->more(net->host))
+		net->events->host_waits(net->ctx);
 }
 
 uint32_t network_work(const struct network *net)

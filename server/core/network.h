@@ -44,6 +44,9 @@ struct network_events {
 	/* A port loops, for @hold_ms, as it brought back what port @first had sent; or (not
 	 * info->looped) it is tried again. Never in the middle of a batch; NULL is fine. */
 	void (*looped)(void *ctx, const struct port_info *info, uint16_t first, uint32_t hold_ms);
+	/* The host side has frames to be read of which its descriptor does not tell
+	 * (hostif_ops.more), at the end of a batch; NULL is fine. */
+	void (*host_waits)(void *ctx);
 	/* What network.show says is not what it was; NULL is fine. */
 	void (*changed)(void *ctx, const struct network_facts *facts);
 };

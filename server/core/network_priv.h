@@ -132,6 +132,7 @@ struct network {
 	struct portset announce; /* ports to be announced at the next tick */
 	bool announces;          /* there are some */
 	bool had_host;           /* a host side was there before */
+	bool host_answers;       /* it answers some frames itself: hostif_ops.tick */
 	unsigned announce_host;  /* ticks until it is announced; 0: not at all */
 
 	struct port_rec *monitors[MONITORS_MAX]; /* of recs[], in no order */

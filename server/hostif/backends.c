@@ -10,6 +10,7 @@ const struct hostif_ops *const hostif_backends[] = {
 #ifdef __linux__
 	&hostif_veth,
 	&hostif_tap,
+	&hostif_tun,
 #endif
 	&hostif_none,
 	&hostif_fake,

@@ -12,6 +12,7 @@
 
 extern const struct hostif_ops hostif_veth;
 extern const struct hostif_ops hostif_tap;
+extern const struct hostif_ops hostif_tun;
 extern const struct hostif_ops hostif_feth; /* feth_darwin.c */
 extern const struct hostif_ops hostif_none;
 extern const struct hostif_ops hostif_fake;

@@ -16,6 +16,7 @@
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -231,6 +232,7 @@ bool nl_link_parse(struct nl_link *link, const struct nlmsghdr *nlh)
 	/* the flags are only what somebody set by hand, the attributes also what a bridge did */
 	*link = (struct nl_link){
 		.index = ifi->ifi_index,
+		.ethernet = ifi->ifi_type == ARPHRD_ETHER,
 		.up = (ifi->ifi_flags & IFF_UP) != 0,
 		.carrier = (ifi->ifi_flags & LOWER_UP) != 0,
 		.takes_all = (ifi->ifi_flags & (IFF_PROMISC | IFF_ALLMULTI)) != 0,

@@ -35,6 +35,7 @@ struct nl_link {
 	char alias[HOSTIF_TAG]; /* "" where none is set */
 	struct feth_mac mac;
 	uint32_t mtu;
+	bool ethernet;  /* else `mac` means nothing */
 	bool up;        /* administratively: IFF_UP */
 	bool carrier;   /* of a veth: both ends are up */
 	bool takes_all; /* promiscuous, or all multicast, whoever wants it so */

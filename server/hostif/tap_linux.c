@@ -18,10 +18,11 @@
 #include "server/hostif/backends.h"
 #include "server/hostif/mcast_linux.h"
 #include "server/hostif/member_linux.h"
+#include "server/hostif/tap_linux.h"
 #include "server/hostif/tapdev_linux.h"
 #include "server/hostif/tapio.h"
 
-static bool tap_allowed(void)
+bool tap_allowed(void)
 {
 	return member_allowed(1u << CAP_NET_ADMIN);
 }
@@ -40,7 +41,8 @@ static int find(struct nl *nl, const struct hostif_spec *spec, struct nl_link *o
 	return rc;
 }
 
-/* Brings the host member from what it is to @to. On failure some of it may be changed. */
+/* Brings the host member from what it is to @to; a tun has no MAC. On failure some of it may be
+ * changed. */
 static int apply(struct nl *nl, struct nl_link *host, const struct end *to, const char **out_what)
 {
 	*out_what = "set the MTU of interface";
@@ -48,15 +50,14 @@ static int apply(struct nl *nl, struct nl_link *host, const struct end *to, cons
 	if (rc < 0)
 		return rc;
 	*out_what = "set the MAC of interface";
-	rc = member_mac(nl, host, to->mac);
+	rc = host->ethernet ? member_mac(nl, host, to->mac) : 0;
 	if (rc < 0)
 		return rc;
 	*out_what = to->up ? "bring up interface" : "take down interface";
 	return member_up(nl, host, to->up);
 }
 
-static int tap_change(
-	const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
+int tap_change(const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
 {
 	int rc = member_check(want, err);
 	if (rc < 0)
@@ -144,6 +145,8 @@ static int start(struct nl *nl, const struct hostif_spec *spec, struct err *err)
 		what = "tag interface";
 		rc = nl_link_set_alias(nl, host.index, spec->tag);
 	}
+	if (!rc && !host.ethernet) /* while it is down: see tun_linux.c */
+		(void)nl_link_set_addr_gen_none(nl, host.index);
 	if (!rc)
 		rc = apply(nl, &host, &to, &what);
 	if (rc < 0)
@@ -151,7 +154,8 @@ static int start(struct nl *nl, const struct hostif_spec *spec, struct err *err)
 	return member_addrs(nl, host.index, &nothing, spec, &added, err);
 }
 
-static int tap_make(const struct hostif_spec *spec, struct hostif_made *out, struct err *err)
+int tap_make_as(
+	enum tapdev kind, const struct hostif_spec *spec, struct hostif_made *out, struct err *err)
 {
 	struct nl nl = { 0 };
 	int fd = -1;
@@ -165,7 +169,7 @@ static int tap_make(const struct hostif_spec *spec, struct hostif_made *out, str
 	if (rc < 0)
 		goto fail;
 	char name[HOSTIF_NAME];
-	fd = tapdev_make(spec->host, name);
+	fd = tapdev_make(spec->host, kind, name);
 	if (fd < 0) {
 		rc = make_failed(fd, spec, err);
 		goto fail;
@@ -184,7 +188,12 @@ fail:
 	return rc;
 }
 
-static int tap_remove(const struct hostif_spec *spec)
+static int tap_make(const struct hostif_spec *spec, struct hostif_made *out, struct err *err)
+{
+	return tap_make_as(TAPDEV_TAP, spec, out, err);
+}
+
+int tap_remove(const struct hostif_spec *spec)
 {
 	struct nl nl;
 	struct nl_link link;
@@ -203,7 +212,7 @@ static int tap_remove(const struct hostif_spec *spec)
 }
 
 /* That it is gone is said by its descriptor; out of sight it may just be elsewhere. */
-static bool tap_whole(const struct hostif_spec *spec)
+bool tap_whole(const struct hostif_spec *spec)
 {
 	struct nl nl;
 	struct nl_link link;
@@ -214,7 +223,7 @@ static bool tap_whole(const struct hostif_spec *spec)
 	return rc == -ENODEV || (!rc && is_ours(&link, spec->tag));
 }
 
-static bool tap_carrier(const struct hostif_spec *spec)
+bool tap_carrier(const struct hostif_spec *spec)
 {
 	struct nl nl;
 	struct nl_link link = { .carrier = false };
@@ -226,8 +235,7 @@ static bool tap_carrier(const struct hostif_spec *spec)
 }
 
 /* A tap goes with the process that made it. */
-static int tap_sweep(
-	const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err)
+int tap_sweep(const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err)
 {
 	(void)prefix;
 	(void)known;

@@ -16,9 +16,10 @@
 #define SET_USO4 0x20u
 #define SET_USO6 0x40u
 
-int tapdev_make(const char *name, char out_name[HOSTIF_NAME])
+int tapdev_make(const char *name, enum tapdev kind, char out_name[HOSTIF_NAME])
 {
-	struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL) };
+	const int is = kind == TAPDEV_TUN ? IFF_TUN : IFF_TAP;
+	struct ifreq ifr = { .ifr_flags = (short)(is | IFF_NO_PI | IFF_TUN_EXCL) };
 	const size_t len = strlen(name);
 
 	if (!len || len >= sizeof(ifr.ifr_name))

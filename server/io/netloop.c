@@ -116,11 +116,32 @@ static void rested(void *arg)
 		on_host(nl->host_poll, 0, UV_READABLE);
 }
 
+static void host_tick(struct netloop *nl)
+{
+	struct hostif_lost lost = { 0 };
+	if (!nl->host || !nl->ops->tick)
+		return;
+	nl->ops->tick(nl->host, ioloop_now(nl->loop), &lost);
+	if (lost.frames)
+		network_count(nl->net, PORT_HOST, DROP_UNRESOLVED, lost.frames, lost.bytes);
+}
+
+static void on_host_waits(void *ctx)
+{
+	struct netloop *nl = ctx;
+	if (nl->resting || !nl->host_poll)
+		return;
+	nl->resting = true;
+	uv_poll_stop(nl->host_poll);
+	ioloop_defer(nl->loop, &nl->rest, rested, nl);
+}
+
 static void on_host(uv_poll_t *poll, int status, int events)
 {
 	struct netloop *nl = poll->data;
 	struct frame frames[HOSTIF_BATCH];
 	(void)events;
+	host_tick(nl);
 	int n = nl->ops->recv(nl->host, frames, HOSTIF_BATCH, ioloop_buf(nl->loop), IOLOOP_BUF);
 	if (n > 0 && nl->ops->offload)
 		n = (int)network_judge(nl->net, PORT_HOST, frames, (unsigned)n);
@@ -545,6 +566,8 @@ static void set_facts(struct netloop *nl, struct command *cmd)
 	const struct access_rules was = network_facts(nl->net)->access;
 	network_command(nl->net, cmd, ioloop_now(nl->loop));
 	const struct network_facts *facts = network_facts(nl->net);
+	if (nl->host && nl->ops->changed)
+		nl->ops->changed(nl->host, &facts->spec);
 	if (!access_same(&was, &facts->access))
 		clients_judge(&nl->clients, &nl->access, facts->spec.network, &facts->access);
 }
@@ -775,6 +798,9 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct netloop *nl = timer->data;
 	network_tick(nl->net, ioloop_now(nl->loop));
+	host_tick(nl);
+	if (nl->host && nl->ops->tick && nl->ops->more(nl->host))
+		on_host_waits(nl);
 	newsdesk_tick(&nl->desk);
 }
 
@@ -864,6 +890,7 @@ static const struct network_events network_events = {
 	.moved = on_moved,
 	.duplicate = on_duplicate,
 	.looped = on_looped,
+	.host_waits = on_host_waits,
 	.changed = on_changed,
 };
 

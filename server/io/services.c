@@ -9,6 +9,17 @@
 
 int services_check(const struct network_facts *want, struct err *err)
 {
+	const struct hostif_ops *ops = hostif_find(want->backend);
+	if (want->dhcp.on && ops && ops->layer3)
+		return err_set(err, -EINVAL,
+			"dhcp: backend %s is an interface of IP packets, and DHCP needs hardware "
+			"addresses; use another backend, or none of dhcp",
+			want->backend);
+	if (want->spec.bridge[0] && ops && ops->layer3)
+		return err_set(err, -EINVAL,
+			"bridge: backend %s is an interface of IP packets, which no bridge takes; "
+			"use another backend, or no bridge",
+			want->backend);
 	int rc = want->dhcp.on ? verb_dhcp_available(err) : 0;
 	if (!rc && want->nat && !nat_possible(&want->spec))
 		rc = err_set(err, -EINVAL,

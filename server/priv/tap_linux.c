@@ -190,7 +190,7 @@ int verb_tap_make(const struct tap_spec *spec, int *out_fd, struct err *err)
 		rc = open_netns(spec, &netns, err);
 	if (rc < 0)
 		return rc;
-	const int fd = tapdev_make(netns < 0 ? spec->place.ifname : MOVING, name);
+	const int fd = tapdev_make(netns < 0 ? spec->place.ifname : MOVING, TAPDEV_TAP, name);
 	if (fd == -EEXIST)
 		rc = is_there(spec, err);
 	else if (fd == -EOPNOTSUPP)

@@ -233,7 +233,7 @@ int parse_NETWORK_CREATE(const msgpack_object_map *params, struct command *cmd, 
 	const enum rpc_field f =
 		rpc_get_text(params, "backend", want->backend, sizeof(want->backend));
 	if (f == RPC_FIELD_BAD || (f == RPC_FIELD_OK && !want->backend[0]))
-		return bad_field(err, "backend", "must be auto, veth, tap, feth or none");
+		return bad_field(err, "backend", "must be auto, veth, tap, tun, feth or none");
 	memcpy(want->name, cmd->network, sizeof(want->name));
 	return want_save(params, want, err);
 }

@@ -355,3 +355,23 @@ write("vde",
       v3=vde(b"/run/fethd/lab/vde/.01234-00000"), v1=vde(b"/tmp/vde.01234-00000", version=1), v2=vde(b"/tmp/x", version=2),
       port=vde(b"/tmp/x", kind=0x701), type=vde(b"/tmp/x", kind=2), up=vde(b"/tmp/../x"), ends_up=vde(b"/tmp/.."), relative=vde(b"x"),
       abstract=vde(b"\0\1\2\3"), endless=vde(b"/" + b"a" * 107), inet=vde(b"/tmp/x", family=2), cut=vde(b"/tmp/x")[:100], other=b"\0\0\0\x0eabcdef")
+
+
+# as fuzz_l3glue.c reads steps: 0-4 a frame (0 ARP, 1 IPv4, 2 NS, 3 NA as the header that is spared), 5 a packet, 6 time
+def l3(kind, body, header=True, mend=False):
+    return bytes([kind | (1 if header and not mend else 2 if mend else 0) << 3, len(body)]) + body
+
+
+def arp(op, src, dst):
+    return bytes([op]) + bytes.fromhex("020000000007") + bytes([10, 0, 0, src]) + bytes(6) + bytes([10, 0, 0, dst])
+
+
+TICKS = bytes([6, 0, 6, 32]) * 4
+OUT = l3(5, b"\x45\0\0\x14\0\0\0\0\x40\x11\0\0\x0a\0\0\1\x0a\0\0\7", header=False)
+OUT6 = l3(5, b"\x60\0\0\0\0\0\x11\x40" + bytes.fromhex("fd" + "00" * 14 + "01" + "fd" + "00" * 14 + "07"), header=False)
+SLLA, TLLA = b"\1\1\2\0\0\0\0\7", b"\2\1\2\0\0\0\0\7"
+write("l3glue",
+      arp=TICKS + OUT * 3 + l3(0, arp(2, 7, 1)) + OUT + l3(0, arp(1, 8, 1)) + l3(0, arp(1, 1, 9)) + bytes([6, 200, 6, 80]) + OUT,
+      nd=TICKS + OUT6 * 2 + l3(3, TLLA, mend=True) + OUT6 + l3(2, SLLA, mend=True) + bytes([6, 250]) * 3 + OUT6,
+      fails=TICKS + (OUT + OUT6 + bytes([6, 40])) * 5, settings=TICKS + OUT + bytes([7, 16, 6, 40, 7, 2, 7, 9]) + OUT6,
+      packets=TICKS + l3(1, b"\0\0\x14" + bytes(9) + b"\x0a\0\0\7\x0a\0\0\1") + l3(1, b"\0\1\0") + l3(4, bytes(40), header=False))

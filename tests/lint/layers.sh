@@ -34,8 +34,8 @@ only() {
 rule 'include/feth/*.h' "$feth" '<(errno|stdbool|stddef|stdint)\.h>'
 rule 'protocol/*.[ch]' "$feth" "$wire" "$rpc" "$iso" '<msgpack\.h>'
 rule 'server/base/*.[ch]' '"server/base/[a-z_]+\.h"' "$iso"
-rule 'server/core/*.[ch]' "$feth" "$wire" "$err" '"server/core/[a-z_]+\.h"' "$iso"
-rule 'server/hostif/*.[ch]' "$feth" '"protocol/text\.h"' '"server/(base|core|hostif)/[a-z_]+\.h"' '<libmnl/libmnl\.h>' "$system"
+rule 'server/core/*.[ch]' "$feth" "$wire" "$err" '"server/core/[a-z0-9_]+\.h"' "$iso"
+rule 'server/hostif/*.[ch]' "$feth" '"protocol/text\.h"' '"server/(base|core|hostif)/[a-z0-9_]+\.h"' '<libmnl/libmnl\.h>' "$system"
 rule 'server/rpc/*.[ch]' "$feth" "$wire" "$rpc" '"server/(base|core|rpc)/[a-z_]+\.h"' "$iso"
 rule 'server/conf/*.[ch]' "$feth" "$wire" "$rpc" '"server/(base|core|rpc|conf)/[a-z_]+\.h"' "$iso" '<ini\.h>'
 rule 'server/priv/*.[ch]' "$feth" "$wire" '"server/(base|core|hostif|priv)/[a-z_]+\.h"' "$system"
