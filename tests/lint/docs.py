@@ -4,6 +4,7 @@
 protocol.md: every line of its ```wire blocks is decoded twice, by python3-msgpack and by our own decoder; its
 tables of methods, error codes and drop reasons are those of the source, and so are the fields each method
 takes; its limits are the source's.
+attach.md: the tests that it names exist.
 macos.md: every rule of the kernel's is in its table, with tests that exist; every sentence of fethd's that it
 explains is one that fethd says. The property list for launchd is one.
 """
@@ -227,7 +228,17 @@ def check_plist():
         check(not word.startswith("--") or word[2:] in options, f"fethd has no option {word}")
 
 
+def check_attach():
+    text = (ROOT / "docs/attach.md").read_text()
+    for test in set(re.findall(r"`(tests/[\w/.]+)`", text)):
+        check((ROOT / test).exists(), f"attach.md names {test}, which is not there")
+    anchors = {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in re.findall(r"^#+ (.*)$", text, re.M)}
+    for anchor in re.findall(r"\]\(#([^)]+)\)", text):
+        check(anchor in anchors, f"attach.md has no part #{anchor}")
+
+
 check_wire(sys.argv[1])
+check_attach()
 check_tables()
 check_fields(sys.argv[2])
 check_limits()
