@@ -316,12 +316,22 @@ class WithDaemon(unittest.TestCase):
             "s = socket.socket(fileno=int(os.environ['FETH_FD']))\n"
             "print(s.type.name, s.fileno(), os.environ['FETH_SOCKET'], flush=True)\n"
             "f = bytes.fromhex('ffffffffffff' + os.environ['FETH_MAC'].replace(':', '') + '88b5') + b'hello'\n"
-            "s.sendall(b'\\xc4' + bytes([len(f)]) + f)\n"
+            "s.sendall({'native': b'\\xc4' + bytes([len(f)]), 'qemu': len(f).to_bytes(4, 'big')}.get('KIND', b'') + f)\n"
         )
         other = self.port(2)
-        said = self.ctl("run", self.net, "--kind", "native", "--fd", "9", "--", sys.executable, "-c", program)
-        self.assertEqual(said.split(), ["SOCK_STREAM", "9", self.daemon.path(self.net, "feth.sock")])
-        self.assertEqual(other.recv()[12:], b"\x88\xb5hello")
+        for kind, type_, path in (
+            ("qemu", "SOCK_STREAM", "qemu.sock"),
+            ("native", "SOCK_STREAM", "feth.sock"),
+            ("dgram", "SOCK_DGRAM", "dgram/sock"),
+            ("seqpacket", "SOCK_SEQPACKET", "seqpacket.sock"),
+        ):
+            if kind == "seqpacket" and h.DARWIN:
+                continue  # has none
+            with self.subTest(kind=kind):
+                said = self.ctl("run", self.net, "--kind", kind, "--fd", "9", "--",
+                                sys.executable, "-c", program.replace("KIND", kind))  # fmt: skip
+                self.assertEqual(said.split(), [type_, "9", self.daemon.path(self.net, path)])
+                self.assertEqual(other.recv()[12:], b"\x88\xb5hello")
 
     def test_run_tells_a_vde_client_where_to_connect(self):
         env = {**os.environ, "FETH_FD": "3", "FETH_MAC": "02:00:00:00:00:01"}  # of another run around this one

@@ -88,6 +88,20 @@ class VmnetRun(Case):
         self.assertEqual(p.returncode, 0, p.stderr)
         return p.stdout.strip(), p.stderr
 
+    def test_as_documented(self):
+        """The command has a datagram socket at descriptor 4, with a frame a datagram."""
+        program = ("import socket, sys; s = socket.socket(fileno=4); d = s.recv(65536); "
+                   "s.send(d[6:12] + d[:6] + d[12:]); sys.exit(7 if s.type == socket.SOCK_DGRAM else 1)")
+        env = {**os.environ, "FETHD_RUN_DIR": self.d.run_dir, "FETHCTL": h.FETHCTL}
+        child = subprocess.Popen([DROPINS / self.NAME, "--enable-isolation", "--interface-id",
+                                  "2835E074-9892-4A79-AFFB-7E41D2605678", "--", sys.executable, "-c", program], env=env)
+        name = "2835e07498924a79affb7e41d2605678"
+        port = h.poll_until("it is a port", lambda: self.d.port(name, "shared"))
+        self.assertEqual((port["kind"], port["isolated"]), ("dgram", True))
+        self.other.send(h.frame(h.BROADCAST, h.mac(2), b"hello"))
+        self.assertEqual(self.other.recv(), h.frame(h.mac(2), h.BROADCAST, b"hello"))
+        self.assertEqual(child.wait(SECONDS), 7)
+
     def test_options_become_those_of_fethctl_run(self):
         uuid = "2835E074-9892-4A79-AFFB-7E41D2605678"
         plain = "--kind dgram --fd 4"

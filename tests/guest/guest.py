@@ -354,6 +354,11 @@ class Guest(Machine):
             self._stderr.close()
             self._process = None
 
+    def kill(self):
+        """End it at once, as a crash would."""
+        self._process.end()
+        self.stop()
+
     def running(self):
         """Whether QEMU is alive."""
         return self._process is not None and self._process.status() is None

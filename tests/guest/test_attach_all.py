@@ -1,0 +1,307 @@
+"""test_attach_all.py - one network that everybody is on at once, each in his own way.
+
+QEMU by stream, by descriptor 3, by datagrams, and with a tap of its own in a bridge; User Mode Linux by
+seqpacket, by path and by descriptor; a port that is a tap in a namespace; a native client; the host. All pairs
+ping at the full MTU, by IPv4 and IPv6, and move data by TCP. Then each is killed, and begins again, and nobody
+else loses so much as a ping.
+
+Without FETHD_FULL it is the short form: one QEMU, less data, and only those are killed that begin quickly.
+Needs root, QEMU, linux.uml, and what build.sh needs.
+"""
+import itertools
+import os
+import re
+import sys
+import time
+import unittest
+
+import lan
+from guest import Guest, Netns, tcp_transfer
+from harness import FETHCTL, Daemon, poll_until
+from netlab import Namespace
+from uml import Uml, require_uml
+
+FULL = os.environ.get("FETHD_FULL") == "1"
+BULK = (16 if FULL else 1) << 20
+MTU = 1500
+PUMP = str(lan.TESTS / "support" / "tappump.py")
+
+
+class Member:
+    """One that is on the network. `machine` is where its commands run, while it is there."""
+
+    quick = True  # begins within a second or two
+
+    def __init__(self, lab, name, number):
+        self.lab, self.name, self.number = lab, name, number
+        self.mac = f"02:00:00:00:01:{number:02x}"
+        self.ip, self.ip6 = f"10.77.0.{number}", f"fd77::{number:x}"
+        self.machine = None
+
+    def begin(self):
+        raise NotImplementedError
+
+    def wait(self):
+        """Returns when its machine has its addresses."""
+
+    def kill(self):
+        """Ends it as a crash would."""
+        raise NotImplementedError
+
+    def end(self):
+        """Leaves nothing of it."""
+
+
+class Vm(Member):
+    """A QEMU or a User Mode Linux; `make` gives one that is not launched."""
+
+    def __init__(self, lab, name, number, make, quick):
+        super().__init__(lab, name, number)
+        self.make, self.quick = make, quick
+
+    def begin(self):
+        self.machine = self.make(self)
+        self.machine.launch()
+
+    def wait(self):
+        self.machine.wait_ready()
+
+    def kill(self):
+        self.machine.kill()
+
+    def end(self):
+        if self.machine:
+            self.machine.stop()
+
+
+class Bridged(Vm):
+    """A QEMU with a tap of its own, as Firecracker has one: in a bridge with a tap port's interface."""
+
+    def __init__(self, lab, name, number):
+        super().__init__(lab, name, number, self.guest, quick=False)
+        self.ns = Namespace()
+        lab.d.call("port.add", network="lab", name=name, kind="tap", ifname="up0", netns=self.ns.name)
+        for words in ("link add br0 type bridge", "tuntap add fc0 mode tap", "link set up0 master br0",
+                      "link set fc0 master br0", "link set br0 up", "link set fc0 up"):
+            self.ns.ip(words)
+
+    def guest(self, m):
+        return Guest(m.name, lan.GUESTDIR, ["-netdev", "tap,id=net0,ifname=fc0,script=no,downscript=no"], mac=m.mac,
+                     addr=f"{m.ip}/24", addr6=f"{m.ip6}/64", prefix=self.ns.prefix)
+
+    def end(self):
+        super().end()
+        self.ns.delete()
+
+
+class InNamespace(Member):
+    """A kernel of a namespace of its own, whose eth0 comes from somewhere else."""
+
+    def __init__(self, lab, name, number):
+        super().__init__(lab, name, number)
+        self.ns = Namespace()
+        self.machine = Netns(self.ns.name, lan.GUESTDIR)
+        self.machine.name = name
+        self.job = None
+
+    def command(self):
+        """What brings the interface, as long as it runs."""
+        raise NotImplementedError
+
+    def begin(self):
+        self.job = self.machine.spawn("exec " + self.command())
+
+    def wait(self):
+        poll_until(f"{self.name} has an interface", lambda: self.ns.link("eth0"), 20)
+        self.ns.ip(f"link set eth0 address {self.mac} up")
+        self.ns.ip(f"address add {self.ip}/24 dev eth0")
+        self.ns.ip(f"address add {self.ip6}/64 dev eth0 nodad")
+
+    def kill(self):
+        self.job.kill()
+        poll_until(f"the interface of {self.name} is gone", lambda: not self.ns.link("eth0"), 20)
+
+    def end(self):
+        self.machine.stop()
+        self.ns.delete()
+
+
+class Pump(InNamespace):
+    def wait(self):
+        self.job.wait_for("ready")  # it has an interface before it has set that up
+        super().wait()
+
+    def command(self):
+        return f"{sys.executable} {PUMP} {self.lab.path('feth.sock')} {self.mac} eth0"
+
+
+class TapPort(InNamespace):
+    """Its interface is fethd's to make, and to make again."""
+
+    def begin(self):
+        self.lab.d.call("port.add", network="lab", name=self.name, kind="tap", ifname="eth0",
+                        netns=self.ns.name, mac=self.mac)
+        self.begin = lambda: None  # it is declared; what follows is fethd's affair
+
+    def kill(self):
+        old = self.ns.link("eth0")["ifindex"]
+        self.ns.ip("link delete eth0")
+        poll_until("there is another interface", lambda: (self.ns.link("eth0") or {}).get("ifindex", old) != old, 20)
+
+
+class TheHost(Member):
+    """The host side: killed, it is made anew with all its addresses."""
+
+    def begin(self):
+        self.machine = Netns(self.lab.ns.name, lan.GUESTDIR)
+        self.machine.name = self.name
+        self.begin = lambda: None
+
+    def kill(self):
+        host = self.lab.net["host"]
+        old = self.lab.ns.link(host)["ifindex"]
+        self.lab.ns.ip(f"link delete {host}")
+        poll_until("there is another interface", lambda: (self.lab.ns.link(host) or {}).get("ifindex", old) != old, 20)
+
+    def end(self):
+        if self.machine:
+            self.machine.stop()
+
+
+class Lab:
+    """The daemon, its network, and everybody on it."""
+
+    def __init__(self, case):
+        self.ns = case.enterClassContext(Namespace())
+        self.d = case.enterClassContext(Daemon(prefix=self.ns.prefix))
+        self.net = self.d.create(backend="veth", mtu=MTU, addresses=["10.77.0.1/24", "fd77::1/64"])
+        numbers = itertools.count(2)
+        stream = f"stream,id=net0,server=off,addr.type=unix,addr.path={self.path('qemu.sock')}"
+        self.members = [TheHost(self, "host", 1), self.qemu("stream", next(numbers), stream)]
+        if FULL:
+            self.members += [
+                self.qemu("fd3", next(numbers), "socket,id=net0,fd=3", run="qemu"),
+                self.qemu("dgram", next(numbers), "dgram,id=net0,local.type=fd,local.str=3", run="dgram"),
+                Bridged(self, "bridged", next(numbers)),
+                self.uml("umlfd", next(numbers), lambda m: "vec0:transport=fd,fd=3,depth=128", run="seqpacket")]
+        self.members += [
+            self.uml("bess", next(numbers), lambda m: f"vec0:transport=bess,dst={self.path('seqpacket.sock')},depth=128"),
+            TapPort(self, "tap", next(numbers)),
+            Pump(self, "native", next(numbers))]
+        for m in self.members:
+            case.addClassCleanup(m.end)
+        start = time.monotonic()
+        for m in self.members:
+            m.begin()
+        for m in self.members:
+            m.wait()
+        print(f"  {len(self.members)} members after {time.monotonic() - start:.1f} s", flush=True)
+
+    def path(self, name):
+        return self.d.path("lab", name)
+
+    def run(self, kind, m):
+        return [FETHCTL, "--run-dir", self.d.run_dir, "run", "lab", "--kind", kind, "--mac", m.mac, "--"]
+
+    def qemu(self, name, number, netdev, run=None):
+        def make(m):
+            return Guest(name, lan.GUESTDIR, ["-netdev", netdev], mac=m.mac, addr=f"{m.ip}/24", addr6=f"{m.ip6}/64",
+                         prefix=self.run(run, m) if run else ())
+        return Vm(self, name, number, make, quick=False)
+
+    def uml(self, name, number, nic, run=None):
+        def make(m):
+            return Uml(name, lan.GUESTDIR, nic(m), mac=m.mac, addr=f"{m.ip}/24", addr6=f"{m.ip6}/64",
+                       prefix=self.run(run, m) if run else ())
+        return Vm(self, name, number, make, quick=True)
+
+    def others(self, member):
+        return [m for m in self.members if m is not member]
+
+
+class Pings:
+    """Pings that go on from one member to another."""
+
+    def __init__(self, sender, receiver):
+        self.ends = (sender, receiver)
+        self.job = sender.machine.spawn(f"exec busybox ping -i 0.3 -w 900 {receiver.ip}")
+
+    def __str__(self):
+        return f"{self.ends[0].name} to {self.ends[1].name}"
+
+    def answered(self):
+        return [int(n) for n in re.findall(r"seq=(\d+) ", self.job.output())]
+
+    def go_on(self):
+        n = len(self.answered())
+        poll_until(f"{self}: pings go on", lambda: len(self.answered()) >= n + 2, 30)
+
+    def lost(self):
+        seen = self.answered()
+        return sorted(set(range(seen[-1] + 1)) - set(seen))
+
+
+class AttachAll(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.lab = Lab(cls)
+
+    def reach(self, sender, receivers):
+        """Full packets, IPv4 and IPv6, to all of them at once."""
+        words = " ".join(f"ping,1472,{m.ip} ping6,1452,{m.ip6}" for m in receivers)
+        said = sender.machine.check(
+            f"for w in {words}; do (IFS=,; set -- $w; "
+            "busybox $1 -q -c 1 -w 25 -s $2 $3 >/dev/null 2>&1 || echo $w) & done; wait", 60)
+        self.assertEqual(said, "", f"{sender.name} does not reach these")
+
+    def test_1_all_pairs_ping_with_full_packets(self):
+        for m in self.lab.members:
+            with self.subTest(sender=m.name):
+                self.reach(m, self.lab.others(m))
+        drops = self.lab.d.stats()["drops"]
+        self.assertEqual({k: n for k, n in drops.items() if k not in ("no_destination",)}, {})
+
+    def test_2_all_pairs_move_data_by_tcp(self):
+        """In the short form each to the next; in the long one every pair, in one direction or the other."""
+        members = self.lab.members
+        pairs = list(itertools.combinations(members, 2)) if FULL else zip(members, members[1:] + members[:1])
+        for n, (a, b) in enumerate(pairs):
+            sender, receiver = (a, b) if n % 2 else (b, a)
+            with self.subTest(sender=sender.name, receiver=receiver.name):
+                t = tcp_transfer(sender.machine, receiver.machine, receiver.ip, 4000 + n, BULK, seed=n)
+                self.assertEqual(t.sent, t.received)
+                print(f"  {sender.name} to {receiver.name}: {BULK / t.seconds / 1e6:.0f} MB/s", flush=True)
+
+    def ports(self):
+        return {(p["name"], p["port"], p.get("pid")) for p in self.lab.d.ports()}
+
+    def test_3_each_is_killed_and_begins_again_and_nobody_else_notices(self):
+        members = self.lab.members
+        ring = {m: Pings(m, members[(i + 1) % len(members)]) for i, m in enumerate(members)}
+        self.addCleanup(lambda: [p.job.kill() for p in ring.values()])
+        for victim in members:
+            if not FULL and not victim.quick:
+                continue
+            with self.subTest(victim=victim.name):
+                for p in ring.values():
+                    p.go_on()
+                before = self.ports()
+                victim.kill()
+                victim.begin()
+                victim.wait()
+                self.reach(victim, self.lab.others(victim))
+                for p in ring.values():
+                    if victim not in p.ends:
+                        p.go_on()
+                        self.assertEqual(p.lost(), [], p)
+                self.assertLessEqual(len(before - self.ports()), 1, "ports of others are the same")
+                for m, p in ring.items():
+                    if victim in p.ends:
+                        if m is not victim:
+                            p.job.kill()
+                        ring[m] = Pings(*p.ends)
+
+
+if __name__ == "__main__":
+    require_uml()
+    lan.main()
