@@ -34,6 +34,8 @@ static const struct out_field lines[] = {
 	{ "Interface", "ifname", out_any, false },
 	{ "Namespace", "netns", out_any, false },
 	{ "Connects to", "connect", out_any, false },
+	{ "At", "local", out_any, false },
+	{ "Sends to", "remote", out_any, false },
 	{ "Not now, for", "why", out_any, false },
 };
 
@@ -73,6 +75,7 @@ int cmd_port_list(struct ctl *ctl, const struct args *args)
 
 int cmd_port_add(struct ctl *ctl, const struct args *args)
 {
+	static const char *const places[] = { "ifname", "netns", "connect", "local", "remote" };
 	struct rpc_out params;
 	struct ctl_result port;
 	const char *network = args_operand_name(args, 0, "network");
@@ -83,12 +86,9 @@ int cmd_port_add(struct ctl *ctl, const struct args *args)
 	rpc_put_text(&params, "name", name);
 	rpc_put_text(
 		&params, "kind", args_value(args, "kind") ? args_value(args, "kind") : "native");
-	if (args_value(args, "ifname"))
-		rpc_put_text(&params, "ifname", args_value(args, "ifname"));
-	if (args_value(args, "netns"))
-		rpc_put_text(&params, "netns", args_value(args, "netns"));
-	if (args_value(args, "connect"))
-		rpc_put_text(&params, "connect", args_value(args, "connect"));
+	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (args_value(args, places[i]))
+			rpc_put_text(&params, places[i], args_value(args, places[i]));
 	if (put_addresses(args, &params) || rules_put(args, &params) || ctl_connect(ctl, NULL)) {
 		rpc_out_fini(&params);
 		return CTL_FAILED;

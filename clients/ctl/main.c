@@ -56,10 +56,12 @@ static const struct option reload_options[] = {
 };
 
 static const struct option port_add_options[] = {
-	{ "kind", "KIND", false, "what it speaks: native (default), qemu or seqpacket; or tap" },
+	{ "kind", "KIND", false, "native (default), qemu, seqpacket, udp or tap" },
 	{ "ifname", "IF", false, "with --kind tap: the interface to make" },
 	{ "netns", "NS", false, "the namespace to make it in: a name, or a path" },
 	{ "connect", "TO", false, "with --kind qemu: whom to call, a path or tcp:ADDRESS:PORT" },
+	{ "local", "ADDRESS:PORT", false, "with --kind udp: where it gets datagrams" },
+	{ "remote", "ADDRESS:PORT", false, "where it sends them, and alone hears" },
 	{ "mac", "MAC", false, "an address registered with the port" },
 	{ "also", "MAC", true, "a further one; may be repeated" },
 	{ "lock", NULL, false, "drop frames from other addresses" },

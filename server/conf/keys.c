@@ -33,6 +33,8 @@ const struct key keys_port[] = {
 	{ "ifname", "ifname", KEY_TEXT, KEY_PINNED | KEY_OWN },
 	{ "netns", "netns", KEY_TEXT, KEY_PINNED | KEY_OWN },
 	{ "connect", "connect", KEY_TEXT, KEY_PINNED | KEY_OWN },
+	{ "local", "local", KEY_TEXT, KEY_PINNED | KEY_OWN },
+	{ "remote", "remote", KEY_TEXT, KEY_PINNED | KEY_OWN },
 	{ "mac", "mac", KEY_TEXT, KEY_OWN },
 	{ "macs", "macs", KEY_LIST, KEY_OWN },
 	{ "locked", "locked", KEY_BOOL, KEY_OWN },

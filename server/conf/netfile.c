@@ -244,13 +244,24 @@ static const char *value_of(const struct netfile *nf, const struct section *s, c
 static void put_needed(
 	const struct netfile *nf, const struct section *s, unsigned i, struct rpc_out *out)
 {
+	static const struct {
+		const char *kind, *field, *value;
+	} needs[] = {
+		{ "tap", "ifname", "eth0" },
+		{ "udp", "local", "127.0.0.1:1" },
+		{ "udp", "remote", "127.0.0.1:1" },
+	};
 	const char *field = nf->items[i].key->field, *kind = value_of(nf, s, "kind");
-	const bool tap = kind && !strcmp(kind, "tap"), is_kind = !strcmp(field, "kind");
-	const bool other = tap || (kind && !strcmp(kind, "qemu"));
+	const bool is_kind = !strcmp(field, "kind");
+	enum port_kind known;
+	if (!kind || !port_kind_find(kind, &known) || known == PORT_KIND_HOST)
+		kind = "native"; /* which needs nothing */
 	if (!is_kind)
-		rpc_put_text(out, "kind", other ? kind : "native");
-	if (tap && strcmp(field, "ifname") != 0 && (!is_kind || value_of(nf, s, "ifname")))
-		rpc_put_text(out, "ifname", "eth0");
+		rpc_put_text(out, "kind", kind);
+	for (unsigned k = 0; k < sizeof(needs) / sizeof(needs[0]); k++)
+		if (!strcmp(kind, needs[k].kind) && strcmp(field, needs[k].field) != 0 &&
+			(!is_kind || value_of(nf, s, needs[k].field)))
+			rpc_put_text(out, needs[k].field, needs[k].value);
 }
 
 /* One item as a call of its own, whose fault is then this line's. */

@@ -3,9 +3,15 @@
 
 #include <string.h>
 
+bool dial_text_any(const struct dial_text *text)
+{
+	return text->connect[0] || text->local[0] || text->remote[0];
+}
+
 bool dial_text_same(const struct dial_text *a, const struct dial_text *b)
 {
-	return !strcmp(a->connect, b->connect);
+	return !strcmp(a->connect, b->connect) && !strcmp(a->local, b->local) &&
+	       !strcmp(a->remote, b->remote);
 }
 
 static bool path_parse(struct dial *out, const char *text, const char **why)
@@ -25,19 +31,30 @@ static bool path_parse(struct dial *out, const char *text, const char **why)
 	return true;
 }
 
-bool dial_parse(struct dial *out, const char *text, const char **why)
+static bool connect_parse(struct dial *out, const char *text, const char **why)
 {
-	*out = (struct dial){ .way = DIAL_NONE };
 	if (*text == '/')
 		return path_parse(out, text, why);
-	if (!strncmp(text, "tcp:", 4)) {
-		if (!endpoint_parse(&out->remote, text + 4, why))
-			return false;
-		out->way = DIAL_TCP;
-		return true;
-	}
 	*why = "must be the absolute path of a socket, or tcp:ADDRESS:PORT";
-	return false;
+	out->way = DIAL_TCP;
+	return !strncmp(text, "tcp:", 4) && endpoint_parse(&out->remote, text + 4, why);
+}
+
+bool dial_parse(
+	struct dial *out, const struct dial_text *text, const char **field, const char **why)
+{
+	*out = (struct dial){ .way = DIAL_UDP };
+	*field = "connect";
+	if (text->connect[0])
+		return connect_parse(out, text->connect, why);
+	*field = "local";
+	if (!endpoint_parse(&out->local, text->local, why))
+		return false;
+	*field = "remote";
+	if (!endpoint_parse(&out->remote, text->remote, why))
+		return false;
+	*why = "must be of the same kind as local: both of IPv4, or both of IPv6";
+	return out->local.family == out->remote.family;
 }
 
 bool dial_is_local(const struct dial *dial)
@@ -54,12 +71,23 @@ bool dial_is_local(const struct dial *dial)
 	return true;
 }
 
-uint32_t dial_wait_ms(unsigned tries, uint32_t random)
+void dial_pace_opened(struct dial_pace *pace, uint64_t now_ms)
+{
+	pace->open = true;
+	pace->since_ms = now_ms;
+}
+
+uint32_t dial_pace_wait_ms(struct dial_pace *pace, uint64_t now_ms, uint32_t random)
 {
 	uint32_t most = DIAL_FIRST_MS;
-	for (unsigned i = 0; i < tries && most < DIAL_MOST_MS; i++)
+	if (pace->open && now_ms - pace->since_ms >= DIAL_STEADY_MS)
+		pace->tries = 0;
+	pace->open = false;
+	for (unsigned i = 0; i < pace->tries && most < DIAL_MOST_MS; i++)
 		most *= 2;
-	if (most > DIAL_MOST_MS)
+	if (most >= DIAL_MOST_MS)
 		most = DIAL_MOST_MS;
+	else
+		pace->tries++;
 	return most / 2 + random % (most / 2 + 1);
 }

@@ -28,14 +28,18 @@ struct dial {
 
 /* The same as it was said, to be shown and kept; empty: it was not. */
 struct dial_text {
-	char connect[DIAL_TEXT];
+	char connect[DIAL_TEXT]; /* an absolute path, or "tcp:" and an endpoint */
+	char local[ENDPOINT_TEXT], remote[DIAL_TEXT]; /* of UDP: endpoints */
 };
 
+/* Whether it says anything: the port calls. */
+bool dial_text_any(const struct dial_text *text);
 bool dial_text_same(const struct dial_text *a, const struct dial_text *b);
 
-/* What `connect` says: an absolute path, or "tcp:" and an endpoint. False: *why, a constant
- * sentence, says what is wrong. */
-bool dial_parse(struct dial *out, const char *text, const char **why);
+/* What it says: a `connect`, or `local` and `remote`. False: *field is the one with the fault, and
+ * *why, a constant sentence, says which. */
+bool dial_parse(
+	struct dial *out, const struct dial_text *text, const char **field, const char **why);
 
 /* Whether it stays on this machine. */
 bool dial_is_local(const struct dial *dial);
@@ -51,8 +55,19 @@ bool dial_is_local(const struct dial *dial);
 #define DIAL_FIRST_MS 50u
 #define DIAL_MOST_MS 5000u
 
-/* The wait after @tries failed ones (0: the first has failed), by @random between half of it and
- * all: those who lost the same uplink do not come back to it in one moment. */
-uint32_t dial_wait_ms(unsigned tries, uint32_t random);
+/* When to try again. All zero: never tried. */
+struct dial_pace {
+	unsigned tries; /* that failed, one after the other */
+	bool open;
+	uint64_t since_ms;
+};
+
+/* A connection is there. */
+void dial_pace_opened(struct dial_pace *pace, uint64_t now_ms);
+
+/* A try has failed, or a connection has ended. The milliseconds until the next: by @random between
+ * half of the wait and all of it, so that those who lost the same uplink do not come back to it in
+ * one moment. */
+uint32_t dial_pace_wait_ms(struct dial_pace *pace, uint64_t now_ms, uint32_t random);
 
 #endif

@@ -80,11 +80,12 @@ static int check_port(const struct network *net, const struct apply *a,
 			rec->info.tap.netns);
 	if (rec && !dial_text_same(&rec->info.dial, &conf->dial) && !a->replace)
 		return err_set(err, -EBUSY,
-			"port %s: connect: it %s%s, which cannot change while it is there; with "
+			"port %s: %s: whom it calls (%s) cannot change while it is there; with "
 			"replace it is removed and made anew",
-			conf->name,
-			rec->info.dial.connect[0] ? "calls " : "has a socket of its own",
-			rec->info.dial.connect);
+			conf->name, conf->kind == PORT_KIND_UDP ? "remote" : "connect",
+			rec->info.dial.connect[0]  ? rec->info.dial.connect
+			: rec->info.dial.remote[0] ? rec->info.dial.remote
+						   : "nobody");
 	int rc = conf->mac_given ? check_mac(net, a, conf, "mac", conf->mac, err)
 		 : conf->locked  ? check_derived(net, a, conf, err)
 				 : 0;

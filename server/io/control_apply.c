@@ -150,7 +150,7 @@ static void next_socket(struct applying *ap)
 	const struct apply *a = ap->cmd->apply;
 	for (; ap->at < a->n_done; ap->at++) {
 		const struct apply_done *done = &a->done[ap->at];
-		const bool tap = done->kind == PORT_KIND_TAP, calls = done->dial.connect[0];
+		const bool tap = done->kind == PORT_KIND_TAP, calls = dial_text_any(&done->dial);
 		if (done->what == APPLY_ADDED && !tap && !calls)
 			break;
 		if (done->what != APPLY_ADDED || ap->ent->stopping)

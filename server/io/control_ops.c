@@ -307,7 +307,7 @@ static void add_declared(struct command *cmd)
 
 	if (op->cmd->out.port.kind == PORT_KIND_TAP)
 		return add_tap(op, &op->cmd->out.port);
-	if (op->cmd->out.port.dial.connect[0]) {
+	if (dial_text_any(&op->cmd->out.port.dial)) {
 		dials_begin(op->ent, op->cmd->out.port.name, op->cmd->out.port.kind,
 			&op->cmd->out.port.dial);
 		add_told(op, &op->cmd->out.port);

@@ -32,8 +32,7 @@ struct dialling {
 	struct dial dial;
 	uint32_t serial; /* of the connection; 0 is none */
 	enum dial_state state;
-	unsigned tries;     /* that failed, one after the other */
-	uint64_t since_ms;  /* open */
+	struct dial_pace pace;
 	char why[DIAL_WHY]; /* what was said of the last that failed */
 	int fd;             /* owned; while calling */
 	uv_poll_t *poll;    /* owned; while calling */
@@ -110,7 +109,8 @@ static void failed(struct dialling *dl, const char *why)
 		random = 0; /* then all wait the same */
 	dl->state = DIAL_WAITING;
 	dl->serial = 0;
-	uv_timer_start(&dl->timer, on_timer, dial_wait_ms(dl->tries++, random), 0);
+	const uint64_t now = uv_now(&dl->ent->d->uv);
+	uv_timer_start(&dl->timer, on_timer, dial_pace_wait_ms(&dl->pace, now, random), 0);
 	say(dl, why);
 }
 
@@ -123,7 +123,7 @@ static void opened(struct command *cmd)
 			failed(dl, cmd->err.text);
 		} else {
 			dl->state = DIAL_OPEN;
-			dl->since_ms = uv_now(&ent->d->uv);
+			dial_pace_opened(&dl->pace, uv_now(&ent->d->uv));
 			dl->why[0] = '\0';
 		}
 	}
@@ -209,21 +209,28 @@ static void on_timer(uv_timer_t *timer)
 
 int dials_check(const struct daemon *d, const struct port_conf *conf, struct err *err)
 {
+	const struct dial_text *text = &conf->dial;
 	struct dial dial;
-	const char *why;
-	if (!conf->dial.connect[0] || !dial_parse(&dial, conf->dial.connect, &why) ||
+	const char *field, *why;
+	if (!dial_text_any(text) || !dial_parse(&dial, text, &field, &why) ||
 		dial_is_local(&dial) || d->options.settings.dial_anywhere)
 		return 0;
+	if (dial.way == DIAL_UDP && endpoint_is_loopback(&dial.remote))
+		return err_set(err, -EACCES,
+			"port %s: local: %s is reached from other machines; give one of 127.0.0.1 "
+			"or [::1], or set dial-anywhere = yes in fethd.conf to allow that",
+			conf->name, text->local);
 	return err_set(err, -EACCES,
-		"port %s: connect: %s is on another machine; set dial-anywhere = yes in fethd.conf "
+		"port %s: %s: %s is on another machine; set dial-anywhere = yes in fethd.conf "
 		"to allow that",
-		conf->name, conf->dial.connect);
+		conf->name, text->connect[0] ? "connect" : "remote",
+		text->connect[0] ? text->connect : text->remote);
 }
 
 void dials_begin(
 	struct netctl *ent, const char *port, enum port_kind kind, const struct dial_text *text)
 {
-	const char *why;
+	const char *field, *why;
 	struct dialling *dl = calloc(1, sizeof(*dl));
 	if (!dl) {
 		log_error("port", "net=%s: port %s cannot call: out of memory; remove and add it",
@@ -235,7 +242,7 @@ void dials_begin(
 	dl->kind = kind;
 	dl->text = *text;
 	dl->fd = -1;
-	(void)dial_parse(&dl->dial, text->connect, &why); /* it was fine when it was asked for */
+	(void)dial_parse(&dl->dial, text, &field, &why); /* it was fine when it was asked for */
 	uv_timer_init(&ent->d->uv, &dl->timer);
 	dl->timer.data = dl;
 	dl->next = ent->dials;
@@ -249,8 +256,6 @@ void dials_lost(struct netctl *ent, const char *port, uint32_t serial, const cha
 	if (!dl || dl->serial != serial || ent->stopping)
 		return;
 	char text[DIAL_WHY];
-	if (dl->state == DIAL_OPEN && uv_now(&ent->d->uv) - dl->since_ms >= DIAL_STEADY_MS)
-		dl->tries = 0;
 	snprintf(text, sizeof(text), "the connection has ended: %s", why);
 	failed(dl, text);
 }

@@ -18,6 +18,7 @@
 #include "server/base/log.h"
 #include "server/core/apply.h"
 #include "server/io/client.h"
+#include "server/io/dialled.h"
 #include "server/io/listener.h"
 #include "server/io/msg_port.h"
 #include "server/io/msgio.h"
@@ -66,6 +67,7 @@ struct netloop {
 	struct network *net;
 	struct access access;
 	struct session_host sessions;
+	struct dialled_host dialled;
 	struct newsdesk desk;
 	struct client_list clients;
 	struct door *doors;
@@ -478,87 +480,11 @@ static void open_tap(struct netloop *nl, struct command *cmd)
 	cmd->n_fds = 0; /* taken over */
 }
 
-/* On its way to main: a port that calls has lost its connection. */
-struct dial_lost {
-	struct message msg;
-	struct netloop *nl;
-	uint32_t serial;
-	const char *why;
-	char port[FETH_NAME_MAX + 1];
-};
-
-static void on_dial_lost_told(void *arg)
-{
-	struct dial_lost *lost = arg;
-	struct netloop *nl = lost->nl;
-	nl->events->dial_lost(nl->ctx, lost->port, lost->serial, lost->why);
-	free(lost);
-}
-
+/* On main's loop. */
 static void on_dial_lost(void *ctx, const char *port, uint32_t serial, const char *why)
 {
-	struct netloop *nl = ctx;
-	struct dial_lost *lost = malloc(sizeof(*lost));
-	if (!lost) {
-		log_error("port",
-			"net=%s: port %s has lost its connection, and does not call again: out of "
-			"memory; remove and add it",
-			network_facts(nl->net)->spec.network, port);
-		return;
-	}
-	*lost = (struct dial_lost){ .nl = nl, .serial = serial, .why = why };
-	lost->msg = (struct message){ .fn = on_dial_lost_told, .arg = lost };
-	snprintf(lost->port, sizeof(lost->port), "%s", port);
-	ioloop_post(nl->main_loop, &lost->msg);
-}
-
-/* Who is at the other end of what we connected to: of a path whoever listens there. */
-static int called(struct netloop *nl, int fd, const struct dial_text *text, struct peer *out)
-{
-	*out = (struct peer){ .uid = nl->access.uid };
-	return text->connect[0] == '/' ? peer_of(fd, out) : 0;
-}
-
-static void open_dialled(struct netloop *nl, struct command *cmd)
-{
-	const char *name = cmd->in.dialled.name;
-	const struct port_dialled dialled = {
-		.lost = on_dial_lost,
-		.ctx = nl,
-		.serial = cmd->in.dialled.serial,
-	};
-	struct port_conf conf = { .kind = cmd->in.dialled.kind, .take_only = true };
-	struct peer peer;
-	const int fd = cmd->fds[0];
-	cmd->n_fds = 0;
-	/* a session of ours may have removed the port, and declared another */
-	if (!network_calls(nl->net, name, conf.kind, &cmd->in.dialled.dial)) {
-		close(fd);
-		err_set(&cmd->err, -ENOENT, "%s: port %s was removed meanwhile", cmd->network,
-			name);
-		return;
-	}
-	const int rc = called(nl, fd, &cmd->in.dialled.dial, &peer);
-	if (rc < 0) {
-		close(fd);
-		err_set(&cmd->err, rc, "%s: port %s: nobody knows whose socket that is: %s",
-			cmd->network, name, strerror(-rc));
-		return;
-	}
-	memcpy(conf.name, name, sizeof(conf.name));
-	conf.uid = peer.uid;
-	conf.pid = peer.pid;
-	(void)shared_enter(ioloop_shared(nl->loop), peer.uid, true); /* we came to him */
-	(void)port_qemu_dial(nl->loop, nl->net, &nl->clients, fd, &peer, &conf, &dialled,
-		&cmd->out.port, &cmd->err);
-}
-
-static void dialled(struct netloop *nl, struct command *cmd)
-{
-	if (cmd->n_fds)
-		open_dialled(nl, cmd);
-	else
-		network_set_why(nl->net, cmd->in.dialled.name, cmd->in.dialled.why);
+	const struct netloop *nl = ctx;
+	nl->events->dial_lost(nl->ctx, port, serial, why);
 }
 
 static void set_facts(struct netloop *nl, struct command *cmd)
@@ -646,7 +572,7 @@ static void carry_out(struct netloop *nl, struct command *cmd)
 	case CMD_PORT_TAP:
 		return open_tap(nl, cmd);
 	case CMD_PORT_DIAL:
-		return dialled(nl, cmd);
+		return dialled(&nl->dialled, cmd);
 	case CMD_HOST:
 		return set_host(nl, cmd, &cmd->err);
 	case CMD_EVENTS:
@@ -1006,6 +932,15 @@ static void furnish(struct netloop *nl, const struct netloop_conf *conf)
 		.hub = &nl->desk.hub,
 		.rights = rights_of,
 		.submit = submit,
+		.ctx = nl,
+	};
+	nl->dialled = (struct dialled_host){
+		.loop = nl->loop,
+		.main_loop = nl->main_loop,
+		.net = nl->net,
+		.clients = &nl->clients,
+		.uid = nl->access.uid,
+		.lost = on_dial_lost,
 		.ctx = nl,
 	};
 	newsdesk_init(&nl->desk, nl->loop, nl->net, conf->events);

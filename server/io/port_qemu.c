@@ -13,9 +13,9 @@
 #include "server/io/stream_port.h"
 
 struct port_qemu {
-	struct stream_port sp;       /* first: stream_port.h */
-	struct port_dialled dialled; /* `lost` is NULL where the client came to us */
-	char name[FETH_NAME_MAX + 1];
+	struct stream_port sp;                     /* first: stream_port.h */
+	void (*ended)(void *ctx, const char *why); /* NULL where the client came to us */
+	void *ctx;
 };
 
 static const struct port_ops port_ops = {
@@ -66,10 +66,10 @@ static void on_batch_end(struct stream *s)
 static void on_lost(struct stream *s, const char *why)
 {
 	struct stream_port *sp = stream_port_of(s);
-	struct port_qemu *pq = (struct port_qemu *)sp;
+	const struct port_qemu *pq = (const struct port_qemu *)sp;
 	stream_port_detach(sp, why);
-	if (pq->dialled.lost)
-		pq->dialled.lost(pq->dialled.ctx, pq->name, pq->dialled.serial, why);
+	if (pq->ended)
+		pq->ended(pq->ctx, why);
 }
 
 static void on_closed(struct stream *s)
@@ -94,9 +94,10 @@ static const struct stream_ops stream_ops = {
 	.closed = on_closed,
 };
 
-static int open_port(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
-	const struct peer *who, const struct port_conf *conf, const struct port_dialled *dialled,
-	struct port_info *out, struct err *err)
+int port_qemu_dial(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
+	const struct peer *who, const struct port_conf *conf,
+	void (*ended)(void *ctx, const char *why), void *ctx, struct port_info *out,
+	struct err *err)
 {
 	struct port_qemu *pq = calloc(1, sizeof(*pq));
 	struct stream_port *sp = (struct stream_port *)pq;
@@ -117,15 +118,13 @@ static int open_port(struct ioloop *loop, struct network *net, struct client_lis
 		return err_set(err, rc, "%s: cannot serve another port: %s",
 			network_facts(net)->spec.network, strerror(-rc));
 	}
-	rc = stream_port_attach(sp, conf, "qemu", dialled ? 0 : RIGHT_ATTACH, out, err);
+	rc = stream_port_attach(sp, conf, "qemu", ended ? 0 : RIGHT_ATTACH, out, err);
 	if (rc < 0) {
 		stream_fail(&sp->s, "not attached", false);
 		return rc;
 	}
-	if (dialled) {
-		pq->dialled = *dialled;
-		memcpy(pq->name, out->name, sizeof(pq->name));
-	}
+	pq->ended = ended;
+	pq->ctx = ctx;
 	return 0;
 }
 
@@ -133,12 +132,5 @@ int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list 
 	const struct peer *who, const struct port_conf *conf, struct port_info *out,
 	struct err *err)
 {
-	return open_port(loop, net, clients, fd, who, conf, NULL, out, err);
-}
-
-int port_qemu_dial(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
-	const struct peer *who, const struct port_conf *conf, const struct port_dialled *dialled,
-	struct port_info *out, struct err *err)
-{
-	return open_port(loop, net, clients, fd, who, conf, dialled, out, err);
+	return port_qemu_dial(loop, net, clients, fd, who, conf, NULL, NULL, out, err);
 }

@@ -21,17 +21,12 @@ int port_qemu_open(struct ioloop *loop, struct network *net, struct client_list 
 	const struct peer *who, const struct port_conf *conf, struct port_info *out,
 	struct err *err);
 
-/* Whom to tell when a connection that the daemon has made itself is at its end. */
-struct port_dialled {
-	void (*lost)(void *ctx, const char *port, uint32_t serial, const char *why);
-	void *ctx;
-	uint32_t serial;
-};
-
-/* The same for such a one, which an administrator wanted, and which needs no right to stay. @who:
- * whoever listened there, or we ourselves where nobody knows. Where it fails nobody is told. */
+/* The same for a connection that the daemon has made itself, as an administrator wanted, which
+ * needs no right to stay. @who: whoever listened there, or we ourselves where nobody knows. @ended:
+ * it is over; not called where this fails. @why is constant. */
 int port_qemu_dial(struct ioloop *loop, struct network *net, struct client_list *clients, int fd,
-	const struct peer *who, const struct port_conf *conf, const struct port_dialled *dialled,
-	struct port_info *out, struct err *err);
+	const struct peer *who, const struct port_conf *conf,
+	void (*ended)(void *ctx, const char *why), void *ctx, struct port_info *out,
+	struct err *err);
 
 #endif

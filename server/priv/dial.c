@@ -40,25 +40,9 @@ static socklen_t address_of(const struct endpoint *end, union address *out)
 	return sizeof(out->in6);
 }
 
-/* As it was given. */
-static void target(const struct dial *dial, char out[DIAL_TEXT])
+static int failed(const char *what, const char *whom, int rc, struct err *err)
 {
-	char addr[INET6_ADDRSTRLEN];
-	if (dial->way == DIAL_PATH) {
-		memcpy(out, dial->path, sizeof(dial->path));
-		return;
-	}
-	inet_ntop(dial->remote.family == 4 ? AF_INET : AF_INET6, dial->remote.addr, addr,
-		sizeof(addr));
-	snprintf(out, DIAL_TEXT, dial->remote.family == 4 ? "%s:%s:%u" : "%s:[%s]:%u",
-		dial->way == DIAL_TCP ? "tcp" : "udp", addr, dial->remote.port);
-}
-
-static int failed(const struct dial *dial, int rc, const char *what, struct err *err)
-{
-	char to[DIAL_TEXT];
-	target(dial, to);
-	return err_set(err, rc, "cannot %s %s: %s", what, to,
+	return err_set(err, rc, "cannot %s %s: %s", what, whom,
 		rc == -ECONNREFUSED ? "nobody listens there"
 		: rc == -EAGAIN     ? "too many wait there to be accepted"
 		: rc == -EPROTOTYPE ? "it is a socket of another type"
@@ -67,17 +51,25 @@ static int failed(const struct dial *dial, int rc, const char *what, struct err 
 				    : strerror(-rc));
 }
 
-static int connect_inet(int fd, const struct dial *dial)
+static int connect_inet(int fd, const struct endpoint *remote)
 {
-	union address remote, local;
+	union address addr;
+	const socklen_t len = address_of(remote, &addr);
+	return connect(fd, &addr.any, len) < 0 ? -errno : 0;
+}
+
+static int connect_tcp(int fd, const struct endpoint *remote)
+{
 	const int on = 1;
-	socklen_t len = address_of(&dial->local, &local);
-	if (dial->way == DIAL_TCP)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	else if (bind(fd, &local.any, len) < 0)
-		return -errno;
-	len = address_of(&dial->remote, &remote);
-	return connect(fd, &remote.any, len) < 0 ? -errno : 0;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	return connect_inet(fd, remote);
+}
+
+static int bind_inet(int fd, const struct endpoint *local)
+{
+	union address addr;
+	const socklen_t len = address_of(local, &addr);
+	return bind(fd, &addr.any, len) < 0 ? -errno : 0;
 }
 
 static int check(const struct dial *dial, struct err *err)
@@ -89,25 +81,63 @@ static int check(const struct dial *dial, struct err *err)
 	return err_set(err, -EACCES, "other machines are not called");
 }
 
+/* As it was given. */
+static int failed_at(const char *what, const struct dial *dial, const struct endpoint *end, int rc,
+	struct err *err)
+{
+	char addr[INET6_ADDRSTRLEN], whom[DIAL_TEXT];
+	if (dial->way == DIAL_PATH)
+		return failed(what, dial->path, rc, err);
+	inet_ntop(end->family == 4 ? AF_INET : AF_INET6, end->addr, addr, sizeof(addr));
+	snprintf(whom, sizeof(whom), end->family == 4 ? "%s%s:%u" : "%s[%s]:%u",
+		dial->way == DIAL_TCP ? "tcp:" : "", addr, end->port);
+	return failed(what, whom, rc, err);
+}
+
+/* 0, or -EINPROGRESS; or another, and the sentence. */
+static int make(const struct dial *dial, int fd, struct err *err)
+{
+	int rc = -EINVAL;
+	switch (dial->way) {
+	case DIAL_PATH:
+		rc = verbs_connect(fd, dial->path);
+		break;
+	case DIAL_TCP:
+		rc = connect_tcp(fd, &dial->remote);
+		break;
+	case DIAL_UDP:
+		rc = bind_inet(fd, &dial->local);
+		if (rc < 0)
+			return failed_at("get datagrams at", dial, &dial->local, rc, err);
+		rc = connect_inet(fd, &dial->remote);
+		if (rc < 0)
+			return failed_at("send to", dial, &dial->remote, rc, err);
+		break;
+	case DIAL_NONE:
+		break;
+	}
+	return rc < 0 && rc != -EINPROGRESS ? failed_at("connect to", dial, &dial->remote, rc, err)
+					    : rc;
+}
+
 int verb_dial(const struct dial *dial, int *out_fd, struct err *err)
 {
-	const bool path = dial->way == DIAL_PATH;
 	int rc = check(dial, err);
 	if (rc < 0)
 		return rc;
-	const int fd = sock_new(path                       ? AF_UNIX
+	const int fd = sock_new(dial->way == DIAL_PATH     ? AF_UNIX
 				: dial->remote.family == 4 ? AF_INET
 							   : AF_INET6,
 		dial->way == DIAL_UDP ? SOCK_DGRAM : SOCK_STREAM);
 	if (fd < 0)
-		return failed(dial, fd, "make a socket for", err);
-	rc = path ? verbs_connect(fd, dial->path) : connect_inet(fd, dial);
+		return failed_at("make a socket for", dial, &dial->remote, fd, err);
+	rc = make(dial, fd, err);
 	if (!rc || rc == -EINPROGRESS) {
 		*out_fd = fd;
 		return rc ? 1 : 0;
 	}
 	close(fd);
-	return failed(dial, rc, dial->way == DIAL_UDP ? "send to" : "connect to", err);
+	return rc;
 }
 
 int verb_dialled(const struct dial *dial, int fd, struct err *err)
@@ -116,5 +146,5 @@ int verb_dialled(const struct dial *dial, int fd, struct err *err)
 	socklen_t len = sizeof(error);
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
-	return error ? failed(dial, -error, "connect to", err) : 0;
+	return error ? failed_at("connect to", dial, &dial->remote, -error, err) : 0;
 }

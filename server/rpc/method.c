@@ -44,7 +44,8 @@ unsigned method_needs(const struct method *m, bool control, const msgpack_object
 		rpc_get_text(params, "kind", name, sizeof(name)) == RPC_FIELD_OK &&
 		!strcmp(name, "tap"))
 		return RIGHT_ADMIN; /* it is an interface of the host's, wherever its caller says */
-	if (m->kind == CMD_PORT_ADD && rpc_get(params, "connect", &o) != RPC_FIELD_ABSENT)
+	if (m->kind == CMD_PORT_ADD && (rpc_get(params, "connect", &o) != RPC_FIELD_ABSENT ||
+					       rpc_get(params, "remote", &o) != RPC_FIELD_ABSENT))
 		return RIGHT_ADMIN; /* the daemon connects with its own rights, wherever it is told
 				     */
 	return m->right;

@@ -77,27 +77,51 @@ static int want_tap(const msgpack_object_map *params, struct port_conf *conf, st
 	return 0;
 }
 
-/* `connect`. */
+/* A text of @size, to which "" is as if it was not there: so it is refused. */
+static int want_dial_text(const msgpack_object_map *params, const char *field, char *out,
+	size_t size, struct err *err)
+{
+	const enum rpc_field f = rpc_get_text(params, field, out, size);
+	if (f == RPC_FIELD_ABSENT || (f == RPC_FIELD_OK && out[0]))
+		return 0;
+	return bad_field(err, field,
+		!strcmp(field, "connect")
+			? "must be the absolute path of a socket, or tcp:ADDRESS:PORT"
+			: "must be ADDRESS:PORT");
+}
+
+/* `connect` of ports of kind qemu, `local` and `remote` of kind udp, which needs them. */
 static int want_dial(const msgpack_object_map *params, struct port_conf *conf, struct err *err)
 {
-	char *text = conf->dial.connect;
+	struct dial_text *text = &conf->dial;
+	const bool udp = conf->kind == PORT_KIND_UDP;
+	const char *field, *why;
 	struct dial dial;
-	const char *why = "must be the absolute path of a socket, or tcp:ADDRESS:PORT";
-	const enum rpc_field f = rpc_get_text(params, "connect", text, sizeof(conf->dial.connect));
-	if (f == RPC_FIELD_ABSENT)
-		return 0;
-	if (f == RPC_FIELD_BAD || !dial_parse(&dial, text, &why))
-		return bad_field(err, "connect", why);
-	if (conf->kind != PORT_KIND_QEMU)
+	int rc = want_dial_text(params, "connect", text->connect, sizeof(text->connect), err);
+	if (!rc)
+		rc = want_dial_text(params, "local", text->local, sizeof(text->local), err);
+	if (!rc)
+		rc = want_dial_text(params, "remote", text->remote, sizeof(text->remote), err);
+	if (rc < 0)
+		return rc;
+	if (text->connect[0] && conf->kind != PORT_KIND_QEMU)
 		return bad_field(err, "connect",
 			"only ports of kind qemu can; another fethd is reached so by its "
 			"qemu.sock");
+	if (!udp && (text->local[0] || text->remote[0]))
+		return bad_field(err, text->local[0] ? "local" : "remote",
+			"only ports of kind udp have one");
+	if (udp && (!text->local[0] || !text->remote[0]))
+		return bad_field(err, text->local[0] ? "remote" : "local",
+			"a port of kind udp needs both its own ADDRESS:PORT and the other's");
+	if (dial_text_any(text) && !dial_parse(&dial, text, &field, &why))
+		return bad_field(err, field, why);
 	return 0;
 }
 
 /* Kinds that can be declared, and those whose other end is a descriptor that can be given away. */
 #define KIND(symbol) (1u << PORT_KIND_##symbol)
-#define KINDS_DECLARED (KIND(NATIVE) | KIND(QEMU) | KIND(TAP) | KIND(SEQPACKET))
+#define KINDS_DECLARED (KIND(NATIVE) | KIND(QEMU) | KIND(TAP) | KIND(SEQPACKET) | KIND(UDP))
 #define KINDS_OPENED (KIND(NATIVE) | KIND(QEMU) | KIND(DGRAM) | KIND(SEQPACKET))
 
 /* "must be native, qemu or tap" */
@@ -337,6 +361,18 @@ static void pack_offload(const struct port_offload *offload, struct rpc_out *out
 	rpc_out_close(out);
 }
 
+static void pack_dial(const struct port_info *port, struct rpc_out *out)
+{
+	if (port->dial.connect[0])
+		rpc_put_text(out, "connect", port->dial.connect);
+	if (port->dial.local[0])
+		rpc_put_text(out, "local", port->dial.local);
+	if (port->dial.remote[0])
+		rpc_put_text(out, "remote", port->dial.remote);
+	if (port->why[0])
+		rpc_put_text(out, "why", port->why);
+}
+
 void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_out *out)
 {
 	rpc_put_uint(out, "port", port->id);
@@ -358,15 +394,14 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 			rpc_put_text(out, "netns", port->tap.netns);
 		return; /* its client is a kernel, and it has no socket */
 	}
-	if (port->dial.connect[0]) {
-		rpc_put_text(out, "connect", port->dial.connect);
-		if (port->why[0])
-			rpc_put_text(out, "why", port->why);
+	const bool calls = dial_text_any(&port->dial);
+	if (calls) {
+		pack_dial(port, out);
 		dir = NULL; /* it has no socket */
 	}
-	/* the kernel attests nobody at the other end of TCP */
+	/* the kernel attests nobody at the other end of TCP or UDP */
 	if (port->attached && port->kind != PORT_KIND_HOST &&
-		(!port->dial.connect[0] || port->dial.connect[0] == '/')) {
+		(!calls || port->dial.connect[0] == '/')) {
 		rpc_put_uint(out, "uid", port->uid);
 		rpc_put_uint(out, "pid", port->pid);
 		if (port->ring)

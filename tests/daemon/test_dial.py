@@ -277,6 +277,31 @@ class Calls(Base):
         self.assertIn("port up brings back what was sent to all", self.d.log)
 
 
+    def test_an_uplink_that_sends_back_what_is_for_one(self):
+        """Nothing of it goes any further, and the address that is on two ports now is told of."""
+        server = self.listen()
+        self.add(server.to)
+        with server.accept() as peer, self.d.attach(name="a") as a, self.d.attach(name="b") as b, \
+                self.d.control() as events:
+            self.attached()
+            events.call("event.subscribe", events=["fdb.*"], network="lab")
+            hello = h.frame(h.BROADCAST, h.mac(2), os.urandom(30))
+            peer.send(hello)  # beyond the uplink
+            self.assertEqual((a.recv(), b.recv()), (hello, hello))
+            before = self.d.stats("up")
+            with Mirror(peer):
+                for n in range(100):
+                    a.send(h.frame(h.mac(2), h.mac(1), struct.pack("!I", n)))
+                    h.taken(a)
+                h.poll_until("all came back", lambda: self.d.stats("up")["rx_frames"] - before["rx_frames"] == 100)
+            self.assertTrue(a.silent())
+            self.assertTrue(b.silent())
+            self.assertEqual(self.d.stats("up")["tx_frames"] - before["tx_frames"], 100)
+            name, params = next_event(events)
+            self.assertEqual((name, params["mac"], {params["from_name"], params["to_name"]}),
+                             ("fdb.moved", h.mac_text(h.mac(1)), {"a", "up"}))
+
+
 def next_event(c):
     """(name, params) of the next notification."""
     while not c.notes:
@@ -299,6 +324,115 @@ class Mirror(h.Worker):
             pass
 
 
+class Datagrams(Base):
+    """Kind udp: a frame a datagram, and the other end is fixed."""
+
+    def peer(self, host="127.0.0.1"):
+        s = self.enterContext(socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM))
+        s.bind((host, 0))
+        s.settimeout(10)
+        return s
+
+    def at(self, s):
+        host, port = s.getsockname()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def free(self, host="127.0.0.1"):
+        """An address that is nobody's."""
+        s = self.peer(host)
+        where = self.at(s), s.getsockname()
+        s.close()
+        return where
+
+    def udp(self, remote, local, name="up", **params):
+        return self.d.call("port.add", network="lab", name=name, kind="udp", local=local, remote=remote, **params)
+
+    def test_frames_both_ways_and_nobody_elses(self):
+        with self.d.attach(name="n") as n:
+            for i, host in enumerate(("127.0.0.1", "::1")):
+                s, other = self.peer(host), self.peer(host)
+                local, where = self.free(host)
+                p = self.udp(self.at(s), local, f"up{i}")
+                self.assertEqual((p["kind"], p["local"], p["remote"]), ("udp", local, self.at(s)))
+                self.assertNotIn("path", p)
+                self.attached(f"up{i}")
+                self.assertNotIn("uid", self.d.port(f"up{i}"))
+                frames = [h.frame(h.BROADCAST, h.mac(0x70 + i), os.urandom(20), size=size)
+                          for size in (14, 60, 1514)]
+                for f in frames:
+                    other.sendto(b"x" + f[1:], where)
+                    s.sendto(f, where)
+                    self.assertEqual(n.recv(), f)
+                self.assertTrue(n.silent())
+                for f in frames:
+                    n.send(f[:6] + h.mac(1) + f[12:])
+                    self.assertEqual(s.recv(1 << 16), f[:6] + h.mac(1) + f[12:])
+                self.d.call("port.remove", network="lab", name=f"up{i}")
+
+    def test_what_is_no_frame_is_counted(self):
+        pair = h.Pair(self.d)
+        self.addCleanup(pair.close)
+        s = self.peer()
+        local, where = self.free()
+        self.udp(self.at(s), local)
+        self.attached()
+        for bad in (b"", b"x" * 13, os.urandom(1519), os.urandom(65507)):
+            s.sendto(bad, where)
+        # one is empty
+        h.poll_until("they are counted", lambda: sum(self.d.stats("up")["drops"][r] for r in ("runt", "oversize")) >= 3)
+        for _ in range(200):
+            s.sendto(os.urandom(100), where)
+        h.drain(*pair.ends)
+        pair.check()
+        self.assertEqual(self.state(), ("attached", None))
+
+    def test_the_other_may_come_later_and_go(self):
+        remote, where = self.free()
+        local, _ = self.free()
+        with self.d.attach(name="n") as n:
+            self.udp(remote, local)
+            self.attached()
+            f = h.frame(h.BROADCAST, h.mac(1), os.urandom(20))
+            for _ in range(3):
+                for _ in range(4):  # refused, and lost
+                    n.send(f)
+                    h.taken(n)
+                self.assertEqual(self.state(), ("attached", None))
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                    s.bind(where)
+                    s.settimeout(0.2)
+                    for _ in range(20):
+                        n.send(f)
+                        try:
+                            self.assertEqual(s.recv(2000), f)
+                            break
+                        except TimeoutError:  # it was told of the last that was refused
+                            continue
+                    else:
+                        self.fail("nothing comes")
+
+    def test_an_address_that_is_taken(self):
+        s, taken = self.peer(), self.peer()
+        self.udp(self.at(s), self.at(taken))
+        self.wait_for("cannot get datagrams at " + self.at(taken))
+        taken.close()
+        self.attached()
+
+    def test_what_is_refused(self):
+        good = {"local": "127.0.0.1:9", "remote": "127.0.0.1:9"}
+        with self.d.control() as c:
+            for code, params, words in (
+                    ("invalid", {}, "needs both"), ("invalid", {"local": "127.0.0.1:9"}, "needs both"),
+                    ("invalid", {**good, "remote": "[::1]:9"}, "both of IPv4"),
+                    ("invalid", {**good, "remote": "/path"}, "give an address"),
+                    ("invalid", {**good, "connect": "/x"}, "kind qemu"),
+                    ("denied", {**good, "remote": "192.0.2.1:9"}, "192.0.2.1:9 is on another machine"),
+                    ("denied", {**good, "local": "0.0.0.0:9"}, "0.0.0.0:9 is reached from other machines")):
+                self.assertIn(words, h.refused(self, code, c, "port.add", network="lab", name="x", kind="udp",
+                                               **params))
+        self.assertIsNone(self.d.port("x"))
+
+
 class Files(Base):
     """What a configuration says of them."""
 
@@ -315,11 +449,13 @@ class Files(Base):
         server = self.listen()
         self.add(server.to)
         self.add(os.path.join(self.dir, "later"), "later")
+        self.d.call("port.add", network="lab", name="udp", kind="udp", local="127.0.0.1:9", remote="127.0.0.1:7")
         with server.accept():
             self.attached()
             self.d.ctl("set", "lab", "--save", "--mtu", "1400", check=True)
             text = h.text_of(os.path.join(self.conf, "networks.d/lab.conf"))
             self.assertIn(f"[port up]\nkind = qemu\nconnect = {server.to}\n", text)
+            self.assertIn("[port udp]\nkind = udp\nlocal = 127.0.0.1:9\nremote = 127.0.0.1:7\n", text)
             self.assertNotIn("why", text)
             self.assertEqual(self.d.stop(), 0)
         self.d.start()

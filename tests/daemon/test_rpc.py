@@ -344,6 +344,7 @@ class Params(Rpc):
                          "ifname": ["eth0", "", "a/b", "tap%d", "x" * 16, 5, []],
                          "netns": ["box", "", "../x", "x" * 300, True],
                          "connect": ["", "x", "tcp:127.0.0.1:0", "tcp:[::1]", "/" * 300, 5],
+                         "local": ["127.0.0.1:1", "", "x", 5], "remote": ["127.0.0.1:1", "", "x", 5],
                          "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS, **rules},
             "port.set": {"network": self.NAMES, "name": self.NAMES, "mac": self.MACS, "macs": self.FURTHER,
                          "locked": self.BOOLS, **rules},
@@ -403,7 +404,8 @@ class Params(Rpc):
                           "unit": h.UNIT_BASE + 200, "version": 1, "client": "x", "multicast": "flood", "querier": True, "too_big": True, "events": ["*"],
                           "isolated": True, "cap": 1000, "queue": 8192, "rx_rate": 1, "tx_rate": 1, "storm": 1, "loop_guard": True, "raw_offload": True, "defaults": {}, "macs": [],
                           "port": 1, "log_level": "info", "save": False, "replace": False, "ports": [],
-                          "ifname": "tap0", "netns": "x", "connect": "/x"}
+                          "ifname": "tap0", "netns": "x", "connect": "/x",
+                          "local": "127.0.0.1:1", "remote": "127.0.0.1:1"}
                 pairs = list(self.good(method).items())
                 if field in dict(pairs):
                     pairs.append((field, dict(pairs)[field]))

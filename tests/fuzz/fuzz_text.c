@@ -74,22 +74,25 @@ static void range(const char *text)
 }
 
 /* What is taken is taken whole, and stays here only where it says so itself. */
-static void call(const char *text)
+static void call(const char *connect)
 {
+	struct dial_text text = { 0 };
 	struct dial dial;
-	const char *why = NULL;
-	if (!dial_parse(&dial, text, &why)) {
-		must(why);
+	const char *field = NULL, *why = NULL;
+	if (!*connect || strlen(connect) >= sizeof(text.connect))
+		return;
+	strcpy(text.connect, connect);
+	if (!dial_parse(&dial, &text, &field, &why)) {
+		must(field && why);
 		return;
 	}
-	must(strlen(text) < DIAL_TEXT);
 	if (dial.way == DIAL_PATH) {
-		must(!strcmp(dial.path, text) && text[0] == '/' && dial_is_local(&dial));
+		must(!strcmp(dial.path, connect) && connect[0] == '/' && dial_is_local(&dial));
 		return;
 	}
-	must(dial.way == DIAL_TCP && dial.remote.port && strlen(text) < 4 + ENDPOINT_TEXT);
+	must(dial.way == DIAL_TCP && dial.remote.port && strlen(connect) < 4 + ENDPOINT_TEXT);
 	if (dial.remote.family == 4)
-		must(dial_is_local(&dial) == !strncmp(text, "tcp:127.", 8));
+		must(dial_is_local(&dial) == !strncmp(connect, "tcp:127.", 8));
 }
 
 static void tables(const char *text)

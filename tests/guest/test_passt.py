@@ -1,7 +1,8 @@
 """test_passt.py - fethd calls: a QEMU that listens (server=on), itself, and passt, by which a guest gets an
-address and reaches a server on this machine; and again after passt was killed.
+address and reaches a server on this machine; and again after passt was killed. A second guest by UDP.
 
     guest - QEMU's own socket <- lab -> up's qemu.sock, up -> passt - this machine
+    other - UDP - lab
 
 Needs root (for a namespace that passt takes for the machine), passt and what build.sh needs.
 """
@@ -18,10 +19,11 @@ import unittest
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "netns")]
 # pylint: disable=wrong-import-position
-from guest import Guest, Netns, prepare, tcp_transfer
+from guest import Guest, Netns, boot, prepare, tcp_transfer
 from harness import Daemon, main, poll_until
 from netlab import Namespace, require
 
+OTHER = "10.99.0.11"
 ADDRESS, ROUTER = "10.99.0.5", "10.99.0.1"  # the namespace's own; passt gives them on
 GUESTDIR = None  # set by main
 
@@ -50,8 +52,16 @@ class Uplink(unittest.TestCase):
             cls.d.ctl("port", "add", network, port, "--kind", "qemu", "--connect", to, check=True)
         cls.start_passt()
         stream = f"stream,id=net0,server=on,addr.type=unix,addr.path={cls.dir}/vm.sock"
-        cls.guest = Guest("penguin", GUESTDIR, ["-netdev", stream], mac="02:00:00:00:00:0a", addr="dhcp")
-        cls.enterClassContext(cls.guest)
+        cls.guest = Guest("penguin", GUESTDIR, ["-netdev", stream], mac="02:00:00:00:00:0a", addr="dhcp",
+                          addr6="fd00::a/64")
+        # in the namespace, whose ports nobody else has
+        cls.d.ctl("port", "add", "lab", "other", "--kind", "udp", "--local", "127.0.0.1:10001", "--remote",
+                  "127.0.0.1:10002", check=True)
+        dgram = "dgram,id=net0,local.type=inet,local.host=127.0.0.1,local.port=10002," \
+                "remote.type=inet,remote.host=127.0.0.1,remote.port=10001"
+        cls.other = Guest("other", GUESTDIR, ["-netdev", dgram], mac="02:00:00:00:00:0b", addr=f"{OTHER}/24",
+                          addr6="fd00::b/64", prefix=cls.ns.prefix)
+        cls.enterClassContext(boot(cls.guest, cls.other))
         cls.host = cls.enterClassContext(Netns(cls.ns.name, GUESTDIR))
 
     @classmethod
@@ -92,8 +102,16 @@ class Uplink(unittest.TestCase):
         print(f"\n  attached {time.monotonic() - started:.2f} s after its start", flush=True)
         self.transfer(8081)
 
-    def transfer(self, port):
-        t = tcp_transfer(self.guest, self.host, ROUTER, port, 1 << 20)
+    def test_4_another_guest_by_udp(self):
+        """Without passt, which answers ARP for every address but the one it gave."""
+        self.d.ctl("port", "remove", "lab", "up", check=True)
+        self.guest.check("ip neigh flush dev eth0")
+        for there in (OTHER, "fd00::b"):
+            self.guest.check(f"ping -q -c 3 -w 10 {there}")
+        self.transfer(8082, self.other, OTHER)
+
+    def transfer(self, port, receiver=None, to=ROUTER):
+        t = tcp_transfer(self.guest, receiver or self.host, to, port, 1 << 20)
         self.assertEqual(t.sent, t.received)
         print(f"\n  1 MiB in {t.seconds:.2f} s", flush=True)
 

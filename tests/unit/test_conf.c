@@ -239,6 +239,15 @@ static void test_a_port_may_call(void **state)
 	assert_int_equal(cmd->apply->ports[0].kind, PORT_KIND_QEMU);
 	assert_string_equal(cmd->apply->ports[0].dial.connect, "/run/a socket");
 	command_free(cmd);
+	cmd = command_of("[network]\n"
+			 "[port vpcs]\n"
+			 "kind = udp\n"
+			 "local = 127.0.0.1:10001\n"
+			 "remote = 127.0.0.1:10002\n");
+	assert_int_equal(cmd->apply->ports[0].kind, PORT_KIND_UDP);
+	assert_string_equal(cmd->apply->ports[0].dial.local, "127.0.0.1:10001");
+	assert_string_equal(cmd->apply->ports[0].dial.remote, "127.0.0.1:10002");
+	command_free(cmd);
 }
 
 static void test_words_of_truth(void **state)
@@ -306,7 +315,7 @@ static void test_every_wrong_value_is_found_in_its_line(void **state)
 	FAULT(N "allow = user:anna=attach\nallow = user:bob=all", 3, "allow: ");
 	FAULT(N "[defaults]\ncap = 1", 3, "cap: ");
 	FAULT(N "[defaults]\nup = x", 3, "up: must be yes or no");
-	FAULT(N "[port a]\nkind = tun", 3, "kind: must be native, qemu, tap or seqpacket");
+	FAULT(N "[port a]\nkind = tun", 3, "kind: must be native, qemu, tap, seqpacket or udp");
 	FAULT(N "[port a]\nkind = tap", 3, "needs the name of its interface");
 	FAULT(N "[port a]\nkind = tap\nifname = a/b", 4, "ifname: an interface's name");
 	FAULT(N "[port a]\nkind = tap\nifname = a-name-of-sixteen", 4,
@@ -318,6 +327,13 @@ static void test_every_wrong_value_is_found_in_its_line(void **state)
 	FAULT(N "[port a]\nkind = qemu\nconnect = a", 4, "connect: must be the absolute path");
 	FAULT(N "[port a]\nconnect = tcp:localhost:1\nkind = qemu", 3, "connect: give an address");
 	FAULT(N "[port a]\nkind = native\nconnect = /a", 4, "connect: only ports of kind qemu");
+	FAULT(N "[port a]\nkind = qemu\nlocal = 127.0.0.1:1", 4, "local: only ports of kind udp");
+	FAULT(N "[port a]\nkind = udp", 3, "needs both");
+	FAULT(N "[port a]\nkind = udp\nlocal = 127.0.0.1:1", 3, "needs both");
+	FAULT(N "[port a]\nkind = udp\nlocal = 127.0.0.1:1\nremote = x:1", 5,
+		"remote: give an address");
+	FAULT(N "[port a]\nkind = udp\nlocal = 127.0.0.1\nremote = 127.0.0.1:1", 4,
+		"local: a port of 1");
 	FAULT(N "[port a]\nkind = qemu\nmac = 1", 4, "mac: a MAC address");
 	FAULT(N "[port a]\nkind = qemu\nlocked = 7", 4, "locked: must be yes or no");
 	FAULT(N "[port a]\nkind = qemu\nvlan = 4095", 4, "vlan: must be a VLAN of 1 to 4094");
@@ -344,7 +360,7 @@ static void test_what_does_not_fit_together_is_found(void **state)
 	FAULT(N "[network]", 2, "is there already, in line 1");
 	FAULT(N "[port a]\nkind = qemu\n[port A]\nkind = qemu", 4, "is there already, in line 2");
 	FAULT(N "[defaults]\n[defaults]", 3, "is there already, in line 2");
-	FAULT(N "[port a]", 2, "kind: must be native, qemu, tap or seqpacket");
+	FAULT(N "[port a]", 2, "kind: must be native, qemu, tap, seqpacket or udp");
 	FAULT(N "[port a]\nkind = qemu\nmac = 02:00:00:00:00:01\n[port b]\nkind = qemu\n"
 		"mac = 02:00:00:00:00:01",
 		7, "port a has this address");

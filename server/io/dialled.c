@@ -1,0 +1,117 @@
+/* dialled.c - see dialled.h. */
+#include "server/io/dialled.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "server/io/msg_port.h"
+#include "server/io/peer.h"
+#include "server/io/port_qemu.h"
+#include "server/io/shared.h"
+
+/* A connection; at its end its way to main, for which there is memory so. */
+struct call {
+	struct message msg;
+	const struct dialled_host *host;
+	uint32_t serial;
+	const char *why;
+	char port[FETH_NAME_MAX + 1];
+};
+
+static void told(void *arg)
+{
+	struct call *call = arg;
+	call->host->lost(call->host->ctx, call->port, call->serial, call->why);
+	free(call);
+}
+
+static void ended(void *ctx, const char *why)
+{
+	struct call *call = ctx;
+	call->why = why;
+	call->msg = (struct message){ .fn = told, .arg = call };
+	ioloop_post(call->host->main_loop, &call->msg);
+}
+
+/* Who is at the other end: of a path whoever listens there. */
+static int who(const struct dialled_host *host, int fd, bool path, struct peer *out)
+{
+	*out = (struct peer){ .uid = host->uid };
+	return path ? peer_of(fd, out) : 0;
+}
+
+static int open_stream(struct call *call, struct command *cmd, struct port_conf *conf)
+{
+	const struct dialled_host *host = call->host;
+	struct peer peer;
+	const int fd = cmd->fds[0];
+	const int rc = who(host, fd, cmd->in.dialled.dial.connect[0] == '/', &peer);
+	if (rc < 0) {
+		close(fd);
+		return err_set(&cmd->err, rc, "%s: port %s: nobody knows whose socket that is: %s",
+			cmd->network, call->port, strerror(-rc));
+	}
+	conf->uid = peer.uid;
+	conf->pid = peer.pid;
+	(void)shared_enter(ioloop_shared(host->loop), peer.uid, true); /* we came to him */
+	return port_qemu_dial(host->loop, host->net, host->clients, fd, &peer, conf, ended, call,
+		&cmd->out.port, &cmd->err);
+}
+
+/* Nobody attests who sends; the kernel lets in what comes from `remote` alone. A refused datagram
+ * is no end: the other may come later, and nothing tells when it is gone. */
+static int open_datagrams(struct call *call, struct command *cmd, const struct port_conf *conf)
+{
+	const struct dialled_host *host = call->host;
+	const struct msg_port_host where = {
+		.loop = host->loop,
+		.net = host->net,
+		.clients = host->clients,
+	};
+	const struct msg_port_conf mc = {
+		.fd = cmd->fds[0],
+		.port = conf,
+		.place = { .fd = -1 },
+		.lasting = true,
+		.ended = ended,
+		.ctx = call,
+	};
+	return msg_port_open(NULL, &where, &mc, &cmd->out.port, &cmd->err);
+}
+
+static void open_call(const struct dialled_host *host, struct command *cmd)
+{
+	const char *name = cmd->in.dialled.name;
+	struct port_conf conf = { .kind = cmd->in.dialled.kind, .take_only = true };
+	struct call *call = NULL;
+	cmd->n_fds = 0;
+	/* a session of the loop's may have removed the port, and declared another */
+	if (!network_calls(host->net, name, conf.kind, &cmd->in.dialled.dial))
+		err_set(&cmd->err, -ENOENT, "%s: port %s was removed meanwhile", cmd->network,
+			name);
+	else if (!(call = calloc(1, sizeof(*call))))
+		err_set(&cmd->err, -ENOMEM, "%s: out of memory", cmd->network);
+	if (!call) {
+		close(cmd->fds[0]);
+		return;
+	}
+	call->host = host;
+	call->serial = cmd->in.dialled.serial;
+	memcpy(call->port, name, sizeof(call->port));
+	memcpy(conf.name, name, sizeof(conf.name));
+	const int rc = conf.kind == PORT_KIND_UDP ? open_datagrams(call, cmd, &conf)
+						  : open_stream(call, cmd, &conf);
+	if (rc < 0)
+		free(call);
+}
+
+void dialled(const struct dialled_host *host, struct command *cmd)
+{
+	if (cmd->n_fds)
+		open_call(host, cmd);
+	else
+		network_set_why(host->net, cmd->in.dialled.name, cmd->in.dialled.why);
+}
