@@ -1,4 +1,4 @@
-"""A QEMU guest and the host, TCP: goal 4."""
+"""A guest and the host, TCP: goal 4."""
 import contextlib
 import glob
 import os
@@ -96,28 +96,66 @@ def vde(lab, space):
             yield ["-netdev", f"vde,id=net0,sock={dir}/vde"], space, [p.pid]
 
 
+@contextlib.contextmanager
+def bess(lab, space):
+    with L.daemon(lab) as d:
+        d.create("bench", backend="veth", addresses=[f"{HOST}/24"])
+        yield f"vec0:transport=bess,dst={d.path('bench', 'seqpacket.sock')},depth=128,gro=1", L.Here, [d.proc.pid]
+        d.call("network.delete", network="bench")
+
+
+@contextlib.contextmanager
+def uml_tap(lab, space):
+    space.ip("tuntap add dev tap0 mode tap")
+    hosts.dress(space, "tap0", 1)
+    yield "vec0:transport=tap,ifname=tap0,depth=128,gro=1", space, []
+
+
+@contextlib.contextmanager
+def tuntap(lab, space):
+    space.ip("tuntap add dev tap0 mode tap")
+    hosts.dress(space, "tap0", 1)
+    yield f"eth0=tuntap,tap0,{MAC}", space, []
+
+
 WAYS = [("fethd", fethd, ""), ("QEMU tap, no offloads", tap, OFF), ("passt", passt, ""),
         ("vde_switch", vde, ""), ("QEMU tap", tap, "")]
+UML_WAYS = [("UML, fethd", bess), ("UML tap, no offloads", tuntap), ("UML tap", uml_tap)]
+
+
+def qemus(guestdir):
+    import guest
+    L.need("qemu-system-x86_64", "qemu-system-x86")
+    for label, way, device in WAYS:
+        yield label, way, lambda name, netdev, where, device=device: guest.Guest(
+            name, guestdir, netdev, mac=MAC, addr=f"{GUEST}/24", device_opts=device, prefix=where.prefix)
+
+
+def umls(guestdir):
+    import uml
+    for label, way in UML_WAYS:
+        yield label, way, lambda name, nic, where: uml.Uml(
+            name, guestdir, nic, mac=MAC, addr=f"{GUEST}/24", prefix=where.prefix)
 
 
 @contextlib.contextmanager
 def around(lab):
     """All guests at once: they boot in parallel, and one that has nothing to do costs nothing."""
     import guest
-    L.need("qemu-system-x86_64", "qemu-system-x86")
     guestdir = image(lab)
     lab.guests = {}
     with contextlib.ExitStack() as stack:
         machines = []
-        for label, way, device in WAYS:
+        for label, way, make in (*qemus(guestdir), *umls(guestdir)):
             (space,) = stack.enter_context(L.spaces(1))
             try:
-                netdev, where, pids = stack.enter_context(way(lab, space))
+                if label.startswith("UML"):
+                    L.need("linux.uml", "user-mode-linux")
+                nic, where, pids = stack.enter_context(way(lab, space))
             except L.Absent as why:
                 lab.guests[label] = why
                 continue
-            machine = guest.Guest(label.replace(" ", "").replace(",", ""), guestdir, netdev, mac=MAC,
-                                  addr=f"{GUEST}/24", device_opts=device, prefix=where.prefix)
+            machine = make(label.replace(" ", "").replace(",", ""), nic, where)
             stack.enter_context(L.process("iperf3", "-s", "-p", "5201", prefix=where.prefix))
             lab.guests[label] = (machine, pids)
             machines.append(machine)
@@ -150,14 +188,19 @@ BENCH = L.Bench(
     "guest",
     "iperf3 in a QEMU guest (TCG, one processor), one TCP connection, MTU 1500; *up* is from the guest. *fethd*: `-netdev "
     "stream` and a veth host member; QEMU's own tap, with the guest's offloads off and as it comes; `-netdev "
-    "stream` to passt; `-netdev vde`. Emulating the guest takes a whole processor, whatever it is attached to.",
-    ["up", "down"], lambda lab, point: [(label, cell(label)) for label, _, _ in WAYS], mbit,
+    "stream` to passt; `-netdev vde`. Emulating the guest takes a whole processor, whatever it is attached to. And in "
+    "User Mode Linux: *fethd* by `transport=bess`, its old tap driver, which has no offloads, and the one that has.",
+    ["up", "down"], lambda lab, point: [(label, cell(label)) for label, *_ in (*WAYS, *UML_WAYS)], mbit,
     [L.Column("Mbit/s", mbit, 0), *hosts.TCP_COLUMNS[1:3]], head="Mbit/s", point_head="way", root=True,
     around=around, seconds=2, quick=0,
     goals=[
         L.Goal("4", f"QEMU guest {what} TCP / {name}", bound, L.ratio(way, mbit, "fethd", label))
         for label, name, bound in (("QEMU tap, no offloads", "QEMU's tap without offloads", 0.95),
                                    ("passt", "passt", 1.0))
+        for way, what in (("up", "to host"), ("down", "from host"))
+    ] + [
+        L.Goal("4", f"UML guest {what} TCP / UML's tap without offloads", 0.95,
+               L.ratio(way, mbit, "UML, fethd", "UML tap, no offloads"))
         for way, what in (("up", "to host"), ("down", "from host"))
     ],
     plots=[plot.Bars("guest", "A QEMU guest and the host, one TCP connection", mbit, "Mbit/s")])
