@@ -16,6 +16,9 @@
 #include <stdint.h>
 
 #define VDE_MAGIC 0xfeedfaceu
+/* VDE_ETHBUFSIZE of libvdeplug: what its users have room for, as a rule; longer ones are cut short
+ * there, not dropped. */
+#define VDE_FRAME_MAX (9216u + 18u)
 #define VDE_DESCR_MAX 128u /* MAXDESCR of libvdeplug: bytes of what a client says of itself */
 
 /* struct sockaddr_un as it lies in memory: two bytes, then the path. */

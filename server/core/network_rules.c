@@ -4,18 +4,22 @@
 #include <errno.h>
 
 /* The cap of a port as a payload: what vswitch.h and network.c measure frames by. */
-static uint32_t payload_cap(const struct network *net, const struct port_rules *rules)
+static uint32_t payload_cap(const struct network *net, const struct port_rec *rec)
 {
-	const uint32_t mtu = net->facts.spec.mtu;
-	return rules->cap && rules->cap < frame_room(mtu, true) ? rules->cap - frame_room(0, true)
-								: mtu;
+	const uint32_t client = rec->client ? rec->client->frame_max : 0;
+	uint32_t cap = frame_room(net->facts.spec.mtu, true);
+	if (rec->info.rules.cap && rec->info.rules.cap < cap)
+		cap = rec->info.rules.cap;
+	if (client && client < cap)
+		cap = client;
+	return cap - frame_room(0, true);
 }
 
 void network_apply_rules(struct network *net, struct port_rec *rec)
 {
 	struct vport *vport = &net->sw.ports[rec->info.id];
 	const uint32_t bridge = net->facts.bridge_mtu;
-	vport->mtu = payload_cap(net, &rec->info.rules);
+	vport->mtu = payload_cap(net, rec);
 	/* a bridge drops without a word what is too long for its next port: here it is counted */
 	if (rec == &net->host_side && bridge && bridge < vport->mtu)
 		vport->mtu = bridge;

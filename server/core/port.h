@@ -44,6 +44,8 @@ struct port {
 	uint8_t offload;      /* OFFLOAD_*: what send() takes unfinished (offload.h) */
 	bool owes;            /* its own frames may have `offload` set, by offload_valid() */
 	uint32_t offload_max; /* bytes of the longest super-frame send() takes; 0: any */
+	uint32_t frame_max;   /* bytes of the longest frame its client can take, with one tag; it
+				 lowers the port's cap. 0: any; else 68 at least */
 };
 
 #endif

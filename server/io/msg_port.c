@@ -597,6 +597,7 @@ int msg_port_open(struct msg_port **out, const struct msg_port_host *host,
 	mp->client.close = leave;
 	mp->client.judged = judged;
 	mp->port.ops = &port_ops;
+	mp->port.frame_max = conf->frame_max;
 	mp->kind = conf->port->kind;
 	mp->fd = conf->fd;
 	mp->place = conf->place;

@@ -45,8 +45,9 @@ struct msg_port_conf {
 	bool fed;
 	/* `fd` is the owner's, not connected, and stays: messages are sent to `place`. Also fed. */
 	bool to;
-	bool lasting;  /* a refused message is a frame lost, and no end: UDP */
-	bool greeting; /* VFKT as the first message is no frame (vfkit) */
+	bool lasting;       /* a refused message is a frame lost, and no end: UDP */
+	uint32_t frame_max; /* bytes of the longest frame that fits its client (port.h); 0: any */
+	bool greeting;      /* VFKT as the first message is no frame (vfkit) */
 	/* It is over, and its memory goes when this returns. NULL: nobody wants to know. Not called
 	 * where msg_port_open() failed. */
 	void (*ended)(void *ctx, const char *why);

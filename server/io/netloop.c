@@ -25,6 +25,7 @@
 #include "server/io/newsdesk.h"
 #include "server/io/port_qemu.h"
 #include "server/io/port_tap.h"
+#include "server/io/port_vde.h"
 #include "server/io/refusals.h"
 #include "server/io/session.h"
 #include "server/io/shared.h"
@@ -229,10 +230,11 @@ const char *netloop_door_path(enum port_kind kind)
 		return "qemu.sock";
 	case PORT_KIND_SEQPACKET:
 		return sock_has(SOCK_SEQPACKET) ? "seqpacket.sock" : NULL;
+	case PORT_KIND_VDE:
+		return "vde/ctl";
 	case PORT_KIND_HOST:
 	case PORT_KIND_TAP:
 	case PORT_KIND_DGRAM:
-	case PORT_KIND_VDE:
 	case PORT_KIND_UDP:
 		break;
 	}
@@ -280,14 +282,17 @@ static void refuse(const struct door *door, const char *what, const struct peer 
 		peer->pid, where);
 }
 
+static struct msg_port_host msg_host(struct netloop *nl)
+{
+	return (struct msg_port_host){ .loop = nl->loop, .net = nl->net, .clients = &nl->clients };
+}
+
 /* A message socket whose place among the connections of @who is taken. @other: the other end, where
  * that is ours to give away; else -1. */
 static int open_msg(struct netloop *nl, int fd, int other, const struct peer *who,
 	const struct port_conf *conf, struct port_info *out, struct err *err)
 {
-	const struct msg_port_host host = {
-		.loop = nl->loop, .net = nl->net, .clients = &nl->clients
-	};
+	const struct msg_port_host host = msg_host(nl);
 	struct msg_port_conf mc = {
 		.fd = fd,
 		.who = who,
@@ -330,6 +335,11 @@ static void on_accepted(void *ctx, int fd, const struct peer *peer)
 		.take_only = door->port[0] != '\0',
 	};
 	memcpy(conf.name, door->port, sizeof(conf.name));
+	if (door->kind == PORT_KIND_VDE) {
+		const struct msg_port_host host = msg_host(nl);
+		(void)port_vde_open(&host, fd, peer, &conf);
+		return;
+	}
 	struct port_info info;
 	const int rc = door->kind == PORT_KIND_QEMU
 			       ? port_qemu_open(nl->loop, nl->net, &nl->clients, fd, peer, &conf,

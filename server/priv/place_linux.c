@@ -91,10 +91,6 @@ static int find(const struct sockaddr_un *name, socklen_t len, uint32_t uid, str
 		memcpy(path, name->sun_path, len - before); /* need not end with 0 */
 		return find_path(path, uid, out, err);
 	}
-	if (uid != ACCESS_NO_ONE && uid != geteuid())
-		return err_set(err, -EACCES,
-			"nobody says whose an abstract socket is; user %u must bind a path",
-			(unsigned)uid);
 	memcpy(&out->addr, name, len);
 	out->len = len;
 	return 0;
@@ -103,6 +99,23 @@ static int find(const struct sockaddr_un *name, socklen_t len, uint32_t uid, str
 static int connect_to(int fd, const struct verb_place *place)
 {
 	return connect(fd, (const struct sockaddr *)&place->addr, place->len) < 0 ? -errno : 0;
+}
+
+/* An abstract address has no owner, but the socket that @fd is connected to by now has. */
+static int check_abstract(int fd, uint32_t uid, struct err *err)
+{
+	uint32_t owner;
+	if (sock_peer_owner(fd, &owner) < 0)
+		return err_set(err, -EACCES,
+			"this kernel does not say whose an abstract socket is; user %u must bind a "
+			"path",
+			(unsigned)uid);
+	if (owner != uid)
+		return err_set(err, -EACCES,
+			"the abstract socket is user %u's, and user %u named it; a client's socket "
+			"must be its own",
+			(unsigned)owner, (unsigned)uid);
+	return 0;
 }
 
 int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uint32_t uid,
@@ -118,6 +131,8 @@ int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uin
 	if (rc < 0)
 		err_set(err, rc, "cannot reach the client's socket %s: %s",
 			name->sun_path[0] ? name->sun_path : "(abstract)", strerror(-rc));
+	if (!name->sun_path[0] && uid != ACCESS_NO_ONE && (!rc || rc == -EPERM))
+		rc = check_abstract(fd, uid, err); /* not that of one that was not reached */
 	if (out && (!rc || rc == -EPERM))
 		*out = place;
 	else

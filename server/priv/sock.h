@@ -3,6 +3,7 @@
 #define SERVER_PRIV_SOCK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 /* Of sendmsg() and recvmsg(). Darwin has neither: there SIGPIPE is ignored (daemon_run()), and
@@ -44,6 +45,11 @@ int sock_pair(int type, int out[2]);
  * that is not needed or cannot be. */
 struct sockaddr_un;
 bool sock_name(int fd, struct sockaddr_un *out, socklen_t *out_len);
+
+/* Whose the socket is that a connected datagram socket is connected to, as the kernel has it: of
+ * the socket itself, wherever its name leads by now. Linux 5.3. -ENOENT: the kernel does not say,
+ * or that one is gone or in another network namespace. -EOPNOTSUPP elsewhere. */
+int sock_peer_owner(int fd, uint32_t *out_uid);
 
 /* Bytes written to a connection that its peer has not read, as they count against SO_SNDBUF; -1
  * where the system does not tell. */

@@ -59,6 +59,13 @@ bool sock_name(int fd, struct sockaddr_un *out, socklen_t *out_len)
 	return false;
 }
 
+int sock_peer_owner(int fd, uint32_t *out_uid)
+{
+	(void)fd;
+	(void)out_uid;
+	return -EOPNOTSUPP;
+}
+
 /* SO_NWRITE is what lies in the sender's buffer; of a Unix socket that is always empty, for all
  * goes at once to the receiver's (bsd/kern/uipc_usrreq.c:uipc_send). */
 int sock_unread(int fd)

@@ -176,8 +176,9 @@ class RunDir(Base):
         sock, directory = oct(stat.S_IFSOCK | 0o600), oct(stat.S_IFDIR | 0o755)
         self.assertEqual(modes, {
             "control.sock": sock, "lab": directory, "lab/feth.sock": sock, "lab/qemu.sock": sock,
-            "lab/ports": directory, "lab/ports/p": sock, "state": oct(stat.S_IFREG | 0o600),
-            **({} if h.DARWIN else {"lab/seqpacket.sock": sock})})
+            "lab/ports": directory, "lab/ports/p": sock, "lab/vde": oct(stat.S_IFDIR | 0o1700), "lab/vde/ctl": sock,
+            "state": oct(stat.S_IFREG | 0o600),
+            **({} if sys.platform == "darwin" else {"lab/seqpacket.sock": sock})})
         self.assertEqual(os.stat(d.run_dir).st_mode & 0o7777, 0o755)
 
     def test_trailing_slashes_mean_the_same_directory(self):

@@ -234,6 +234,29 @@ static void test_a_port_with_a_smaller_mtu_gets_what_fits(void **state)
 	assert_int_equal(stats_of(f, "b").drops[DROP_TOO_BIG_FOR_PORT], 3);
 }
 
+static void test_what_a_client_can_take_lowers_the_cap_whatever_the_mtu(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_port p = { .port.frame_max = 1218 };
+	const struct port_info *info = &p.info;
+	uint8_t buf[2][1215];
+	struct frame frames[2] = { eth_frame(buf[0], BROADCAST, 1, 0x0800, 1214, 'a'),
+		eth_frame(buf[1], BROADCAST, 1, 0x0800, 1215, 'b') };
+	assert_int_equal(fake_attach(&f->fn, &p, "vde", 0, false, NULL), 0);
+	assert_int_equal(info->cap, 1218);
+	assert_int_equal(info->mtu, 1500);
+	fake_batch(&f->fn, &f->a, frames, 2);
+	assert_string_equal(p.log, "a|");
+	assert_int_equal(stats_of(f, "vde").drops[DROP_TOO_BIG_FOR_PORT], 1);
+
+	assert_int_equal(fake_set_mtu(&f->fn, 9000), 0);
+	info = &network_rec_named(f->fn.net, "vde")->info;
+	assert_int_equal(info->cap, 1218);
+	assert_int_equal(fake_set_mtu(&f->fn, 1000), 0);
+	assert_int_equal(info->cap, 1018);
+	fake_detach(&p);
+}
+
 /* -- counters -- */
 
 static void test_frames_are_counted_where_they_come_from(void **state)
@@ -822,6 +845,7 @@ int main(void)
 		T(test_an_address_given_is_known_before_its_port_sends),
 		T(test_a_locked_port_uses_its_address_only),
 		T(test_a_port_with_a_smaller_mtu_gets_what_fits),
+		T(test_what_a_client_can_take_lowers_the_cap_whatever_the_mtu),
 		T(test_frames_are_counted_where_they_come_from),
 		T(test_what_the_kernel_refuses_is_counted_at_the_host),
 		T(test_sums_keep_what_ports_that_left_had),

@@ -90,12 +90,71 @@ static void test_descriptors_beyond_the_buffer_are_not_counted(void **state)
 	assert_int_equal(counted(0, 8), 0);
 }
 
+#ifdef __linux__
+/* By a name that is no path, as user-mode Linux has. */
+static int named(const char *name)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memcpy(addr.sun_path + 1, name, strlen(name));
+	assert_int_equal(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static int connected_to(const char *name)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memcpy(addr.sun_path + 1, name, strlen(name));
+	assert_int_equal(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
+	return fd;
+}
+
+static void test_the_kernel_says_whose_the_other_end_is(void **state)
+{
+	char mine[32], others[32];
+	uint32_t uid = 12345;
+	(void)state;
+	snprintf(mine, sizeof(mine), "test_sock-%d-a", (int)getpid());
+	snprintf(others, sizeof(others), "test_sock-%d-b", (int)getpid());
+
+	const int a = named(mine), to_a = connected_to(mine);
+	assert_int_equal(sock_peer_owner(to_a, &uid), 0);
+	assert_int_equal(uid, geteuid());
+	uid = 12345;
+	assert_int_equal(sock_peer_owner(a, &uid), -ENOENT); /* it is connected to nothing */
+	assert_int_equal(uid, 12345);
+
+	if (!geteuid()) { /* a socket is whoever's made it, not whose the process is by now */
+		assert_int_equal(seteuid(65533), 0);
+		const int b = named(others);
+		assert_int_equal(seteuid(0), 0);
+		const int to_b = connected_to(others);
+		assert_int_equal(sock_peer_owner(to_b, &uid), 0);
+		assert_int_equal(uid, 65533);
+
+		close(b); /* and if another takes the name, that is not who we are connected to */
+		const int c = named(others);
+		uid = 12345;
+		assert_int_not_equal(sock_peer_owner(to_b, &uid), 0);
+		assert_int_equal(uid, 12345);
+		close(c);
+		close(to_b);
+	}
+	close(a);
+	close(to_a);
+}
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_of_a_pair_ours_does_not_block_and_the_other_does),
 		cmocka_unit_test(test_a_listener_and_its_connections_do_not_block),
 		cmocka_unit_test(test_descriptors_beyond_the_buffer_are_not_counted),
+#ifdef __linux__
+		cmocka_unit_test(test_the_kernel_says_whose_the_other_end_is),
+#endif
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
