@@ -44,6 +44,7 @@ rule 'server/*.c' "$feth" "$wire" "$rpc" '"server/[a-z]+/[a-z_]+\.h"' "$system" 
 rule 'clients/lib/*.[ch]' "$feth" "$wire" "$rpc" '"clients/lib/[a-z_]+\.h"' "$system"
 rule 'clients/ctl/*.[ch]' "$feth" "$wire" "$rpc" '"clients/ctl/[a-z_]+\.(h|def)"' "$system"
 rule 'clients/dropins/*.[ch]' '"feth/client\.h"' "$system"
+rule 'clients/vdeplug/*.[ch]' '"feth/client\.h"' "$system"
 rule 'clients/examples/*.[ch]' '<feth/client\.h>' "$system"
 
 only 'server/io/[a-z_]+(\.c|_priv\.h)' '<uv\.h>'
