@@ -281,7 +281,9 @@ static void link_tell(void *data, const struct nlmsghdr *nlh)
 		to->each(to->data, &link);
 }
 
-int nl_link_list(struct nl *nl, void (*each)(void *data, const struct nl_link *link), void *data)
+/* Of the bridge of index @master only, or of all. */
+static int link_dump(
+	struct nl *nl, int master, void (*each)(void *data, const struct nl_link *link), void *data)
 {
 	_Alignas(struct nlmsghdr) char buf[NL_REQUEST];
 	struct link_listener to = { .each = each, .data = data };
@@ -289,11 +291,24 @@ int nl_link_list(struct nl *nl, void (*each)(void *data, const struct nl_link *l
 	for (int tries = 0; tries < 10; tries++) {
 		struct nlmsghdr *nlh = link_request(buf, RTM_GETLINK, NLM_F_DUMP, 0);
 		mnl_attr_put_u32(nlh, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+		if (master)
+			mnl_attr_put_u32(nlh, IFLA_MASTER, (uint32_t)master);
 		const int rc = talk(nl, nlh, link_tell, &to);
 		if (rc != -EINTR)
 			return rc;
 	}
 	return -EAGAIN;
+}
+
+int nl_link_list(struct nl *nl, void (*each)(void *data, const struct nl_link *link), void *data)
+{
+	return link_dump(nl, 0, each, data);
+}
+
+int nl_link_ports(
+	struct nl *nl, int master, void (*each)(void *data, const struct nl_link *link), void *data)
+{
+	return link_dump(nl, master, each, data);
 }
 
 int nl_link_delete(struct nl *nl, int index)

@@ -17,8 +17,8 @@
 #include "server/io/daemon_priv.h"
 #include "server/priv/verbs.h"
 
-/* From the first of some news to the look: a container engine makes interfaces by the dozen, and
- * one look at all of a machine's takes a millisecond for each hundred. */
+/* From the first of some news to the look: a container engine makes interfaces by the dozen. A look
+ * takes half a millisecond for each bridge, where a machine has a thousand interfaces. */
 #define BRIDGES_LOOK_MS 50u
 
 static bool wanted(const struct hostif_spec *spec)

@@ -228,7 +228,7 @@ static int look(
 	if (!p->bridge.index || (!linux_bridge(p) && !may_be_ovs(p)))
 		return no_bridge(spec, p, err);
 	if (linux_bridge(p)) {
-		rc = nl_link_list(&p->nl, look_at_link, &each);
+		rc = nl_link_ports(&p->nl, p->bridge.index, look_at_link, &each);
 		if (rc < 0)
 			return member_refused(
 				err, spec, rc, &p->nl, "look at bridge", spec->bridge);
