@@ -239,23 +239,35 @@ static const char *value_of(const struct netfile *nf, const struct section *s, c
 	return NULL;
 }
 
+/* An end that goes with @end, and is not it, whatever that is. */
+static const char *other_end(const char *end)
+{
+	const size_t len = strlen(end);
+	const bool one = len >= 2 && !strcmp(end + len - 2, ":1");
+	if (*end == '[')
+		return one ? "[::1]:2" : "[::1]:1";
+	return one ? "127.0.0.1:2" : "127.0.0.1:1";
+}
+
 /* What a port must have for one of its items to be judged; so that what is missing is the fault of
  * the line with its kind, and of no other. */
 static void put_needed(
 	const struct netfile *nf, const struct section *s, unsigned i, struct rpc_out *out)
 {
-	static const struct {
-		const char *kind, *field, *value;
-	} needs[] = {
-		{ "tap", "ifname", "eth0" },
-		{ "udp", "local", "127.0.0.1:1" },
-		{ "udp", "remote", "127.0.0.1:1" },
-	};
-	const char *field = nf->items[i].key->field, *kind = value_of(nf, s, "kind");
-	const bool is_kind = !strcmp(field, "kind");
+	const struct item *item = &nf->items[i];
+	const char *field = item->key->field, *kind = value_of(nf, s, "kind");
+	const bool is_kind = !strcmp(field, "kind"), is_local = !strcmp(field, "local");
 	enum port_kind known;
 	if (!kind || !port_kind_find(kind, &known) || known == PORT_KIND_HOST)
 		kind = "native"; /* which needs nothing */
+	const struct {
+		const char *kind, *field, *value;
+	} needs[] = {
+		{ "tap", "ifname", "eth0" },
+		{ "udp", "local",
+			!strcmp(field, "remote") ? other_end(item->value) : "127.0.0.1:1" },
+		{ "udp", "remote", is_local ? other_end(item->value) : "127.0.0.1:2" },
+	};
 	if (!is_kind)
 		rpc_put_text(out, "kind", kind);
 	for (unsigned k = 0; k < sizeof(needs) / sizeof(needs[0]); k++)

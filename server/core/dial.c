@@ -54,7 +54,11 @@ bool dial_parse(
 	if (!endpoint_parse(&out->remote, text->remote, why))
 		return false;
 	*why = "must be of the same kind as local: both of IPv4, or both of IPv6";
-	return out->local.family == out->remote.family;
+	if (out->local.family != out->remote.family)
+		return false;
+	*why = "is local itself; everything would come back";
+	return out->local.port != out->remote.port ||
+	       memcmp(out->local.addr, out->remote.addr, sizeof(out->local.addr)) != 0;
 }
 
 bool dial_is_local(const struct dial *dial)

@@ -94,6 +94,16 @@ static int failed_at(const char *what, const struct dial *dial, const struct end
 	return failed(what, whom, rc, err);
 }
 
+/* Who calls a number of those that are given to callers, and nobody is there, may be given that
+ * very number, and is then connected to himself (RFC 9293, 3.5: both ends open at once). */
+static bool to_itself(int fd)
+{
+	union address here = { 0 }, there = { 0 };
+	socklen_t n = sizeof(here), m = sizeof(there);
+	return !getsockname(fd, &here.any, &n) && !getpeername(fd, &there.any, &m) && n == m &&
+	       !memcmp(&here, &there, n);
+}
+
 /* 0, or -EINPROGRESS; or another, and the sentence. */
 static int make(const struct dial *dial, int fd, struct err *err)
 {
@@ -104,6 +114,8 @@ static int make(const struct dial *dial, int fd, struct err *err)
 		break;
 	case DIAL_TCP:
 		rc = connect_tcp(fd, &dial->remote);
+		if (!rc && to_itself(fd))
+			rc = -ECONNREFUSED;
 		break;
 	case DIAL_UDP:
 		rc = bind_inet(fd, &dial->local);
@@ -146,5 +158,7 @@ int verb_dialled(const struct dial *dial, int fd, struct err *err)
 	socklen_t len = sizeof(error);
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
 		error = errno;
+	if (!error && to_itself(fd))
+		error = ECONNREFUSED;
 	return error ? failed_at("connect to", dial, &dial->remote, -error, err) : 0;
 }

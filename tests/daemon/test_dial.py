@@ -419,11 +419,12 @@ class Datagrams(Base):
         self.attached()
 
     def test_what_is_refused(self):
-        good = {"local": "127.0.0.1:9", "remote": "127.0.0.1:9"}
+        good = {"local": "127.0.0.1:9", "remote": "127.0.0.1:7"}
         with self.d.control() as c:
             for code, params, words in (
                     ("invalid", {}, "needs both"), ("invalid", {"local": "127.0.0.1:9"}, "needs both"),
                     ("invalid", {**good, "remote": "[::1]:9"}, "both of IPv4"),
+                    ("invalid", {**good, "remote": "127.0.0.1:9"}, "local itself"),
                     ("invalid", {**good, "remote": "/path"}, "give an address"),
                     ("invalid", {**good, "connect": "/x"}, "kind qemu"),
                     ("denied", {**good, "remote": "192.0.2.1:9"}, "192.0.2.1:9 is on another machine"),

@@ -78,7 +78,8 @@ write("text",
       v6=b"2001:db8::1:0:0:1/64", v4_in_v6=b"64:ff9b::192.0.2.33/96", full=b"1:2:3:4:5:6:7:8/128",
       utf8="né€😀".encode(), overlong=b"\xe0\x80\x80",
       range=b"10.77.0.50-10.77.0.150", tables=b"table ip filter\ntable ip fethd-1-lab\ntable ip fethd-1-a-b_c\n",
-      allow=b"user:alice=attach,observe", allow_group=b"group:100=control")
+      allow=b"user:alice=attach,observe", allow_group=b"group:100=control",
+      call=b"tcp:127.0.0.1:5000", call_v6=b"tcp:[::1]:65535", call_path=b"/run/user/1000/passt.sock")
 write("params",
       attach=ATTACH, create=CREATE, error=ERROR, notify=NOTIFY,
       join=request("group.join", b"\x81" + text("groups") + b"\x92" + text("01:00:5e:00:00:fb")

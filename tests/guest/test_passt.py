@@ -110,6 +110,13 @@ class Uplink(unittest.TestCase):
             self.guest.check(f"ping -q -c 3 -w 10 {there}")
         self.transfer(8082, self.other, OTHER)
 
+    def test_5_qemu_listens_again(self):
+        """As after fethd's restart: it serves one connection at a time."""
+        self.d.ctl("port", "remove", "lab", "vm", check=True)
+        self.d.ctl("port", "add", "lab", "vm", "--kind", "qemu", "--connect", f"{self.dir}/vm.sock", check=True)
+        poll_until("it is attached", lambda: self.d.port("vm")["state"] == "attached", 20)
+        self.other.check(f"ping -q -c 3 -w 10 {ADDRESS}")
+
     def transfer(self, port, receiver=None, to=ROUTER):
         t = tcp_transfer(self.guest, receiver or self.host, to, port, 1 << 20)
         self.assertEqual(t.sent, t.received)

@@ -330,6 +330,9 @@ static void test_every_wrong_value_is_found_in_its_line(void **state)
 	FAULT(N "[port a]\nkind = native\nconnect = /a", 4, "connect: only ports of kind qemu");
 	FAULT(N "[port a]\nkind = qemu\nlocal = 127.0.0.1:1", 4, "local: only ports of kind udp");
 	FAULT(N "[port a]\nkind = udp", 3, "needs both");
+	FAULT(N "mtu = x\n[port a]\nkind = udp\nlocal = [::1]:1\nremote = [::1]:2", 2, "mtu: ");
+	FAULT(N "mtu = x\n[port a]\nkind = udp\nlocal = 127.0.0.1:2\nremote = 127.0.0.1:1", 2,
+		"mtu: ");
 	FAULT(N "[port a]\nkind = udp\nlocal = 127.0.0.1:1", 3, "needs both");
 	FAULT(N "[port a]\nkind = udp\nlocal = 127.0.0.1:1\nremote = x:1", 5,
 		"remote: give an address");

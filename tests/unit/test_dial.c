@@ -67,15 +67,14 @@ static void test_udp_has_two_ends(void **state)
 		const char *local, *remote, *field;
 		bool here;
 	} rows[] = {
-		{ "127.0.0.1:1", "127.0.0.1:2", NULL, true },
-		{ "[::1]:1", "[::1]:2", NULL, true },
+		{ "127.0.0.1:1", "127.0.0.1:2", NULL, true }, { "[::1]:1", "[::1]:2", NULL, true },
 		{ "0.0.0.0:1", "127.0.0.1:2", NULL, false },
 		{ "127.0.0.1:1", "10.0.0.1:2", NULL, false },
 		{ "127.0.0.1", "127.0.0.1:2", "local", false },
-		{ "", "127.0.0.1:2", "local", false },
-		{ "127.0.0.1:1", "", "remote", false },
+		{ "", "127.0.0.1:2", "local", false }, { "127.0.0.1:1", "", "remote", false },
 		{ "127.0.0.1:1", "localhost:1", "remote", false },
 		{ "127.0.0.1:1", "[::1]:1", "remote", false },
+		{ "127.0.0.1:1", "127.0.0.1:1", "remote", false }, /* itself */
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct dial_text text = { 0 };
