@@ -1,36 +1,37 @@
 """test_attach_all.py - one network that everybody is on at once, each in his own way.
 
-QEMU by stream, by descriptor 3, by datagrams, and with a tap of its own in a bridge; User Mode Linux by
-seqpacket, by path and by descriptor; a port that is a tap in a namespace; a native client; the host. All pairs
-ping at the full MTU, by IPv4 and IPv6, and move data by TCP. Then each is killed, and begins again, and nobody
-else loses so much as a ping.
+QEMU by stream, by descriptor 3, by datagrams, by VDE, and with a tap of its own in a
+bridge; User Mode Linux by seqpacket, by a descriptor and by VDE; vde_plug with a tap in a namespace; a port that
+is a tap in a namespace; a native client with a kernel behind it; the host. All pairs ping at the full MTU, by
+IPv4 and IPv6, and move data by TCP. Then each is killed, and begins again, and nobody else loses so much as a ping.
 
-Without FETHD_FULL it is the short form: one QEMU, less data, and only those are killed that begin quickly.
-Needs root, QEMU, linux.uml, and what build.sh needs.
+Without FETHD_FULL it is the short form: one QEMU, less data, and three victims.
+Needs root, QEMU, linux.uml, vde_plug, and what build.sh needs.
 """
+import contextlib
 import itertools
 import os
 import re
+import shutil
 import sys
 import time
 import unittest
 
 import lan
-from guest import Guest, Netns, tcp_transfer
-from harness import FETHCTL, Daemon, poll_until
+from guest import Guest, GuestError, Netns, tcp_transfer
+from harness import FETHCTL, Daemon, poll_until, skip_all
 from netlab import Namespace
 from uml import Uml, require_uml
 
 FULL = os.environ.get("FETHD_FULL") == "1"
 BULK = (16 if FULL else 1) << 20
+DAILY = ("host", "umlvde", "native")  # the victims of the short form: those that begin again quickly
 MTU = 1500
 PUMP = str(lan.TESTS / "support" / "tappump.py")
 
 
 class Member:
     """One that is on the network. `machine` is where its commands run, while it is there."""
-
-    quick = True  # begins within a second or two
 
     def __init__(self, lab, name, number):
         self.lab, self.name, self.number = lab, name, number
@@ -55,9 +56,9 @@ class Member:
 class Vm(Member):
     """A QEMU or a User Mode Linux; `make` gives one that is not launched."""
 
-    def __init__(self, lab, name, number, make, quick):
+    def __init__(self, lab, name, number, make, opened=False):
         super().__init__(lab, name, number)
-        self.make, self.quick = make, quick
+        self.make, self.opened = make, opened
 
     def begin(self):
         self.machine = self.make(self)
@@ -68,6 +69,8 @@ class Vm(Member):
 
     def kill(self):
         self.machine.kill()
+        if self.opened:  # no kernel tells that the other end of a datagram socket is closed: fethd looks now and then
+            poll_until(f"{self.name} is missed", lambda: self.mac not in [p.get("mac") for p in self.lab.d.ports()], 20)
 
     def end(self):
         if self.machine:
@@ -78,7 +81,7 @@ class Bridged(Vm):
     """A QEMU with a tap of its own, as Firecracker has one: in a bridge with a tap port's interface."""
 
     def __init__(self, lab, name, number):
-        super().__init__(lab, name, number, self.guest, quick=False)
+        super().__init__(lab, name, number, self.guest)
         self.ns = Namespace()
         lab.d.call("port.add", network="lab", name=name, kind="tap", ifname="up0", netns=self.ns.name)
         for words in ("link add br0 type bridge", "tuntap add fc0 mode tap", "link set up0 master br0",
@@ -124,6 +127,11 @@ class InNamespace(Member):
     def end(self):
         self.machine.stop()
         self.ns.delete()
+
+
+class VdePlug(InNamespace):
+    def command(self):
+        return f"vde_plug vde://{self.lab.path('vde')} tap://eth0"
 
 
 class Pump(InNamespace):
@@ -176,16 +184,21 @@ class Lab:
         self.d = case.enterClassContext(Daemon(prefix=self.ns.prefix))
         self.net = self.d.create(backend="veth", mtu=MTU, addresses=["10.77.0.1/24", "fd77::1/64"])
         numbers = itertools.count(2)
-        stream = f"stream,id=net0,server=off,addr.type=unix,addr.path={self.path('qemu.sock')}"
-        self.members = [TheHost(self, "host", 1), self.qemu("stream", next(numbers), stream)]
+        unix = "addr.type=unix,addr.path="
+        seqpacket = self.path("seqpacket.sock")
+        self.members = [TheHost(self, "host", 1)]
         if FULL:
             self.members += [
+                self.qemu("stream", next(numbers), f"stream,id=net0,server=off,{unix}{self.path('qemu.sock')}"),
                 self.qemu("fd3", next(numbers), "socket,id=net0,fd=3", run="qemu"),
-                self.qemu("dgram", next(numbers), "dgram,id=net0,local.type=fd,local.str=3", run="dgram"),
+                self.qemu("dgram3", next(numbers), "dgram,id=net0,local.type=fd,local.str=3", run="dgram"),
                 Bridged(self, "bridged", next(numbers)),
                 self.uml("umlfd", next(numbers), lambda m: "vec0:transport=fd,fd=3,depth=128", run="seqpacket")]
         self.members += [
-            self.uml("bess", next(numbers), lambda m: f"vec0:transport=bess,dst={self.path('seqpacket.sock')},depth=128"),
+            self.qemu("vde", next(numbers), f"vde,id=net0,sock={self.path('vde')}"),
+            self.uml("bess", next(numbers), lambda m: f"vec0:transport=bess,dst={seqpacket},depth=128"),
+            self.uml("umlvde", next(numbers), lambda m: f"eth0=vde,{self.path('vde')},{m.mac}"),
+            VdePlug(self, "vdeplug", next(numbers)),
             TapPort(self, "tap", next(numbers)),
             Pump(self, "native", next(numbers))]
         for m in self.members:
@@ -207,13 +220,13 @@ class Lab:
         def make(m):
             return Guest(name, lan.GUESTDIR, ["-netdev", netdev], mac=m.mac, addr=f"{m.ip}/24", addr6=f"{m.ip6}/64",
                          prefix=self.run(run, m) if run else ())
-        return Vm(self, name, number, make, quick=False)
+        return Vm(self, name, number, make, opened=bool(run))
 
     def uml(self, name, number, nic, run=None):
         def make(m):
             return Uml(name, lan.GUESTDIR, nic(m), mac=m.mac, addr=f"{m.ip}/24", addr6=f"{m.ip6}/64",
                        prefix=self.run(run, m) if run else ())
-        return Vm(self, name, number, make, quick=True)
+        return Vm(self, name, number, make, opened=bool(run))
 
     def others(self, member):
         return [m for m in self.members if m is not member]
@@ -235,6 +248,10 @@ class Pings:
     def go_on(self):
         n = len(self.answered())
         poll_until(f"{self}: pings go on", lambda: len(self.answered()) >= n + 2, 30)
+
+    def end(self):
+        with contextlib.suppress(GuestError):  # whose machine may be gone
+            self.job.kill()
 
     def lost(self):
         seen = self.answered()
@@ -278,9 +295,9 @@ class AttachAll(unittest.TestCase):
     def test_3_each_is_killed_and_begins_again_and_nobody_else_notices(self):
         members = self.lab.members
         ring = {m: Pings(m, members[(i + 1) % len(members)]) for i, m in enumerate(members)}
-        self.addCleanup(lambda: [p.job.kill() for p in ring.values()])
+        self.addCleanup(lambda: [p.end() for p in ring.values()])
         for victim in members:
-            if not FULL and not victim.quick:
+            if not FULL and victim.name not in DAILY:
                 continue
             with self.subTest(victim=victim.name):
                 for p in ring.values():
@@ -297,11 +314,12 @@ class AttachAll(unittest.TestCase):
                 self.assertLessEqual(len(before - self.ports()), 1, "ports of others are the same")
                 for m, p in ring.items():
                     if victim in p.ends:
-                        if m is not victim:
-                            p.job.kill()
+                        p.end()
                         ring[m] = Pings(*p.ends)
 
 
 if __name__ == "__main__":
     require_uml()
+    if not shutil.which("vde_plug"):
+        skip_all("there is no vde_plug here (Debian: vde2)")
     lan.main()
