@@ -75,6 +75,8 @@ int bridges_change(struct netctl *ent, const struct hostif_spec *now, struct net
 		rc = verb_bridge_leave(now, &why);
 	if (!rc && wanted(&want->spec))
 		rc = verb_bridge_join(&want->spec, &state, &why);
+	if (rc == -EOPNOTSUPP) /* nor will it ever be */
+		later = false;
 	if (rc < 0 && !later) {
 		if (wanted(now))
 			(void)verb_bridge_join(now, &state, NULL);

@@ -297,11 +297,10 @@ static void put_access(const struct access_rules *rules, struct rpc_out *out)
 
 static void put_bridge(const struct network_facts *facts, struct rpc_out *out)
 {
-	if (!facts->spec.bridge[0]) {
+	if (facts->spec.bridge[0])
+		rpc_put_text(out, "bridge", facts->spec.bridge);
+	else
 		rpc_put_bool(out, "bridge", false);
-		return;
-	}
-	rpc_put_text(out, "bridge", facts->spec.bridge);
 	rpc_put_bool(out, "bridged", facts->bridged);
 	if (facts->bridge_mtu)
 		rpc_put_uint(out, "bridge_mtu", facts->bridge_mtu);

@@ -92,6 +92,20 @@ class Apply(Base):
             b.call("hello")
             self.assertEqual(b.notes, [])
 
+    def test_a_bridge_may_come_later(self):
+        """(What comes of it: tests/netns/test_uplink.py.)"""
+        d = self.daemon()
+        with self.assertRaises(h.RpcError) as e:
+            d.create(bridge="nosuchbridge0")
+        self.assertEqual(e.exception.code, "invalid")
+        apply = dict(network="lab", backend=h.HOST_BACKEND, bridge="nosuchbridge0")
+        net = d.call("network.apply", **apply)["network"]
+        self.assertEqual((net["bridge"], net["bridged"], net["carrier"]), ("nosuchbridge0", False, False))
+        self.assertNotIn("bridge_mtu", net)
+        self.assertEqual(d.call("network.apply", **apply)["changed"], [])
+        self.assertEqual(d.call("network.apply", network="lab")["changed"], ["bridge"])
+        self.assertTrue(d.call("network.show", network="lab")["carrier"])
+
     def test_what_is_missing_is_the_default(self):
         d = self.daemon()
         made = d.call("network.apply", **self.FULL)["network"]

@@ -72,7 +72,7 @@ class Fields(Rpc):
                    multicast=str, querier=bool, too_big=bool, defaults=dict, ports=int, mode=str,
                    allow=list, path=str, saved=bool)
     HOST = dict(unit=int, host=str, service=str, mac=str, addresses=list, up=bool, carrier=bool, dhcp=bool, nat=bool,
-                bridge=bool)
+                bridge=bool, bridged=bool)
     RULES = dict(isolated=bool, up=bool, queue=int, rx_rate=int, tx_rate=int, storm=int, loop_guard=bool, raw_offload=bool)
     PORT = dict(port=int, name=str, kind=str, state=str, mac=str, locked=bool, cap=int)
     COUNTS = dict(rx_frames=int, rx_bytes=int, tx_frames=int, tx_bytes=int, drops=dict)
