@@ -99,8 +99,8 @@ static int tap_to_stream(struct pump *p)
 {
 	const size_t before = p->offload ? VNET : 0;
 	size_t len = 0;
-	for (unsigned n = 0;
-		n < END_BATCH && len + HDR_MAX + VNET + FRAME_MAX <= sizeof(p->out); n++) {
+	for (unsigned n = 0; n < END_BATCH && len + HDR_MAX + VNET + FRAME_MAX <= sizeof(p->out);
+		n++) {
 		uint8_t *at = p->out + len;
 		/* where the frame lies if a header and what it owes go before it */
 		const ssize_t got = read(p->tap, at + HDR_MAX, VNET + FRAME_MAX);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define END_BATCH 64u       /* limits.md, 2: 32 to 64 reach all of the rate */
+#define END_BATCH 64u /* limits.md, 2: 32 to 64 reach all of the rate */
 #define END_BATCH_MAX 128u
 #define END_SIZE_MAX 9216u           /* as long as libvdeplug's frames may be */
 #define END_READ (256u * 1024u)      /* limits.md, 4: less than 128 KiB loses */
