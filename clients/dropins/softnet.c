@@ -267,15 +267,16 @@ static int from_vm(struct softnet *sn, struct feth_frame *frames)
 {
 	uint32_t used = 0;
 	int n = 0;
-	for (unsigned reads = 0; reads < BATCH && BUFFER - used >= FETH_FRAME_MAX; reads++) {
-		const ssize_t len = recv(sn->vm, sn->buffer + used, FETH_FRAME_MAX, MSG_DONTWAIT);
+	for (unsigned reads = 0; reads < BATCH && BUFFER - used > FETH_FRAME_MAX; reads++) {
+		const ssize_t len =
+			recv(sn->vm, sn->buffer + used, FETH_FRAME_MAX + 1, MSG_DONTWAIT);
 		if (len < 0 && vm_is_gone(errno))
 			return -1;
 		if (len < 0)
 			break;
 		if (!len && vm_hung_up(sn))
 			return -1;
-		if (len < (ssize_t)FETH_FRAME_MIN)
+		if (len < (ssize_t)FETH_FRAME_MIN || len > (ssize_t)FETH_FRAME_MAX)
 			continue; /* no frame: the switch would drop it, too */
 		frames[n].data = sn->buffer + used;
 		frames[n++].len = (uint32_t)len;
@@ -291,9 +292,8 @@ static int to_vm(const struct softnet *sn, const struct feth_frame *f)
 		return 0;
 	if (vm_is_gone(errno))
 		return -1;
-	return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS
-		       ? 1
-		       : 0; /* else: not this frame */
+	/* Anything else is about this frame alone. */
+	return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS;
 }
 
 /* Return: false: the machine is gone. What it has no room for is dropped: the wire does not wait.
@@ -326,42 +326,40 @@ static int carry_out(struct softnet *sn)
 		return VM_GONE;
 	for (int sent = 0; sent < n;) {
 		const int rc = feth_send(sn->conn, frames + sent, (size_t)(n - sent));
-		if (rc == -EINTR)
-			continue;
-		if (rc == -EINVAL)
-			sent++; /* longer than any frame */
-		else if (rc < 0)
+		if (rc < 0 && rc != -EINTR)
 			return SERVER_GONE;
-		else
-			sent += rc;
+		sent += rc > 0 ? rc : 0;
 	}
 	return GO_ON;
 }
 
-static int carry_in(struct softnet *sn)
+/* One batch, so that the other direction has its turn. *more: there may be another; it may have
+ * been read already, also by a call or by what was sent, and then nothing would wake us for it. */
+static int carry_in(struct softnet *sn, bool *more)
 {
 	struct feth_frame frames[BATCH];
-	int n;
-	while ((n = feth_recv(sn->conn, frames, BATCH, 0)) > 0)
-		if (!all_to_vm(sn, frames, n))
-			return VM_GONE;
+	const int n = feth_recv(sn->conn, frames, BATCH, 0);
+	*more = n > 0;
+	if (n > 0)
+		return all_to_vm(sn, frames, n) ? GO_ON : VM_GONE;
 	return n < 0 && n != -EINTR ? SERVER_GONE : GO_ON;
 }
 
 static int carry(struct softnet *sn)
 {
+	bool more;
+	const int rc = carry_in(sn, &more);
+	if (rc != GO_ON)
+		return rc;
 	struct pollfd p[2] = {
 		{ .fd = sn->vm, .events = POLLIN },
 		{ .fd = feth_fd(sn->conn), .events = feth_events(sn->conn) },
 	};
-	if (poll(p, 2, -1) < 0)
+	if (poll(p, 2, more ? 0 : -1) < 0)
 		return errno == EINTR ? GO_ON : SERVER_GONE;
 	if (p[0].revents & (POLLHUP | POLLNVAL) && !(p[0].revents & POLLIN))
 		return VM_GONE;
-	int rc = p[0].revents ? carry_out(sn) : GO_ON;
-	if (rc == GO_ON && p[1].revents)
-		rc = carry_in(sn);
-	return rc;
+	return p[0].revents ? carry_out(sn) : GO_ON;
 }
 
 /* Waits, and drops what the machine sends meanwhile. Return: false: it is gone */

@@ -228,6 +228,15 @@ class Softnet(Case):
             return True
         h.poll_until("it gets frames again", reached, SECONDS)
 
+    def test_a_flood_to_a_machine_that_does_not_read_does_not_keep_it_from_sending(self):
+        vm, other = self.start(), self.attach(3)
+        with h.Flood(self.other, *[h.frame(VM, h.mac(2), size=1514)] * 64):
+            h.poll_until("the machine is full", lambda: self.child.poll() is None and self.port() and
+                         self.d.stats(self.port()["name"], "shared")["drops"], SECONDS)
+            for i in range(20):
+                vm.send(h.frame(h.mac(3), VM, bytes([i])))
+                self.assertEqual(other.recv(), h.frame(h.mac(3), VM, bytes([i])))
+
     def test_it_comes_back_after_a_restart(self):
         vm = self.start()
         self.both_ways(vm, self.other)
