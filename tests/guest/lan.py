@@ -77,10 +77,10 @@ def in_order(frames, digested=False):
 class Lab:
     """A daemon with the network `lab`, two guests, a Station and a Tap on the host member."""
 
-    def __init__(self, case, mtu):
+    def __init__(self, case, mtu, backend="veth"):
         self.ns = case.enterClassContext(Namespace())
         self.d = case.enterClassContext(Daemon(prefix=self.ns.prefix))
-        self.net = self.d.create(backend="veth", mtu=mtu, addresses=[f"{HOST_IP}/24", f"{HOST_IP6}/64"])
+        self.net = self.d.create(backend=backend, mtu=mtu, addresses=[f"{HOST_IP}/24", f"{HOST_IP6}/64"])
         self.host = case.enterClassContext(Netns(self.ns.name, GUESTDIR))
         self.host.name = "host"
         stream = f"stream,id=net0,server=off,addr.type=unix,addr.path={self.d.path('lab', 'qemu.sock')}"
