@@ -83,8 +83,9 @@ struct hostif_ops {
 	const char *name; /* "veth" */
 	bool has_host;    /* false: `none`, a private switch; then only the fields up here count */
 	bool single;      /* there is no service member: spec.service is empty */
-	bool layer3;      /* the host member knows IP packets only: no bridge takes it */
-	bool untagged;    /* whose pair it is rests on RUN/state: no make() before it is written */
+	const char *prefix; /* of the host member's name, before the unit; NULL: "feth" */
+	bool layer3;        /* the host member knows IP packets only: no bridge takes it */
+	bool untagged; /* whose pair it is rests on RUN/state: no make() before it is written */
 	uint32_t mtu_min, mtu_max;
 	uint32_t unit_base; /* where units begin if nobody says otherwise */
 

@@ -6,6 +6,7 @@
 const struct hostif_ops *const hostif_backends[] = {
 #ifdef __APPLE__
 	&hostif_feth,
+	&hostif_utun,
 #endif
 #ifdef __linux__
 	&hostif_veth,

@@ -14,6 +14,7 @@ extern const struct hostif_ops hostif_veth;
 extern const struct hostif_ops hostif_tap;
 extern const struct hostif_ops hostif_tun;
 extern const struct hostif_ops hostif_feth; /* feth_darwin.c */
+extern const struct hostif_ops hostif_utun; /* utun_darwin.c: "tun" there */
 extern const struct hostif_ops hostif_none;
 extern const struct hostif_ops hostif_fake;
 

@@ -18,6 +18,7 @@
 enum {
 	DW_EPERM = 1,
 	DW_ENOENT = 2,
+	DW_ESRCH = 3,
 	DW_EINTR = 4,
 	DW_EIO = 5,
 	DW_ENXIO = 6,
@@ -67,6 +68,7 @@ enum {
 #define DW_SOCK_RAW 3
 #define DW_SOCK_SEQPACKET 5
 #define DW_SYSPROTO_EVENT 1
+#define DW_SYSPROTO_CONTROL 2
 #define DW_SOL_SOCKET 0xffff
 #define DW_SO_SNDBUF 0x1001
 #define DW_SO_RCVBUF 0x1002
@@ -74,6 +76,7 @@ enum {
 
 /* -- interfaces (net/if.h, net/if_types.h) -- */
 #define DW_IFNAMSIZ 16u
+#define DW_IFT_OTHER 1
 #define DW_IFT_ETHER 6
 #define DW_IFT_BRIDGE 209
 #define DW_IF_MINMTU 72u
@@ -82,6 +85,7 @@ enum {
 
 #define DW_IFF_UP 0x1u
 #define DW_IFF_BROADCAST 0x2u
+#define DW_IFF_POINTOPOINT 0x10u
 #define DW_IFF_RUNNING 0x40u
 #define DW_IFF_PROMISC 0x100u
 #define DW_IFF_ALLMULTI 0x200u
@@ -336,6 +340,8 @@ struct dw_timeval {
 #define DW_CTL_NET 4
 #define DW_NET_RT_IFLIST2 6
 #define DW_RTM_VERSION 5
+#define DW_RTM_ADD 1
+#define DW_RTM_DELETE 2
 #define DW_RTM_NEWADDR 12
 #define DW_RTM_DELADDR 13
 #define DW_RTM_IFINFO 14
@@ -450,6 +456,39 @@ struct dw_net_event_data {
 	char name[DW_IFNAMSIZ]; /* without the unit */
 };
 
+/* -- routes (net/route.h) -- */
+#define DW_RTF_UP 0x1
+#define DW_RTF_STATIC 0x800
+
+struct dw_rt_msghdr {
+	uint16_t msglen;
+	uint8_t version, type;
+	uint16_t index;
+	int32_t flags, addrs, pid, seq, error, use;
+	uint32_t inits, metrics[14];
+};
+
+/* -- kernel controls, and that of utun (sys/kern_control.h, sys/sys_domain.h, net/if_utun.h) -- */
+#define DW_AF_SYS_CONTROL 2
+/* A packet must fit into the socket's buffer of 512 KiB (utun_register_control()); the ioctl takes
+ * up to DW_IF_MAXMTU. What fits into our frames. */
+#define DW_UTUN_MTU_MAX 65521u
+#define DW_UTUN_CONTROL_NAME "com.apple.net.utun_control"
+
+struct dw_ctl_info {
+	uint32_t id;
+	char name[96];
+};
+#define DW_CTLIOCGINFO DW_IOWR('N', 3, struct dw_ctl_info)
+
+struct dw_sockaddr_ctl {
+	uint8_t len; /* 32 */
+	uint8_t family;
+	uint16_t sysaddr; /* DW_AF_SYS_CONTROL */
+	uint32_t id, unit;
+	uint32_t reserved[5];
+};
+
 /* -- Unix sockets (sys/un.h, sys/ucred.h) -- */
 #define DW_SOL_LOCAL 0
 #define DW_LOCAL_PEERCRED 1
@@ -518,6 +557,10 @@ DW_SIZE(dw_kev_request, 12);
 DW_SIZE(dw_kern_event_msg, 28);
 DW_SIZE(dw_net_event_data, 24);
 DW_SIZE(dw_xucred, 76);
+DW_SIZE(dw_rt_msghdr, 92);
+DW_SIZE(dw_ctl_info, 100);
+DW_SIZE(dw_sockaddr_ctl, 32);
+DW_IS(DW_CTLIOCGINFO, 0xC0644E03ul);
 
 DW_IS(DW_SIOCIFCREATE, 0xC0206978ul);
 DW_IS(DW_SIOCIFCREATE2, 0xC020697Aul);

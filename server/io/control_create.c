@@ -148,6 +148,8 @@ static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made
 	netid_names(unit, s->host, s->service);
 	if (ent->ops->single)
 		s->service[0] = '\0';
+	if (ent->ops->prefix)
+		snprintf(s->host, sizeof(s->host), "%s%u", ent->ops->prefix, (unsigned)unit);
 	ent->facts.unit = unit;
 	ent->d->making = ent;
 	int rc = state_save(ent->d, err);

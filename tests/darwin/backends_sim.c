@@ -6,6 +6,7 @@
 
 const struct hostif_ops *const hostif_backends[] = {
 	&hostif_feth,
+	&hostif_utun,
 	&hostif_none,
 	&hostif_fake,
 	NULL,

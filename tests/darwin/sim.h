@@ -107,8 +107,10 @@ void sim_on_ready(struct sim *sim, void (*fn)(void *ctx, struct sim_proc *p, int
 
 /* The stack sends a frame out of an interface: -DW_ENETDOWN, -DW_ENXIO. */
 int sim_host_output(struct sim *sim, const char *ifname, const void *frame, size_t len);
-/* The next frame that came in at an interface (its ifnet_input), oldest first: its length, or 0.
- * At most 4096 are kept for each; older ones are forgotten. */
+/* The stack sends a packet out of a utun: -DW_ENETDOWN. */
+int sim_utun_output(struct sim *sim, const char *ifname, const void *packet, size_t len);
+/* The next frame (of a utun, packet) that came in at an interface (its ifnet_input), oldest first:
+ * its length, or 0. At most 4096 are kept for each; older ones are forgotten. */
 size_t sim_host_input(struct sim *sim, const char *ifname, void *buf, size_t size);
 /* A program joins or leaves an IP group on an interface (IP_ADD_MEMBERSHIP); @family DW_AF_INET or
  * DW_AF_INET6, @group 4 or 16 bytes. -DW_ENXIO; -DW_EADDRNOTAVAIL where it never joined. */

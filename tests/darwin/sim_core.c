@@ -248,6 +248,8 @@ int sim_socket(struct sim_proc *p, int domain, int type, int protocol)
 			return -DW_EPROTOTYPE;
 		return sim_route_socket(p);
 	case DW_AF_SYSTEM:
+		if (type == DW_SOCK_DGRAM && protocol == DW_SYSPROTO_CONTROL)
+			return sim_control_socket(p);
 		/* sys_domain: SOCK_RAW speaks SYSPROTO_EVENT only, kern_event.c:eventsw */
 		if (type != DW_SOCK_RAW || protocol != DW_SYSPROTO_EVENT)
 			return -DW_EPROTONOSUPPORT;

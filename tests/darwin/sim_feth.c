@@ -183,6 +183,8 @@ int sim_feth_ioctl(struct sim_file *f, struct sim_ifnet *ifp, unsigned long requ
 {
 	struct dw_ifreq *ifr = arg;
 
+	if (ifp->utun && ifp->attached)
+		return sim_utun_ioctl(ifp, request, arg);
 	if (!ifp->feth || !ifp->attached)
 		return -DW_EOPNOTSUPP;
 	switch (request) {
@@ -339,6 +341,8 @@ static void start(struct sim_ifnet *ifp)
 
 void sim_output_run(struct sim_ifnet *ifp)
 {
+	if (ifp->utun) /* its packets wait to be read */
+		return;
 	if (ifp->attached && !ifp->stalled && !ifp->sim->knobs.hold_output)
 		start(ifp);
 }
@@ -353,6 +357,11 @@ int sim_output_ready(const struct sim_ifnet *ifp)
 	if (!(ifp->flags & DW_IFF_UP) && (ifp->txstart || !ifp->feth))
 		return -DW_ENETDOWN;
 	return 0;
+}
+
+void sim_queue_put(struct sim_queue *q, const void *data, size_t len)
+{
+	queue_add(q, frame_new(data, len));
 }
 
 void sim_enqueue(struct sim_ifnet *ifp, const void *data, size_t len)

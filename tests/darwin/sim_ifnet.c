@@ -168,6 +168,20 @@ static void detach(struct sim_ifnet *ifp)
 	sim_ifnet_settle(ifp->sim);
 }
 
+struct sim_ifnet *sim_ifnet_make(struct sim *sim, const char *base, unsigned unit)
+{
+	struct sim_ifnet *ifp = by_unit(sim, base, unit);
+	if (!ifp)
+		ifp = ifnet_new(sim, base, unit);
+	attach(ifp);
+	return ifp;
+}
+
+void sim_ifnet_end(struct sim_ifnet *ifp)
+{
+	detach(ifp);
+}
+
 void sim_ifnet_free(struct sim *sim)
 {
 	while (sim->ifnets) {

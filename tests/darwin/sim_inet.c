@@ -37,6 +37,8 @@ static void route_add(struct sim_ifnet *ifp, struct sim_addr *a)
 {
 	if (a->route || subnet_taken(ifp->sim, a))
 		return;
+	if (ifp->flags & DW_IFF_POINTOPOINT) /* without an address of the other end: none */
+		return;
 	a->route = true;
 	sim_tell_addr(ifp, a, true);
 }

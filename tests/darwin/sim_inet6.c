@@ -99,6 +99,8 @@ static int update(struct sim_ifnet *ifp, const struct dw_in6_aliasreq *req)
 /* in6_ifattach_aliasreq(): the first address ever brings the link-local one along */
 static void attach_link_local(struct sim_ifnet *ifp)
 {
+	if (ifp->utun) /* IFEF_NOAUTOIPV6LL */
+		return;
 	struct dw_in6_aliasreq req = { .lifetime = { .vltime = DW_ND6_INFINITE_LIFETIME,
 					       .pltime = DW_ND6_INFINITE_LIFETIME } };
 

@@ -14,6 +14,7 @@
  *   sim_bpf*.c    BPF devices; bpf.c, bpf_filter.c (see sim_bpf.h)
  *   sim_sock.c    options and states of sockets (see sim_file.h); uipc_socket*.c
  *   sim_ndrv.c    AF_NDRV sockets; ndrv.c
+ *   sim_utun.c    utun interfaces and their control sockets; if_utun.c, kern_control.c
  *   sim_unix.c    AF_UNIX sockets, as far as the rules speak of them; uipc_usrreq.c
  *   sim_ready.c   poll, select, kqueue; sys_generic.c, bpf.c:bpfkqfilter */
 #ifndef TESTS_DARWIN_SIM_PRIV_H
@@ -116,6 +117,8 @@ struct sim_member { /* a multicast membership */
 	struct sim_member *ll; /* the link entry of an IP one */
 };
 
+#define SIM_ROUTES 8u
+
 /* struct ifnet; stays for good under its name (dlil recycles by name), so descriptors may hold it:
  * `attached` says whether it is there. */
 struct sim_ifnet {
@@ -124,7 +127,7 @@ struct sim_ifnet {
 	char name[DW_IFNAMSIZ];
 	uint16_t index;
 	uint8_t type; /* DW_IFT_ETHER */
-	bool cloned, feth;
+	bool cloned, feth, utun;
 	bool attached;       /* visible to look-ups */
 	bool detaching;      /* destroyed, and BPF and the protocols do not know yet */
 	bool inuse;          /* DLIF_INUSE: the detach is not through, create says EBUSY */
@@ -155,14 +158,22 @@ struct sim_ifnet {
 	bool all_hosts;             /* 224.0.0.1 joined for the addresses: if_allhostsinm */
 	struct sim_member *members; /* newest first, as if_multiaddrs */
 	struct sim_bpf *bpfs;       /* descriptors attached, linked by sim_bpf.c */
-	struct sim_queue out;       /* not sent yet */
-	struct sim_queue in;        /* what came in, for sim_host_input() */
+	struct sim_file *control;   /* of a utun: whose it is */
+	struct {
+		uint8_t net[4], mask[4];
+	} routes[SIM_ROUTES]; /* that programs added */
+	unsigned n_routes;
+	struct sim_queue out; /* not sent yet */
+	struct sim_queue in;  /* what came in, for sim_host_input() */
 };
 
 /* sim_ifnet.c */
 struct sim_ifnet *sim_ifnet_find(struct sim *sim, const char *name); /* only attached ones */
 struct sim_ifnet *sim_ifnet_named(struct sim *sim, const char *base, unsigned unit);
 int sim_clone_create(struct sim *sim, char name[DW_IFNAMSIZ]);
+/* Attaches one whose name is free, and begins its end. */
+struct sim_ifnet *sim_ifnet_make(struct sim *sim, const char *base, unsigned unit);
+void sim_ifnet_end(struct sim_ifnet *ifp);
 int sim_clone_destroy(struct sim *sim, const char name[DW_IFNAMSIZ]);
 /* sim_ifioctl.c; for sockets of every family */
 int sim_ifioctl(struct sim_file *f, unsigned long request, void *arg, int family);
@@ -196,6 +207,7 @@ void sim_feth_destroy(struct sim_ifnet *ifp); /* feth_clone_destroy(), as far as
 int sim_feth_ioctl(struct sim_file *f, struct sim_ifnet *ifp, unsigned long request, void *arg);
 void sim_queue_flush(struct sim_queue *q);
 struct sim_frame *sim_queue_take(struct sim_queue *q);
+void sim_queue_put(struct sim_queue *q, const void *data, size_t len);
 /* -DW_ENXIO, -DW_ENETDOWN: what is asked before a frame is queued */
 int sim_output_ready(const struct sim_ifnet *ifp);
 void sim_enqueue(struct sim_ifnet *ifp, const void *frame, size_t len);
@@ -217,6 +229,9 @@ void sim_bpf_settle(struct sim *sim); /* read timers that are due go off; for si
 int sim_ndrv_socket(struct sim_proc *p, int type);
 int sim_unix_socket(struct sim_proc *p, int type);
 int sim_route_socket(struct sim_proc *p);
+int sim_control_socket(struct sim_proc *p); /* sim_utun.c */
+int sim_utun_ioctl(struct sim_ifnet *ifp, unsigned long request, const void *arg);
+long sim_route_write(struct sim_file *f, const uint8_t *msg, size_t size);
 int sim_event_socket(struct sim_proc *p);
 int sim_inet_socket(struct sim_proc *p, int family); /* sim_ifioctl.c: for ioctls only */
 

@@ -11,9 +11,7 @@
 #define SB_EFFICIENCY 8u /* uipc_socket2.c: memory for so many times the bytes */
 #define MSIZE 256u       /* an mbuf */
 #define MCLBYTES 2048u   /* a cluster, where a header does not fit into an mbuf */
-#define RTM_ADD 1        /* net/route.h */
-#define RTM_DELETE 2
-#define RT_MSGHDR 92u /* struct rt_msghdr */
+#define RT_MSGHDR 92u    /* struct rt_msghdr */
 
 struct note {
 	struct note *next;
@@ -107,6 +105,14 @@ static long listener_read(struct sim_file *f, void *buf, size_t size)
 	return (long)n;
 }
 
+static long route_write(
+	struct sim_file *f, const void *buf, size_t size, const void *addr, size_t addr_len)
+{
+	(void)addr;
+	(void)addr_len;
+	return sim_route_write(f, buf, size);
+}
+
 static int listener_ioctl(struct sim_file *f, unsigned long request, void *arg)
 {
 	struct listener *l = f->priv;
@@ -178,7 +184,9 @@ static void listener_close(struct sim_file *f)
 	.ioctl = listener_ioctl, .read = listener_read, .setsockopt = listener_setsockopt,         \
 	.getsockopt = listener_getsockopt, .poll = listener_poll, .select = listener_select,       \
 	.close = listener_close
-static const struct sim_file_ops route_ops = { .name = "routing", LISTENER_OPS };
+static const struct sim_file_ops route_ops = {
+	.name = "routing", .write = route_write, LISTENER_OPS
+};
 static const struct sim_file_ops event_ops = { .name = "event", LISTENER_OPS };
 
 static int listener_new(struct sim_proc *p, bool events)
@@ -266,8 +274,8 @@ static void tell_subnet(struct sim_ifnet *ifp, const struct sim_addr *a, bool ad
 		info.sa[DW_RTAX_DST][4 + i] &= a->mask[i];
 	sim_rt_link(&info, DW_RTAX_GATEWAY, ifp);
 
-	size_t len =
-		sim_rt_build(msg, added ? RTM_ADD : RTM_DELETE, RT_MSGHDR, &info, false, &addrs);
+	size_t len = sim_rt_build(
+		msg, added ? DW_RTM_ADD : DW_RTM_DELETE, RT_MSGHDR, &info, false, &addrs);
 	memcpy(msg + 4, &ifp->index, sizeof(ifp->index));
 	memcpy(msg + 12, &addrs, sizeof(addrs));
 	tell_route(ifp->sim, msg, len, RT_MSGHDR);

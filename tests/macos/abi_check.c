@@ -29,6 +29,7 @@
 
 SAME(EPERM);
 SAME(ENOENT);
+SAME(ESRCH);
 SAME(EIO);
 SAME(ENXIO);
 SAME(EBADF);
@@ -85,6 +86,7 @@ SAME(LOCAL_PEERPID);
 SAME(IFNAMSIZ);
 SAME(IFF_UP);
 SAME(IFF_BROADCAST);
+SAME(IFF_POINTOPOINT);
 SAME(IFF_RUNNING);
 SAME(IFF_PROMISC);
 SAME(IFF_ALLMULTI);
@@ -108,6 +110,13 @@ SAME_AT(dw_sockaddr_dl, alen, sockaddr_dl, sdl_alen);
 SAME_AT(dw_sockaddr_dl, data, sockaddr_dl, sdl_data);
 SAME_SIZE(dw_sockaddr_un, sockaddr_un);
 SAME_SIZE(dw_xucred, xucred);
+SAME(RTM_ADD);
+SAME(RTM_DELETE);
+SAME(RTF_UP);
+SAME(RTF_STATIC);
+SAME_SIZE(dw_rt_msghdr, rt_msghdr);
+SAME_AT(dw_rt_msghdr, flags, rt_msghdr, rtm_flags);
+SAME_AT(dw_rt_msghdr, addrs, rt_msghdr, rtm_addrs);
 SAME_AT(dw_xucred, ngroups, xucred, cr_ngroups);
 SAME_AT(dw_xucred, groups, xucred, cr_groups);
 SAME_SIZE(dw_ifreq, ifreq);
@@ -222,4 +231,23 @@ SAME(IN6_IFF_NODAD);
 SAME_SIZE(dw_in6_aliasreq, in6_aliasreq);
 SAME_AT(dw_in6_aliasreq, lifetime, in6_aliasreq, ifra_lifetime);
 SAME_SIZE(dw_in6_ifreq, in6_ifreq);
+#endif
+#if __has_include(<net/if_types.h>)
+#include <net/if_types.h>
+SAME(IFT_OTHER);
+SAME(IFT_ETHER);
+#endif
+#if __has_include(<sys/kern_control.h>) && __has_include(<sys/sys_domain.h>)
+#include <sys/kern_control.h>
+#include <sys/sys_domain.h>
+SAME(SYSPROTO_CONTROL);
+SAME(AF_SYS_CONTROL);
+SAME(CTLIOCGINFO);
+SAME_SIZE(dw_ctl_info, ctl_info);
+SAME_SIZE(dw_sockaddr_ctl, sockaddr_ctl);
+SAME_AT(dw_sockaddr_ctl, unit, sockaddr_ctl, sc_unit);
+#endif
+#if __has_include(<net/if_utun.h>)
+#include <net/if_utun.h>
+_Static_assert(sizeof(DW_UTUN_CONTROL_NAME) == sizeof(UTUN_CONTROL_NAME), "UTUN_CONTROL_NAME");
 #endif
