@@ -4,6 +4,33 @@
 #include "clients/ctl/ctl.h"
 #include "clients/ctl/rules.h"
 
+/* Where its client comes in, or is. */
+static void place_text(FILE *f, const msgpack_object *port)
+{
+	static const struct {
+		const char *before, *key;
+	} parts[] = {
+		{ "", "path" },
+		{ "", "ifname" },
+		{ " in ", "netns" },
+		{ "to ", "connect" },
+		{ "", "local" },
+		{ " to ", "remote" },
+		{ ", not now: ", "why" },
+	};
+	bool any = false;
+	for (unsigned i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const msgpack_object *value = out_get(port, parts[i].key);
+		if (!value)
+			continue;
+		fputs(parts[i].before, f);
+		out_any(f, value);
+		any = true;
+	}
+	if (!any)
+		out_any(f, NULL);
+}
+
 static const struct out_field columns[] = {
 	{ "PORT", "port", out_any, true },
 	{ "NAME", "name", out_any, false },
@@ -15,7 +42,7 @@ static const struct out_field columns[] = {
 	{ "RULES", NULL, rules_text, false },
 	{ "UID", "uid", out_any, true },
 	{ "PID", "pid", out_any, true },
-	{ "SOCKET", "path", out_any, false },
+	{ "SOCKET", NULL, place_text, false },
 };
 
 static const struct out_field lines[] = {

@@ -492,7 +492,11 @@ class Ctl(Base):
         out = self.d.ctl("port", "add", "lab", "up", "--kind", "qemu", "--connect", to, check=True).stdout
         self.assertRegex(out, rf"Connects to: +{to}\n")
         self.wait_for("No such file")
-        self.assertIn("waiting", self.d.ctl("port", "list", "lab", check=True).stdout)
+        self.d.ctl("port", "add", "lab", "udp", "--kind", "udp", "--local", "127.0.0.1:9", "--remote", "127.0.0.1:7",
+                   check=True)
+        out = self.d.ctl("port", "list", "lab", check=True).stdout
+        self.assertRegex(out, rf" up +qemu +waiting .* to {to}, not now: cannot connect to {to}: No such file")
+        self.assertRegex(out, r" udp +udp .* 127\.0\.0\.1:9 to 127\.0\.0\.1:7\n")
         p = self.d.ctl("port", "add", "lab", "x", "--connect", to)
         self.assertEqual(p.returncode, 1)
         self.assertIn("only ports of kind qemu", p.stderr)
