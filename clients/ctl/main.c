@@ -56,7 +56,7 @@ static const struct option reload_options[] = {
 };
 
 static const struct option port_add_options[] = {
-	{ "kind", "KIND", false, "native (default), qemu, seqpacket, vde, udp or tap" },
+	{ "kind", "KIND", false, "native (default), qemu, dgram, seqpacket, vde, udp or tap" },
 	{ "ifname", "IF", false, "with --kind tap: the interface to make" },
 	{ "netns", "NS", false, "the namespace to make it in: a name, or a path" },
 	{ "connect", "TO", false, "with --kind qemu: whom to call, a path or tcp:ADDRESS:PORT" },

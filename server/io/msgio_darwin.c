@@ -54,7 +54,8 @@ int msgio_recv(int fd, uint8_t *buf, struct msgio_in *out, bool named, const str
 			.len = (uint32_t)len + (msg.msg_flags & MSG_TRUNC ? 1u : 0u) };
 		if (named && msg.msg_namelen > offsetof(struct sockaddr_un, sun_path)) {
 			out[n].from = &names[n];
-			out[n].from_len = msg.msg_namelen;
+			out[n].from_len = msg.msg_namelen < sizeof(names[n]) ? msg.msg_namelen
+									     : sizeof(names[n]);
 		}
 		for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c))
 			if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)

@@ -81,7 +81,11 @@ int msgio_recv(int fd, uint8_t *buf, struct msgio_in *out, bool named, const str
 		out[i] = (struct msgio_in){ .data = iov[i].iov_base, .len = msgs[i].msg_len };
 		if (named && msg->msg_namelen > offsetof(struct sockaddr_un, sun_path)) {
 			out[i].from = msg->msg_name;
-			out[i].from_len = msg->msg_namelen;
+			/* a path of 108 bytes has an end behind it, which it is said to have, too
+			 */
+			out[i].from_len = msg->msg_namelen < sizeof(aside->names[i])
+						  ? msg->msg_namelen
+						  : sizeof(aside->names[i]);
 		}
 		if (msg->msg_controllen)
 			read_control(msg, &out[i], ops, ctx);

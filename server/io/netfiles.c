@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "server/priv/verbs.h"
 
@@ -78,6 +79,20 @@ int netfiles_give(const char *path, const struct access *access, const struct ac
 		if (shared_door(path, (enum port_kind)kind, dir, &name))
 			rc = verb_shared_give(dir, name, &shared, err);
 	return rc;
+}
+
+int netfiles_renew(const struct network_facts *facts, const struct access *access, const char *port,
+	int *out_fd, struct err *err)
+{
+	char dir[2 * PATH_TEXT];
+	const char *name;
+	if (!port[0] && shared_door(facts->path, PORT_KIND_DGRAM, dir, &name)) {
+		const struct access_files shared = access_files_shared(access, &facts->access);
+		return verb_shared_renew(dir, name, &shared, out_fd, err);
+	}
+	const struct access_files files = access_files(access, &facts->access);
+	snprintf(dir, sizeof(dir), "%s/ports/%s", facts->path, port);
+	return verb_listen(dir, SOCK_DGRAM, &files, out_fd, err);
 }
 
 void netfiles_clear(const char *path)

@@ -15,6 +15,10 @@ int netfiles_make(struct netloop_conf *conf, struct err *err);
  * that failed. */
 int netfiles_give(const char *path, const struct access *access, const struct access_rules *rules,
 	struct err *err);
+/* A fresh socket where datagrams come in: of the declared port @port, or of the network. May be
+ * called on any thread. */
+int netfiles_renew(const struct network_facts *facts, const struct access *access, const char *port,
+	int *out_fd, struct err *err);
 /* Removes all of it; also what a daemon that crashed has left. @path: the network's directory. */
 void netfiles_clear(const char *path);
 

@@ -18,10 +18,12 @@
 #include "server/base/log.h"
 #include "server/core/apply.h"
 #include "server/io/client.h"
+#include "server/io/dgram.h"
 #include "server/io/dialled.h"
 #include "server/io/listener.h"
 #include "server/io/msg_port.h"
 #include "server/io/msgio.h"
+#include "server/io/netfiles.h"
 #include "server/io/newsdesk.h"
 #include "server/io/port_qemu.h"
 #include "server/io/port_tap.h"
@@ -42,7 +44,8 @@
 struct door {
 	struct door *next;
 	struct netloop *nl;
-	struct listener *listener;
+	struct listener *listener; /* NULL: it is of kind dgram */
+	struct dgram *dgram;
 	enum port_kind kind;
 	char port[FETH_NAME_MAX + 1]; /* the declared port it is of; empty: of the network */
 };
@@ -228,13 +231,14 @@ const char *netloop_door_path(enum port_kind kind)
 		return "feth.sock";
 	case PORT_KIND_QEMU:
 		return "qemu.sock";
+	case PORT_KIND_DGRAM:
+		return "dgram/sock";
 	case PORT_KIND_SEQPACKET:
 		return sock_has(SOCK_SEQPACKET) ? "seqpacket.sock" : NULL;
 	case PORT_KIND_VDE:
 		return "vde/ctl";
 	case PORT_KIND_HOST:
 	case PORT_KIND_TAP:
-	case PORT_KIND_DGRAM:
 	case PORT_KIND_UDP:
 		break;
 	}
@@ -364,6 +368,33 @@ static const struct listener_ops listener_ops = {
 	.closed = on_door_closed,
 };
 
+static bool dgram_enter(void *ctx, const struct peer *who)
+{
+	struct door *door = ctx;
+	struct netloop *nl = door->nl;
+	if (!(rights_of(nl, who, "") & RIGHT_ATTACH)) {
+		refuse(door, "attach", who);
+		return false;
+	}
+	if (enter(nl, who->uid))
+		return true;
+	refuse(door, "connect", who);
+	return false;
+}
+
+static int dgram_fresh(void *ctx, int *out_fd, struct err *err)
+{
+	const struct door *door = ctx;
+	return netfiles_renew(
+		network_facts(door->nl->net), &door->nl->access, door->port, out_fd, err);
+}
+
+static const struct dgram_ops dgram_ops = {
+	.enter = dgram_enter,
+	.fresh = dgram_fresh,
+	.closed = on_door_closed,
+};
+
 static int listen_at(struct netloop *nl, const char *port, enum port_kind kind, int fd)
 {
 	struct door *door = calloc(1, sizeof(*door));
@@ -374,7 +405,12 @@ static int listen_at(struct netloop *nl, const char *port, enum port_kind kind, 
 	door->nl = nl;
 	door->kind = kind;
 	snprintf(door->port, sizeof(door->port), "%s", port);
-	const int rc = listener_open(&door->listener, nl->loop, fd, &listener_ops, door);
+	const struct msg_port_host host = {
+		.loop = nl->loop, .net = nl->net, .clients = &nl->clients
+	};
+	const int rc = kind == PORT_KIND_DGRAM
+			       ? dgram_open(&door->dgram, &host, fd, port, &dgram_ops, door)
+			       : listener_open(&door->listener, nl->loop, fd, &listener_ops, door);
 	if (rc < 0) {
 		free(door);
 		return rc;
@@ -385,6 +421,14 @@ static int listen_at(struct netloop *nl, const char *port, enum port_kind kind, 
 	return 0;
 }
 
+static void door_close(struct door *door)
+{
+	if (door->dgram)
+		dgram_close(door->dgram);
+	else
+		listener_close(door->listener);
+}
+
 static void close_door(struct netloop *nl, const char *port)
 {
 	for (struct door **link = &nl->doors; *link; link = &(*link)->next) {
@@ -392,7 +436,7 @@ static void close_door(struct netloop *nl, const char *port)
 		if (!name_same(door->port, port))
 			continue;
 		*link = door->next;
-		listener_close(door->listener);
+		door_close(door);
 		return;
 	}
 }
@@ -504,8 +548,13 @@ static void set_facts(struct netloop *nl, struct command *cmd)
 	const struct network_facts *facts = network_facts(nl->net);
 	if (nl->host && nl->ops->changed)
 		nl->ops->changed(nl->host, &facts->spec);
-	if (!access_same(&was, &facts->access))
-		clients_judge(&nl->clients, &nl->access, facts->spec.network, &facts->access);
+	if (access_same(&was, &facts->access))
+		return;
+	/* one may have been made meanwhile as the rules were */
+	for (struct door *door = nl->doors; door; door = door->next)
+		if (door->dgram)
+			dgram_renew(door->dgram);
+	clients_judge(&nl->clients, &nl->access, facts->spec.network, &facts->access);
 }
 
 static void log_removed(const struct command *cmd, const char *name)
@@ -840,7 +889,7 @@ static void on_stop(void *arg)
 	while (nl->doors) {
 		struct door *door = nl->doors;
 		nl->doors = door->next;
-		listener_close(door->listener);
+		door_close(door);
 	}
 	clients_close(&nl->clients, true);
 	uv_close((uv_handle_t *)&nl->tick, on_tick_closed);

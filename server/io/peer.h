@@ -12,6 +12,12 @@
  * holds for the connection's life. The pid, which nothing is decided by, is 0 where not known. */
 int peer_of(int fd, struct peer *out);
 
+/* The sender of a datagram. Linux: attested, with the groups that its process has, as /proc says.
+ * macOS: nothing attests who sent it; it is whose the socket is that it is bound to, and what keeps
+ * others out is the mode of the path that it was sent to. -errno where nobody says. */
+struct msgio_in;
+int peer_of_sender(const struct msgio_in *m, struct peer *out);
+
 /* access.elsewhere: the system keeps more groups of a user than it attests. */
 bool peer_group_elsewhere(const struct peer *peer, uint32_t gid);
 

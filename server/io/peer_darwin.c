@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/ucred.h>
 #include <sys/un.h>
 
 #include <uv.h>
 
 #include "server/core/membership.h"
+#include "server/io/msgio.h"
 #include "server/io/peer.h"
 
 /* <membership.h>, which not every set of headers has; the numbers are its. */
@@ -49,6 +51,22 @@ int peer_of(int fd, struct peer *out)
 	if (getsockopt(fd, SOL_LOCAL, LOCAL_PEERPID, &pid, &len) < 0 || pid < 0)
 		pid = 0;
 	out->pid = (uint32_t)pid;
+	return 0;
+}
+
+int peer_of_sender(const struct msgio_in *m, struct peer *out)
+{
+	char path[sizeof(m->from->sun_path) + 1] = "";
+	struct stat st;
+	memcpy(path, m->from->sun_path,
+		m->from_len - (uint32_t)offsetof(struct sockaddr_un, sun_path));
+	if (lstat(path, &st) < 0)
+		return -errno;
+	out->uid = st.st_uid;
+	out->gid = st.st_gid;
+	out->pid = 0;
+	out->n_groups = 1;
+	out->groups[0] = st.st_gid;
 	return 0;
 }
 

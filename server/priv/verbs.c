@@ -341,19 +341,14 @@ int verb_dir_give(const char *path, const struct access_files *files, struct err
 	return rc < 0 ? rc : give_sockets(ports, files, err);
 }
 
-int verb_listen(
-	const char *path, int type, const struct access_files *files, int *out_fd, struct err *err)
+/* Makes a socket under the name @temp, and when its file is as @files says that of @path. */
+static int put_socket(const char *path, const char *temp, int type,
+	const struct access_files *files, int *out_fd, struct err *err)
 {
-	char temp[PATH_TEXT];
-	int rc = verbs_check_path(path, err);
-	if (rc < 0)
-		return rc;
-	snprintf(temp, sizeof(temp), "%s.new", path);
-
 	const int fd = sock_new(AF_UNIX, type);
 	if (fd < 0)
 		return err_set(err, fd, "cannot make a socket for %s: %s", path, strerror(-fd));
-	rc = bind_at(fd, temp, err);
+	int rc = bind_at(fd, temp, err);
 	if (rc < 0)
 		goto fail;
 	rc = verbs_give(AT_FDCWD, temp, files);
@@ -372,6 +367,29 @@ fail:
 	unlink(temp);
 	close(fd);
 	return rc;
+}
+
+int verb_listen(
+	const char *path, int type, const struct access_files *files, int *out_fd, struct err *err)
+{
+	char temp[PATH_TEXT];
+	int rc = verbs_check_path(path, err);
+	if (rc < 0)
+		return rc;
+	snprintf(temp, sizeof(temp), "%s.new", path);
+	return put_socket(path, temp, type, files, out_fd, err);
+}
+
+int verb_shared_renew(const char *dir, const char *name, const struct access_files *files,
+	int *out_fd, struct err *err)
+{
+	char path[2 * PATH_TEXT], temp[PATH_TEXT];
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	const int rc = verbs_check_path(path, err);
+	if (rc < 0)
+		return rc;
+	snprintf(temp, sizeof(temp), "%.*s.new", (int)sizeof(temp) - 5, dir);
+	return put_socket(path, temp, SOCK_DGRAM, files, out_fd, err);
 }
 
 int verb_write(const char *path, const char *text, struct err *err)

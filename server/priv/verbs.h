@@ -71,6 +71,10 @@ int verb_shared_make(const char *path, struct err *err);
 /* then both are given to those who may, as later when these are others. */
 int verb_shared_give(
 	const char *path, const char *socket, const struct access_files *files, struct err *err);
+/* A fresh datagram socket in place of the one at @dir/@name, never under a name there that a client
+ * could have taken. May be called on any thread. */
+int verb_shared_renew(const char *dir, const char *name, const struct access_files *files,
+	int *out_fd, struct err *err);
 /* Removes it, unless a client has left a directory there that is not empty. */
 void verb_shared_clear(const char *path);
 /* Gives a datagram socket, which is connected to a client's, a name there that this client alone

@@ -122,7 +122,8 @@ static int want_dial(const msgpack_object_map *params, struct port_conf *conf, s
 /* Kinds that can be declared, and those whose other end is a descriptor that can be given away. */
 #define KIND(symbol) (1u << PORT_KIND_##symbol)
 #define KINDS_DECLARED                                                                             \
-	(KIND(NATIVE) | KIND(QEMU) | KIND(TAP) | KIND(SEQPACKET) | KIND(VDE) | KIND(UDP))
+	(KIND(NATIVE) | KIND(QEMU) | KIND(TAP) | KIND(DGRAM) | KIND(SEQPACKET) | KIND(VDE) |       \
+		KIND(UDP))
 #define KINDS_OPENED (KIND(NATIVE) | KIND(QEMU) | KIND(DGRAM) | KIND(SEQPACKET))
 
 /* "must be native, qemu or tap" */

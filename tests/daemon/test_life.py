@@ -177,7 +177,7 @@ class RunDir(Base):
         self.assertEqual(modes, {
             "control.sock": sock, "lab": directory, "lab/feth.sock": sock, "lab/qemu.sock": sock,
             "lab/ports": directory, "lab/ports/p": sock, "lab/vde": oct(stat.S_IFDIR | 0o1700), "lab/vde/ctl": sock,
-            "state": oct(stat.S_IFREG | 0o600),
+            "lab/dgram": oct(stat.S_IFDIR | 0o1700), "lab/dgram/sock": sock, "state": oct(stat.S_IFREG | 0o600),
             **({} if sys.platform == "darwin" else {"lab/seqpacket.sock": sock})})
         self.assertEqual(os.stat(d.run_dir).st_mode & 0o7777, 0o755)
 

@@ -465,7 +465,7 @@ class Changes(Rights):
             self.assertEqual(self.files("lab"), want, settings)
         self.assertEqual((r["owner"], r["group"], r["allow"]), (str(OWNER), "0", []))
         self.assertEqual(self.d.call("network.show", network="lab"), r)
-        self.assertEqual(sorted(os.listdir(self.d.path("lab"))), ["feth.sock", "ports", "qemu.sock", "seqpacket.sock", "vde"])
+        self.assertEqual(sorted(os.listdir(self.d.path("lab"))), ["dgram", "feth.sock", "ports", "qemu.sock", "seqpacket.sock", "vde"])
 
     def test_changes_are_told(self):
         port = self.d.attach("lab")

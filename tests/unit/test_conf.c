@@ -316,7 +316,7 @@ static void test_every_wrong_value_is_found_in_its_line(void **state)
 	FAULT(N "[defaults]\ncap = 1", 3, "cap: ");
 	FAULT(N "[defaults]\nup = x", 3, "up: must be yes or no");
 	FAULT(N "[port a]\nkind = tun", 3,
-		"kind: must be native, qemu, tap, seqpacket, vde or udp");
+		"kind: must be native, qemu, tap, dgram, seqpacket, vde or udp");
 	FAULT(N "[port a]\nkind = tap", 3, "needs the name of its interface");
 	FAULT(N "[port a]\nkind = tap\nifname = a/b", 4, "ifname: an interface's name");
 	FAULT(N "[port a]\nkind = tap\nifname = a-name-of-sixteen", 4,
@@ -364,7 +364,7 @@ static void test_what_does_not_fit_together_is_found(void **state)
 	FAULT(N "[network]", 2, "is there already, in line 1");
 	FAULT(N "[port a]\nkind = qemu\n[port A]\nkind = qemu", 4, "is there already, in line 2");
 	FAULT(N "[defaults]\n[defaults]", 3, "is there already, in line 2");
-	FAULT(N "[port a]", 2, "kind: must be native, qemu, tap, seqpacket, vde or udp");
+	FAULT(N "[port a]", 2, "kind: must be native, qemu, tap, dgram, seqpacket, vde or udp");
 	FAULT(N "[port a]\nkind = qemu\nmac = 02:00:00:00:00:01\n[port b]\nkind = qemu\n"
 		"mac = 02:00:00:00:00:01",
 		7, "port a has this address");

@@ -1,0 +1,394 @@
+"""test_dgram.py - clients that come by datagram: NET/dgram/sock, and declared ports of kind dgram."""
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import harness as h  # noqa: E402
+
+DGRAM = socket.SOCK_DGRAM
+
+
+class Client(h.Messages):
+    """Bound at @own. With @connect as vfkit and krunkit: it takes datagrams from where it connected to alone. Else as
+    QEMU: it names the path with each datagram."""
+
+    def __init__(self, path, own, connect=True, greeting=None):
+        sock = socket.socket(socket.AF_UNIX, DGRAM)
+        sock.bind(own)
+        super().__init__(fd=sock.detach())
+        self.to = None if connect else path
+        if connect:
+            self.sock.connect(path)
+        if greeting:
+            self.send(greeting)
+
+    def send(self, *frames):
+        for f in frames:
+            if self.to:
+                self.sock.sendto(f, self.to)
+            else:
+                self.sock.send(f)
+
+
+class Base(unittest.TestCase):
+    def setUp(self):
+        self.d = h.Daemon()
+        self.addCleanup(self.d.__exit__, None, None, None)
+        self.c = self.d.control()
+        self.addCleanup(self.c.close)
+        self.d.create("lab", multicast="flood")  # nobody is sent a query
+        self.r = self.d.attach(name="r")
+        self.addCleanup(self.r.close)
+        self.tmp = tempfile.mkdtemp(prefix="client-", dir="/tmp")
+        self.addCleanup(shutil.rmtree, self.tmp)
+        self.path = self.d.path("lab/dgram/sock")
+        self.n = 0
+
+    def come(self, connect=True, greeting=None, path=None, own=None):
+        self.n += 1
+        c = Client(path or self.path, own or f"{self.tmp}/c{self.n}", connect, greeting)
+        self.addCleanup(c.close)
+        return c
+
+    def gets(self, c, f):
+        """Also where others' broadcasts came before."""
+        for _ in range(20000):
+            if c.recv() == f:
+                return
+        self.fail("it did not come")
+
+    def exchange(self, a, b, src=1, size=0):
+        for _ in range(2):
+            f = h.frame(h.BROADCAST, h.mac(src), os.urandom(20), size=size)
+            a.send(f)
+            self.gets(b, f)
+            f = h.frame(h.mac(src), h.mac(0x4444), os.urandom(20), size=size)
+            b.send(f)
+            self.gets(a, f)
+
+    def ports(self):
+        return sorted(p["name"] for p in self.d.clients() if p["kind"] == "dgram")
+
+    def gone(self, n=0):
+        h.poll_until(f"{n} are left", lambda: len(self.ports()) == n, 20)
+
+
+class Ways(Base):
+    def test_one_that_connects_greets_and_is_a_port(self):
+        """vfkit: its socket lies beside ours."""
+        vm = self.come(greeting=b"VFKT", own=self.d.path("lab/dgram/vfkit-1-2.sock"))
+        h.poll_until("it is a port", self.ports)
+        p = self.d.port("dgram-1")
+        self.assertEqual((p["state"], p["kind"], p["uid"]), ("attached", "dgram", os.getuid()))
+        self.exchange(vm, self.r, 5)
+        self.exchange(vm, self.r, 5, 1514)
+        self.assertEqual(self.d.stats("dgram-1")["drops"].get("runt", 0), 0)  # a greeting is none
+        vm.close()
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.gone()
+
+    def test_the_first_datagram_may_be_a_frame_and_is_not_lost(self):
+        for connect in (True, False):
+            vm = self.come(connect)
+            f = h.frame(h.BROADCAST, h.mac(5), b"first")
+            vm.send(f)
+            self.gets(self.r, f)
+            self.exchange(vm, self.r, 5)
+            vm.close()
+
+    def test_many_of_both_ways_at_one_path(self):
+        vms = [self.come(i % 2 == 0, b"VFKT" if i % 3 == 0 else None) for i in range(12)]
+        for i, vm in enumerate(vms):
+            self.exchange(vm, self.r, 10 + i)
+        self.assertEqual(len(self.ports()), 12)
+        f = h.frame(h.BROADCAST, h.mac(1), b"all")
+        self.r.send(f)
+        for vm in vms:
+            self.gets(vm, f)
+        self.exchange(vms[0], vms[1], 10)
+        self.exchange(vms[2], vms[4], 12)
+        for vm in vms[:5]:
+            vm.close()
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.gone(7)
+        for i, vm in enumerate(vms[5:]):
+            self.exchange(vm, self.r, 15 + i)
+
+    def test_those_that_connected_before_the_first_had_spoken_are_all_served(self):
+        """krunkit says nothing before its guest does."""
+        vms = [self.come() for _ in range(4)]
+        for i, vm in enumerate(vms):
+            self.exchange(vm, self.r, 10 + i)
+        late = self.come()
+        self.exchange(late, self.r, 20)
+        for vm in vms[1:]:
+            vm.close()
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.gone(2)
+        self.exchange(vms[0], self.r, 10)
+        silent = self.come()
+        self.exchange(self.come(), self.r, 30)  # which makes a fresh one
+        self.exchange(silent, self.r, 31)
+
+    def test_one_that_is_silent_and_gone_is_found_out(self):
+        for connect in (True, False):
+            vm = self.come(connect, b"VFKT")
+            h.poll_until("it is a port", self.ports)
+            vm.close()
+            self.gone()
+        self.assertEqual(self.d.log.count("why=nobody has its socket open"), 2)
+
+    def test_started_again_at_the_same_path(self):
+        """As QEMU is: it unlinks what it left, and binds anew."""
+        for _ in range(3):
+            vm = self.come(False, own=f"{self.tmp}/qemu")
+            f = h.frame(h.BROADCAST, h.mac(5), os.urandom(9))
+            vm.send(f)
+            self.gets(self.r, f)
+            back = h.frame(h.mac(5), h.mac(1), b"back")
+
+            def there():
+                self.r.send(back)  # the first may find the one before, which is gone
+                vm.send(f)
+                return not vm.silent(0.2)
+            h.poll_until("it is reached", there)
+            self.exchange(vm, self.r, 5)
+            vm.close()
+            os.unlink(f"{self.tmp}/qemu")
+
+    def test_a_declared_one_has_one_client_at_a_time(self):
+        r = self.c.call("port.add", network="lab", name="vm", kind="dgram", mac="02:00:00:00:00:05", locked=True)
+        path = r["path"]
+        self.assertEqual(path, self.d.path("lab/ports/vm"))
+        for connect in (True, False, True):
+            vm = self.come(connect, path=path)
+            self.exchange(vm, self.r, 5)
+            second = self.come(False, path=path)
+            second.send(h.frame(h.BROADCAST, h.mac(5), b"second"))
+            self.assertTrue(self.r.silent())
+            self.assertEqual(self.d.port("vm")["state"], "attached")
+            second.close()
+            vm.close()
+            self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+            h.poll_until("waiting", lambda: self.d.port("vm")["state"] == "waiting")
+        self.c.call("port.remove", network="lab", name="vm")
+        self.assertFalse(os.path.exists(path))
+
+    def test_a_network_that_goes_takes_all_of_it(self):
+        for connect in (True, False):
+            self.come(connect, b"VFKT", own=self.d.path(f"lab/dgram/{connect}.sock"))
+        h.poll_until("both", lambda: len(self.ports()) == 2)
+        self.c.call("network.delete", network="lab")
+        self.assertFalse(os.path.exists(self.d.path("lab")))
+
+    def test_frames_without_offload_said_are_finished_where_that_is_known(self):
+        """libkrun: raw_offload is a rule of the port, as on a stream."""
+        self.c.call("port.add", network="lab", name="kr", kind="dgram", raw_offload=True)
+        vm = self.come(path=self.d.path("lab/ports/kr"))
+        payload = os.urandom(20000)
+        ip = bytes.fromhex("4500") + (40 + len(payload)).to_bytes(2, "big") + bytes.fromhex("000140004006")
+        ip += b"\0\0" + bytes([10, 0, 0, 1, 10, 0, 0, 2])
+        total = sum(int.from_bytes(ip[i:i + 2], "big") for i in range(0, 20, 2))
+        total = (total & 0xffff) + (total >> 16)
+        ip = ip[:10] + (0xffff ^ ((total & 0xffff) + (total >> 16))).to_bytes(2, "big") + ip[12:]
+        pseudo = sum(int.from_bytes(ip[i:i + 2], "big") for i in range(12, 20, 2)) + 6 + 20 + len(payload)
+        pseudo = (pseudo & 0xffff) + (pseudo >> 16)
+        tcp = bytes.fromhex("03e807d00000000100000001") + bytes.fromhex("50101000") + pseudo.to_bytes(2, "big") + b"\0\0"
+        vm.send(h.BROADCAST + h.mac(5) + b"\x08\x00" + ip + tcp + payload)
+        got = b""
+        while len(got) < len(payload):
+            f = self.r.recv(0x0800)
+            self.assertLessEqual(len(f), 1514)
+            got += f[54:]
+        self.assertEqual(got, payload)
+
+
+class Hostile(Base):
+    def refused(self, why):
+        h.poll_until(why, lambda: why in self.d.log)
+        self.assertEqual(self.ports(), [])
+
+    def test_who_cannot_be_answered_is_no_port(self):
+        s = socket.socket(socket.AF_UNIX, DGRAM)
+        self.addCleanup(s.close)
+        for _ in range(50):
+            s.sendto(h.frame(h.BROADCAST, h.mac(5)), self.path)
+        self.assertTrue(self.r.silent())
+        self.assertEqual(self.ports(), [])
+        self.exchange(self.come(), self.r, 6)
+
+    def test_a_path_that_says_nothing_here(self):
+        here = os.getcwd()
+        os.chdir(self.tmp)
+        try:
+            self.come(False, b"", own="relative").send(h.frame(h.BROADCAST, h.mac(5)))
+        finally:
+            os.chdir(here)
+        self.refused("relative says nothing")
+
+    def test_a_link_in_place_of_its_socket_is_not_followed(self):
+        victim = socket.socket(socket.AF_UNIX, DGRAM)
+        self.addCleanup(victim.close)
+        victim.bind(f"{self.tmp}/victim")
+        vm = self.come(False, own=f"{self.tmp}/vm")
+        os.unlink(f"{self.tmp}/vm")
+        os.symlink(f"{self.tmp}/victim", f"{self.tmp}/vm")
+        vm.send(h.frame(h.BROADCAST, h.mac(5)))
+        self.refused("is no socket")
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        victim.settimeout(0.2)
+        self.assertRaises(TimeoutError, victim.recv, 9)
+
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
+    def test_a_socket_of_another_user_is_not_reached(self):
+        """Nor is what we send taken for root's word by whoever has it."""
+        self.c.call("network.set", network="lab", mode="0666")
+        victim = socket.socket(socket.AF_UNIX, DGRAM)  # root's
+        self.addCleanup(victim.close)
+        os.chmod(self.tmp, 0o777)
+        victim.bind(f"{self.tmp}/victim")
+
+        def attack():
+            s = socket.socket(socket.AF_UNIX, DGRAM)
+            s.bind(f"{self.tmp}/evil")
+            os.rename(f"{self.tmp}/evil", f"{self.tmp}/aside")
+            os.rename(f"{self.tmp}/victim", f"{self.tmp}/evil")  # nothing there is sticky
+            s.sendto(h.frame(h.BROADCAST, h.mac(5)), self.path)
+
+        h.run_as((12345, 12345, []), attack)
+        self.assertTrue(self.r.silent(0.5))
+        self.assertEqual(self.ports(), [])
+        victim.settimeout(0.1)
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.assertRaises(TimeoutError, victim.recv, 9)
+
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
+    def test_who_may_attach_is_judged_as_on_every_socket(self):
+        os.chmod(self.tmp, 0o777)
+
+        def try_it(groups=()):
+            def fn():
+                try:
+                    c = Client(self.path, tempfile.mktemp(dir=self.tmp), False)
+                    c.send(h.frame(h.BROADCAST, h.mac(5)))
+                    return "sent"
+                except PermissionError:
+                    return "fence"
+            return h.run_as((12345, 12345, list(groups)), fn)
+
+        self.assertEqual(try_it(), "fence")
+        self.c.call("network.set", network="lab", mode="0664")
+        self.assertEqual(try_it(), "sent")
+        self.assertTrue(self.r.silent())
+        h.poll_until("it is told", lambda: "denied method=attach net=lab uid=12345" in self.d.log)
+        self.assertIn("socket=dgram/sock", self.d.log)
+        self.c.call("network.set", network="lab", mode="0664", group="4711")
+        self.assertTrue(self.r.silent() and try_it() and self.r.silent())
+        pid = os.fork()
+        if not pid:  # a group that the process has beside its own, for as long as it is asked
+            os.setgroups([4711])
+            os.setgid(12345)
+            os.setuid(12345)
+            c = Client(self.path, f"{self.tmp}/member", True, b"VFKT")
+            c.send(h.frame(h.BROADCAST, h.mac(5), b"member"))
+            c.recv()
+            os._exit(0)
+        self.gets(self.r, h.frame(h.BROADCAST, h.mac(5), b"member"))
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.assertEqual(os.waitpid(pid, 0)[1], 0)
+
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
+    def test_a_flood_of_newcomers_pushes_out_its_own_only(self):
+        self.c.call("network.set", network="lab", mode="0666")
+        os.chmod(self.tmp, 0o777)
+        mine = []
+        for i in range(3):  # one by one, so that each has a socket of its own
+            mine.append(self.come(i % 2 == 0))
+            self.exchange(mine[i], self.r, 10 + i)
+
+        def flood():
+            socks = []
+            for i in range(300):
+                s = socket.socket(socket.AF_UNIX, DGRAM)
+                s.bind(f"{self.tmp}/f{i}")
+                socks.append(s)
+            for _ in range(10):  # of many strangers at once not all are looked at
+                for i, s in enumerate(socks):
+                    s.sendto(h.frame(h.BROADCAST, h.mac(1000 + i)), self.path)
+            h.poll_until("they came", lambda: "too many datagram clients" in self.d.log)
+            for s in socks:
+                s.close()
+            return len(socks)
+
+        self.assertEqual(h.run_as((12345, 12345, []), flood), 300)
+        self.assertLessEqual(len(self.ports()), 128 + 3)
+        for i, vm in enumerate(mine):
+            while not vm.silent(0.1):
+                pass  # what the flood has filled its queue with
+            self.exchange(vm, self.r, 10 + i)
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))  # nobody has theirs open any more
+        self.gone(3)
+
+    def test_many_that_come_speak_and_go_leave_nothing(self):
+        fds = len(os.listdir(f"/proc/{self.d.proc.pid}/fd")) if not h.DARWIN else 0
+        for i in range(100):
+            c = self.come(i % 2 == 0)
+            c.send(h.frame(h.BROADCAST, h.mac(100 + i)))
+            c.close()
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.gone()
+        if not h.DARWIN:  # those that the path had are kept for a while, DGRAM_KEPT of them
+            self.assertLessEqual(len(os.listdir(f"/proc/{self.d.proc.pid}/fd")), fds + 18)
+
+    def test_runts_oversize_and_nothing_are_counted(self):
+        for connect in (True, False):
+            vm = self.come(connect, b"VFKT")
+            self.exchange(vm, self.r, 5)
+            name = self.ports()[-1]
+            before = self.d.stats(name)["drops"]
+            for size in (0, 4, 13):
+                vm.send(b"VFKT"[:size] + bytes(max(0, size - 4)))
+            for size in (1519, 9000, 65600, 65601, 100000):
+                vm.send(h.frame(h.BROADCAST, h.mac(5), size=size))
+            self.exchange(vm, self.r, 5)
+            drops = self.d.stats(name)["drops"]
+            self.assertEqual((drops["runt"] - before.get("runt", 0), drops["oversize"] - before.get("oversize", 0)), (3, 5))
+            vm.close()
+            self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+            self.gone()
+
+    def test_who_never_reads_delays_nobody(self):
+        stuck = [self.come(connect, b"VFKT") for connect in (True, False)]
+        h.poll_until("both", lambda: len(self.ports()) == 2)
+        vm = self.come(False)
+        self.exchange(vm, self.r, 5)
+        for i in range(3000):
+            self.r.send(h.frame(h.BROADCAST, h.mac(1), i.to_bytes(4, "big"), size=1514))
+            if i % 50 == 0:
+                while vm.recv()[14:18] != i.to_bytes(4, "big"):
+                    pass
+        for name in self.ports()[:2]:
+            self.assertGreater(self.d.stats(name)["drops"]["queue_full"], 1000)
+        last, seen = -1, 0
+        for s in stuck:
+            try:
+                while True:
+                    f = s.recv(seconds=0.3)
+                    if len(f) < 1514:
+                        continue  # of before
+                    number = int.from_bytes(f[14:18], "big")
+                    self.assertGreater(number, last)
+                    last, seen = number, seen + 1
+            except TimeoutError:
+                pass
+            self.assertGreater(seen, 100)
+            last, seen = -1, 0
+            self.exchange(s, self.r, 6)
+
+
+if __name__ == "__main__":
+    h.main()
