@@ -112,7 +112,10 @@ static void take_request(struct port_vde *pv, const struct vde_request *req)
 	struct err err = { 0 };
 	uint8_t answer[VDE_ADDR_LEN];
 	pv->asked = true;
-	if (attach(pv, req, &err) < 0) { /* nothing in this protocol could tell it why */
+	const int rc = attach(pv, req, &err);
+	if (rc < 0) { /* nothing in this protocol could tell it why */
+		if (rc == -EACCES)
+			ioloop_counters(pv->host.loop)->denied++;
 		log_warn("port", "refused net=%s uid=%u pid=%u: %s", network_of(pv),
 			(unsigned)pv->sp.client.uid, (unsigned)pv->sp.pid, err.text);
 		stream_fail(&pv->sp.s, "not attached", false);

@@ -291,6 +291,7 @@ class Users(Base):
         hidden.bind(b"\0fethd-test-%d" % os.getpid())
         full = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         full.bind((b"\0fethd-test-%d" % os.getpid()).ljust(108, b"\0"))
+        before = self.d.call("daemon.show")["counters"]["denied"]
         for path in (f"{self.d.dir}/victim".encode(), b"\0fethd-test-%d" % os.getpid()):
             def ask(path=path):
                 with h.connected(self.ctl) as c:
@@ -300,6 +301,7 @@ class Users(Base):
                     except h.Closed:
                         return None
             self.assertIsNone(h.run_as((STRANGER, STRANGER, []), ask))
+        self.assertEqual(self.d.call("daemon.show")["counters"]["denied"] - before, 2)
         for s in (victim, hidden, full):
             s.setblocking(False)
             with self.assertRaises(BlockingIOError):
