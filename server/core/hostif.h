@@ -174,9 +174,9 @@ struct hostif_ops {
 	 * `offload` set, for whoever calls recv() to judge by offload_valid(). */
 	uint8_t (*offload)(const struct hostif *hif);
 
-	/* Of backends that speak for the host themselves (l3glue.h), else NULL: what time it is,
-	 * monotonic milliseconds, before recv() and every second. @lost: since the call before:
-	 * packets for neighbours that do not answer. */
+	/* Of backends that speak for the host themselves (l3glue.h), which have more() too; else
+	 * NULL: what time it is, monotonic milliseconds, before recv() and every second. @lost:
+	 * since the call before: packets for neighbours that do not answer. */
 	void (*tick)(struct hostif *hif, uint64_t now_ms, struct hostif_lost *lost);
 	/* Likewise: what is declared is this now. */
 	void (*changed)(struct hostif *hif, const struct hostif_spec *spec);

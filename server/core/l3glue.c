@@ -100,7 +100,7 @@ static bool is_broadcast(const struct l3glue *g, const struct ip *ip)
 	return false;
 }
 
-/* Of one host, and not this one: RFC 1122, 3.2.1.3; RFC 4291, 2.5. */
+/* Of one host: RFC 1122, 3.2.1.3; RFC 4291, 2.5. */
 static bool is_unicast(const struct l3glue *g, const struct ip *ip)
 {
 	static const uint8_t loopback[16] = { [15] = 1 };
@@ -127,7 +127,7 @@ struct cidr l3_link_local(struct feth_mac mac)
 			m[5] } };
 }
 
-/* @was: how it was before, as far as it is the same; NULL: it is new. */
+/* @was: those before, of which it may be one. */
 static void own_add(
 	struct l3glue *g, const struct cidr *cidr, const struct l3_own *was, unsigned n_was)
 {

@@ -14,10 +14,10 @@
  * for the MAC, or for a group and then for an IP address of many (RFC 1122, 3.3.6): what was
  * flooded for others must not be routed on.
  *
- * Duplicate addresses. IPv6: looked for before an address is answered for (RFC 4862, 5.4), never
- * used if somebody has it. IPv4: the host uses it at once, as it does on every other interface, and
- * meanwhile it is looked for (RFC 5227, 2.1.1); who has it too is told of it, and it is defended
- * (2.4 c: a host that others rely on keeps its address).
+ * Duplicate addresses. IPv6: looked for before an address is answered for (RFC 4862, 5.4), and not
+ * answered for, nor asked from, if somebody has it. IPv4: the host uses it at once, as it does on
+ * every other interface, and meanwhile it is looked for (RFC 5227, 2.1.1); who has it too is told
+ * of it, and it is defended (2.4 c: a host that others rely on keeps its address).
  *
  * Pure: bytes and times in, bytes out. Times are milliseconds, never less than before. */
 #ifndef SERVER_CORE_L3GLUE_H
