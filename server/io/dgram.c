@@ -226,9 +226,10 @@ static void say(struct dgram *d, const struct peer *who, const char *text)
 	if (d->logged_ms && now_ms - d->logged_ms < LOG_MS)
 		return;
 	d->logged_ms = now_ms;
+	char said[2 * ERR_TEXT]; /* the path in it may be anything */
 	log_warn("port", "refused net=%s uid=%u pid=%u: %s",
 		network_facts(d->host.net)->spec.network, (unsigned)who->uid, (unsigned)who->pid,
-		text);
+		log_text(said, sizeof(said), text));
 }
 
 /* How it is to be sent to: by a socket of its own, or from the one it is connected to. */

@@ -110,6 +110,7 @@ static void bad_request(struct port_vde *pv, const char *reason)
 static void take_request(struct port_vde *pv, const struct vde_request *req)
 {
 	struct err err = { 0 };
+	char said[2 * ERR_TEXT]; /* a path may be anything */
 	uint8_t answer[VDE_ADDR_LEN];
 	pv->asked = true;
 	const int rc = attach(pv, req, &err);
@@ -117,7 +118,8 @@ static void take_request(struct port_vde *pv, const struct vde_request *req)
 		if (rc == -EACCES)
 			ioloop_counters(pv->host.loop)->denied++;
 		log_warn("port", "refused net=%s uid=%u pid=%u: %s", network_of(pv),
-			(unsigned)pv->sp.client.uid, (unsigned)pv->sp.pid, err.text);
+			(unsigned)pv->sp.client.uid, (unsigned)pv->sp.pid,
+			log_text(said, sizeof(said), err.text));
 		stream_fail(&pv->sp.s, "not attached", false);
 		return;
 	}

@@ -156,6 +156,22 @@ class Clients(Base):
         self.assertFalse(os.path.exists(self.d.path("gone")))
 
 
+class Crash(unittest.TestCase):
+    def test_what_a_crash_leaves_is_gone_at_the_next_start(self):
+        with h.Daemon() as d:
+            d.create("lab")
+            ctl = d.path("lab/vde/ctl")
+            with Vde(ctl, connect=False) as a:
+                d.kill()
+                self.assertTrue(a.ended())
+                self.assertEqual(len(os.listdir(d.path("lab/vde"))), 2)
+                d.start()
+                d.create("lab")
+                self.assertEqual(os.listdir(d.path("lab/vde")), ["ctl"])
+            with Vde(ctl):
+                self.assertEqual(d.port("vde-1")["kind"], "vde")
+
+
 class Hostile(Base):
     """What is wrong costs only who did it."""
 
@@ -216,6 +232,7 @@ class Hostile(Base):
             with self.subTest(path):
                 self.refused(path.encode(), why)
         self.refused(b"\0nobody has this name", "onnection refused")
+        self.refused(b"/tmp/\n\x1b[31mfethd: info: forged\xff", r"/tmp/\x0a\x1b[31mfethd")
 
     def test_many_that_ask_and_never_listen(self):
         a = [self.vde() for _ in range(20)]
