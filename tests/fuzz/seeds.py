@@ -376,3 +376,8 @@ write("l3glue",
       nd=TICKS + OUT6 * 2 + l3(3, TLLA, mend=True) + OUT6 + l3(2, SLLA, mend=True) + bytes([6, 250]) * 3 + OUT6,
       fails=TICKS + (OUT + OUT6 + bytes([6, 40])) * 5, settings=TICKS + OUT + bytes([7, 16, 6, 40, 7, 2, 7, 9]) + OUT6,
       packets=TICKS + l3(1, b"\0\0\x14" + bytes(9) + b"\x0a\0\0\7\x0a\0\0\1") + l3(1, b"\0\1\0") + l3(4, bytes(40), header=False))
+
+# as fuzz_place.c reads it: whose it is said to be, how many bytes the address is said to have, and these
+write("place", none=b"\1\0", whole=b"\1\x0a/dev/null\0", others=b"\0\x0a/dev/null\0", relative=b"\1\4vm.s",
+      long=b"\1\x6c" + b"/" + b"a" * 107, beyond=b"\1\xff" + b"/" * 108, abstract=b"\1\5\0nobo", root=b"\1\1/",
+      odd=b"\1\x20/tmp/../proc/self/fd/0\0/behind\0", unended=b"\1\x05/tmp/x")
