@@ -3,9 +3,11 @@
 Guest a comes by `-netdev stream` to qemu.sock, guest b by `fethctl run` with descriptor 3. A test's
 classes are unittest.TestCases that inherit Everybody; main() here ends the file.
 """
+import contextlib
 import hashlib
 import os
 import pathlib
+import re
 import struct
 import subprocess
 import sys
@@ -14,7 +16,7 @@ import time
 TESTS = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "netns")]
 # pylint: disable=wrong-import-position
-from guest import Guest, Netns, boot, prepare, tcp_transfer
+from guest import Guest, GuestError, Netns, boot, prepare, tcp_transfer
 import harness
 from harness import BROADCAST, FETHCTL, Daemon, poll_until, skip_all
 from netlab import CTAG, IPV4, STAG, Namespace, Station, Tap, frame_type, require
@@ -72,6 +74,31 @@ def in_order(frames, digested=False):
     lines = [line if digested else digest(line) for line in frames]
     ours = [line for line in lines if line[24:28] not in ("0800", "0806", "86dd")]
     return sorted(ours, key=lambda line: line[24:28] in ("8100", "88a8"))
+
+
+class Pings:
+    """Pings that go on from a machine to an address, until end()."""
+
+    def __init__(self, machine, address, interval=0.1):
+        self.machine, self.address = machine, address
+        self.job = machine.spawn(f"exec busybox ping -i {interval} {address} -w 900")
+
+    def answered(self):
+        return [int(n) for n in re.findall(r"seq=(\d+) ", self.job.output())]
+
+    def go_on(self):
+        """Waits until another three have come back."""
+        n = len(self.answered())
+        poll_until(f"{self.machine.name} hears from {self.address}", lambda: len(self.answered()) >= n + 3, 30)
+
+    def lost(self):
+        """How many of those sent before the last answer have none."""
+        seen = self.answered()
+        return sorted(set(range(seen[-1] + 1)) - set(seen))
+
+    def end(self):
+        with contextlib.suppress(GuestError):  # whose machine may be gone
+            self.job.kill()
 
 
 class Lab:

@@ -4,7 +4,6 @@ All of them have pings and streams under way; nothing may be lost but where the 
 kernel denies leaves everything as it was. Needs root, QEMU and what build.sh needs.
 """
 import ctypes
-import re
 import socket
 import struct
 import unittest
@@ -12,34 +11,11 @@ import unittest
 import lan
 from guest import wait_listening
 from harness import RpcError, mac_text, poll_until
-from lan import A_IP, B_IP, C_IP, HOST_IP, HOST_IP6, Lab
+from lan import A_IP, B_IP, C_IP, HOST_IP, HOST_IP6, Lab, Pings
 from netlab import _libc
 
 ADDRESSES = [f"{HOST_IP}/24", f"{HOST_IP6}/64"]
 OTHER_IP, OTHER_IP6 = "10.77.0.99", "fd77::99"
-INTERVAL = 0.1  # between pings
-
-
-class Pings:
-    """Pings that go on from a machine to an address."""
-
-    def __init__(self, machine, address):
-        self.machine, self.address = machine, address
-        self.job = machine.spawn(f"exec busybox ping -i {INTERVAL} {address} -w 600")
-
-    def answered(self):
-        return [int(n) for n in re.findall(r"seq=(\d+) ", self.job.output())]
-
-    def go_on(self):
-        """Waits until another three have come back."""
-        n = len(self.answered())
-        poll_until(f"{self.machine.name} hears from {self.address}", lambda: len(self.answered()) >= n + 3, 20)
-
-    def lost(self):
-        """How many of those sent before the last answer have none; ends them."""
-        seen = self.answered()
-        self.job.kill()
-        return sorted(set(range(seen[-1] + 1)) - set(seen))
 
 
 class Stream:
@@ -100,7 +76,7 @@ class Living(unittest.TestCase):
 
     def pinging(self):
         pings = [Pings(machine, address) for machine, address in self.pairs]
-        self.addCleanup(lambda: [p.job.kill() for p in pings])
+        self.addCleanup(lambda: [p.end() for p in pings])
         for p in pings:
             p.go_on()
         return pings
