@@ -1,7 +1,7 @@
 """test_vde.py - VDE's own programs on a network of ours: vde_plug, dpipe and vde_plug2tap, with taps in
 namespaces; and libvdeplug_feth.so, loaded by the library it is for.
 
-Needs root and the packages vdeplug and vde2.
+Needs root and the packages vdeplug, vde2 and qemu-system-x86.
 """
 import contextlib
 import os
@@ -131,6 +131,14 @@ class Plugin(unittest.TestCase):
         for box in boxes:  # and none of them spins
             self.assertEqual(box.proc.wait(10), 0)
 
+    def test_qemu_has_a_port_by_it(self):
+        qemu = subprocess.Popen(["qemu-system-x86_64", "-machine", "none", "-nodefaults", "-display", "none",
+                                 "-netdev", "vde,id=n,sock=feth://lab"], env=self.env, stdin=subprocess.DEVNULL)
+        self.addCleanup(qemu.wait)
+        self.addCleanup(qemu.kill)
+        port = poll_until("it is plugged in", self.d.clients, 20)[0]
+        self.assertEqual((port["kind"], port["pid"]), ("seqpacket", qemu.pid))
+
     def test_what_is_not_there_is_said_and_refused(self):
         for url, why in (("feth://none", "No such file"), ("feth:///nowhere/at/all", "No such file"),
                          ("feth://lab[no such]", "name"), ("feth://lab[a", "Invalid"), ("feth://" + "x" * 300, "too long")):
@@ -142,5 +150,5 @@ class Plugin(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    require("vde_plug", "vde_plug2tap", "dpipe")
+    require("vde_plug", "vde_plug2tap", "dpipe", "qemu-system-x86_64")
     main()
