@@ -323,6 +323,8 @@ static int give_sockets(const char *path, const struct access_files *files, stru
 		struct stat st;
 		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
 			rc = verbs_give(fd, e->d_name, files);
+		if (rc == -ENOENT) /* one on its way to its place (verb_shared_renew()) */
+			rc = 0;
 	}
 	if (dir)
 		closedir(dir);
