@@ -54,22 +54,6 @@ class Base(unittest.TestCase):
         self.addCleanup(c.close)
         return c
 
-    def gets(self, c, f):
-        """Also where others' broadcasts came before."""
-        for _ in range(20000):
-            if c.recv() == f:
-                return
-        self.fail("it did not come")
-
-    def exchange(self, a, b, src=1, size=0):
-        for _ in range(2):
-            f = h.frame(h.BROADCAST, h.mac(src), os.urandom(20), size=size)
-            a.send(f)
-            self.gets(b, f)
-            f = h.frame(h.mac(src), h.mac(0x4444), os.urandom(20), size=size)
-            b.send(f)
-            self.gets(a, f)
-
     def ports(self):
         return sorted(p["name"] for p in self.d.clients() if p["kind"] == "dgram")
 
@@ -84,8 +68,8 @@ class Ways(Base):
         h.poll_until("it is a port", self.ports)
         p = self.d.port("dgram-1")
         self.assertEqual((p["state"], p["kind"], p["uid"]), ("attached", "dgram", os.getuid()))
-        self.exchange(vm, self.r, 5)
-        self.exchange(vm, self.r, 5, 1514)
+        h.exchange(vm, self.r, 5)
+        h.exchange(vm, self.r, 5, 1514)
         self.assertEqual(self.d.stats("dgram-1")["drops"].get("runt", 0), 0)  # a greeting is none
         vm.close()
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))
@@ -96,43 +80,43 @@ class Ways(Base):
             vm = self.come(connect)
             f = h.frame(h.BROADCAST, h.mac(5), b"first")
             vm.send(f)
-            self.gets(self.r, f)
-            self.exchange(vm, self.r, 5)
+            h.gets(self.r, f)
+            h.exchange(vm, self.r, 5)
             vm.close()
 
     def test_many_of_both_ways_at_one_path(self):
         vms = [self.come(i % 2 == 0, b"VFKT" if i % 3 == 0 else None) for i in range(12)]
         for i, vm in enumerate(vms):
-            self.exchange(vm, self.r, 10 + i)
+            h.exchange(vm, self.r, 10 + i)
         self.assertEqual(len(self.ports()), 12)
         f = h.frame(h.BROADCAST, h.mac(1), b"all")
         self.r.send(f)
         for vm in vms:
-            self.gets(vm, f)
-        self.exchange(vms[0], vms[1], 10)
-        self.exchange(vms[2], vms[4], 12)
+            h.gets(vm, f)
+        h.exchange(vms[0], vms[1], 10)
+        h.exchange(vms[2], vms[4], 12)
         for vm in vms[:5]:
             vm.close()
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))
         self.gone(7)
         for i, vm in enumerate(vms[5:]):
-            self.exchange(vm, self.r, 15 + i)
+            h.exchange(vm, self.r, 15 + i)
 
     def test_those_that_connected_before_the_first_had_spoken_are_all_served(self):
         """krunkit says nothing before its guest does."""
         vms = [self.come() for _ in range(4)]
         for i, vm in enumerate(vms):
-            self.exchange(vm, self.r, 10 + i)
+            h.exchange(vm, self.r, 10 + i)
         late = self.come()
-        self.exchange(late, self.r, 20)
+        h.exchange(late, self.r, 20)
         for vm in vms[1:]:
             vm.close()
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))
         self.gone(2)
-        self.exchange(vms[0], self.r, 10)
+        h.exchange(vms[0], self.r, 10)
         silent = self.come()
-        self.exchange(self.come(), self.r, 30)  # which makes a fresh one
-        self.exchange(silent, self.r, 31)
+        h.exchange(self.come(), self.r, 30)  # which makes a fresh one
+        h.exchange(silent, self.r, 31)
 
     def test_one_that_is_silent_and_gone_is_found_out(self):
         for connect in (True, False):
@@ -148,7 +132,7 @@ class Ways(Base):
             vm = self.come(False, own=f"{self.tmp}/qemu")
             f = h.frame(h.BROADCAST, h.mac(5), os.urandom(9))
             vm.send(f)
-            self.gets(self.r, f)
+            h.gets(self.r, f)
             back = h.frame(h.mac(5), h.mac(1), b"back")
 
             def there():
@@ -156,7 +140,7 @@ class Ways(Base):
                 vm.send(f)
                 return not vm.silent(0.2)
             h.poll_until("it is reached", there)
-            self.exchange(vm, self.r, 5)
+            h.exchange(vm, self.r, 5)
             vm.close()
             os.unlink(f"{self.tmp}/qemu")
 
@@ -166,7 +150,7 @@ class Ways(Base):
         self.assertEqual(path, self.d.path("lab/ports/vm"))
         for connect in (True, False, True):
             vm = self.come(connect, path=path)
-            self.exchange(vm, self.r, 5)
+            h.exchange(vm, self.r, 5)
             second = self.come(False, path=path)
             second.send(h.frame(h.BROADCAST, h.mac(5), b"second"))
             self.assertTrue(self.r.silent())
@@ -219,7 +203,7 @@ class Hostile(Base):
             s.sendto(h.frame(h.BROADCAST, h.mac(5)), self.path)
         self.assertTrue(self.r.silent())
         self.assertEqual(self.ports(), [])
-        self.exchange(self.come(), self.r, 6)
+        h.exchange(self.come(), self.r, 6)
 
     def test_a_path_that_says_nothing_here(self):
         here = os.getcwd()
@@ -297,7 +281,7 @@ class Hostile(Base):
             c.send(h.frame(h.BROADCAST, h.mac(5), b"member"))
             c.recv()
             os._exit(0)
-        self.gets(self.r, h.frame(h.BROADCAST, h.mac(5), b"member"))
+        h.gets(self.r, h.frame(h.BROADCAST, h.mac(5), b"member"))
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))
         self.assertEqual(os.waitpid(pid, 0)[1], 0)
 
@@ -308,7 +292,7 @@ class Hostile(Base):
         mine = []
         for i in range(3):  # one by one, so that each has a socket of its own
             mine.append(self.come(i % 2 == 0))
-            self.exchange(mine[i], self.r, 10 + i)
+            h.exchange(mine[i], self.r, 10 + i)
 
         def flood():
             socks = []
@@ -329,7 +313,7 @@ class Hostile(Base):
         for i, vm in enumerate(mine):
             while not vm.silent(0.1):
                 pass  # what the flood has filled its queue with
-            self.exchange(vm, self.r, 10 + i)
+            h.exchange(vm, self.r, 10 + i)
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))  # nobody has theirs open any more
         self.gone(3)
 
@@ -347,14 +331,14 @@ class Hostile(Base):
     def test_runts_oversize_and_nothing_are_counted(self):
         for connect in (True, False):
             vm = self.come(connect, b"VFKT")
-            self.exchange(vm, self.r, 5)
+            h.exchange(vm, self.r, 5)
             name = self.ports()[-1]
             before = self.d.stats(name)["drops"]
             for size in (0, 4, 13):
                 vm.send(b"VFKT"[:size] + bytes(max(0, size - 4)))
             for size in (1519, 9000, 65600, 65601, 100000):
                 vm.send(h.frame(h.BROADCAST, h.mac(5), size=size))
-            self.exchange(vm, self.r, 5)
+            h.exchange(vm, self.r, 5)
             drops = self.d.stats(name)["drops"]
             self.assertEqual((drops["runt"] - before.get("runt", 0), drops["oversize"] - before.get("oversize", 0)), (3, 5))
             vm.close()
@@ -365,7 +349,7 @@ class Hostile(Base):
         stuck = [self.come(connect, b"VFKT") for connect in (True, False)]
         h.poll_until("both", lambda: len(self.ports()) == 2)
         vm = self.come(False)
-        self.exchange(vm, self.r, 5)
+        h.exchange(vm, self.r, 5)
         for i in range(3000):
             self.r.send(h.frame(h.BROADCAST, h.mac(1), i.to_bytes(4, "big"), size=1514))
             if i % 50 == 0:
@@ -387,7 +371,7 @@ class Hostile(Base):
                 pass
             self.assertGreater(seen, 100)
             last, seen = -1, 0
-            self.exchange(s, self.r, 6)
+            h.exchange(s, self.r, 6)
 
 
 if __name__ == "__main__":

@@ -34,23 +34,6 @@ class Base(unittest.TestCase):
         self.addCleanup(c.close)
         return c
 
-    def exchange(self, a, b, src=1, size=0):
-        """A frame each way between two clients that are ports."""
-        for _ in range(2):
-            f = h.frame(h.BROADCAST, h.mac(src), os.urandom(20), size=size)
-            a.send(f)
-            self.gets(b, f)
-            f = h.frame(h.mac(src), h.mac(0x4444), os.urandom(20), size=size)
-            b.send(f)
-            self.gets(a, f)
-
-    def gets(self, c, f):
-        """Also where broadcasts of others came before."""
-        for _ in range(100):
-            if c.recv() == f:
-                return
-        self.fail("it did not come")
-
     def drops(self, name, reason):
         return self.d.stats(name)["drops"].get(reason, 0)
 
@@ -63,8 +46,8 @@ class Given(Base):
             self.assertEqual((p["state"], p["kind"], p["uid"], p["pid"]), ("attached", kind, os.getuid(), os.getpid()))
             self.assertEqual(vm.sock.type, socket.SOCK_DGRAM if kind == "dgram" else socket.SOCK_SEQPACKET)
             self.assertTrue(os.get_blocking(vm.sock.fileno()) or vm.sock.gettimeout())
-            self.exchange(vm, self.r, 5)
-            self.exchange(vm, self.r, 5, size=1514)
+            h.exchange(vm, self.r, 5)
+            h.exchange(vm, self.r, 5, size=1514)
             spoofed = h.frame(h.BROADCAST, h.mac(6))
             vm.send(spoofed)
             h.poll_until("it is seen", lambda: self.drops("vm", "spoofed"))
@@ -73,8 +56,8 @@ class Given(Base):
 
     def test_two_of_them_reach_each_other(self):
         a, b = self.open(KINDS[0]), self.open(KINDS[-1])
-        self.exchange(a, b, 7)
-        self.exchange(b, a, 8)
+        h.exchange(a, b, 7)
+        h.exchange(b, a, 8)
 
     def test_a_datagram_socket_that_is_closed_is_found_out_without_a_frame(self):
         """Nothing tells the daemon: it asks."""
@@ -126,7 +109,7 @@ class Hostile(Base):
             vm.send(b"\0" * 14)
             for size in (1519, 9000, 65553, 65600, 65601, 100000):
                 vm.send(h.frame(h.BROADCAST, h.mac(2), size=size))
-            self.exchange(vm, self.r, 5)
+            h.exchange(vm, self.r, 5)
             self.assertEqual((self.drops(kind, "runt"), self.drops(kind, "oversize")), (3, 6), kind)
 
     def test_descriptors_that_come_along_are_closed(self):
@@ -144,15 +127,15 @@ class Hostile(Base):
             os.set_blocking(r, True)
             self.assertEqual(os.read(r, 1), b"")  # nobody has the other end
             os.close(r)
-            self.exchange(vm, self.r, 5)
+            h.exchange(vm, self.r, 5)
 
     def test_a_flood_of_nothing_ends_nothing_else(self):
         vms = [self.open(kind) for kind in KINDS]
         for vm in vms:
             for _ in range(2000):
                 vm.send(b"")
-        self.exchange(vms[0], self.r, 5)
-        self.exchange(vms[-1], self.r, 6)
+        h.exchange(vms[0], self.r, 5)
+        h.exchange(vms[-1], self.r, 6)
 
     def test_who_never_reads_delays_nobody_and_loses_whole_frames(self):
         for kind in KINDS:
@@ -176,7 +159,7 @@ class Hostile(Base):
             except TimeoutError:
                 pass
             self.assertGreater(seen, 100)
-            self.exchange(stuck, self.r, 5)
+            h.exchange(stuck, self.r, 5)
             stuck.close()
             vm.close()
 
@@ -192,11 +175,11 @@ class Seqpacket(Base):
         for vm in vms:
             self.assertEqual(vm.recv(), f)
         for i, vm in enumerate(vms):
-            self.exchange(vm, self.r, 10 + i)
+            h.exchange(vm, self.r, 10 + i)
         for vm in vms[:3]:
             vm.close()
         h.poll_until("they are gone", lambda: len(self.d.clients()) == 3)
-        self.exchange(vms[4], vms[3], 77)
+        h.exchange(vms[4], vms[3], 77)
 
     def test_a_declared_one_has_a_socket_of_its_own(self):
         r = self.c.call("port.add", network="lab", name="uml", kind="seqpacket", mac="02:00:00:00:00:05", locked=True)
@@ -204,7 +187,7 @@ class Seqpacket(Base):
         for _ in range(2):
             with h.Messages(r["path"]) as vm:
                 h.poll_until("attached", lambda: self.d.port("uml")["state"] == "attached")
-                self.exchange(vm, self.r, 5)
+                h.exchange(vm, self.r, 5)
                 with h.Messages(r["path"]) as second:  # one client at a time
                     self.assertTrue(second.closed())
             h.poll_until("waiting", lambda: self.d.port("uml")["state"] == "waiting")

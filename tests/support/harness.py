@@ -425,6 +425,25 @@ class Messages:
     closed = Qemu.closed
 
 
+def gets(client, f):
+    """Waits until a frame comes, also where others came before."""
+    for _ in range(20000):
+        if client.recv() == f:
+            return
+    raise AssertionError("it did not come")
+
+
+def exchange(a, b, src=1, size=0):
+    """Two frames each way between two clients that are ports, @a's address being that of @src."""
+    for _ in range(2):
+        f = frame(BROADCAST, mac(src), os.urandom(20), size=size)
+        a.send(f)
+        gets(b, f)
+        f = frame(mac(src), mac(0x4444), os.urandom(20), size=size)
+        b.send(f)
+        gets(a, f)
+
+
 class Daemon:
     """fethd in a fresh run directory. Ends only the process it started; its log is kept in `log`."""
 
