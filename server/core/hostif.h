@@ -157,6 +157,15 @@ struct hostif_ops {
 	int (*recv)(
 		struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size);
 
+	/* Nobody looks at the frames of the last recv() any more, so that their memory can be used
+	 * again before the next. NULL: nothing to be done. */
+	void (*done)(struct hostif *hif);
+
+	/* How many frames from the host were lost since the last call, since recv() was not called
+	 * as often as they came. Called about once a second, when no frames of recv() are looked
+	 * at; a backend may see to itself then. NULL: not known. */
+	uint32_t (*missed)(struct hostif *hif);
+
 	/* Whether recv() has frames that fd() will not tell of, since they were read already, or
 	 * answer one that send() was given. NULL: never. */
 	bool (*more)(const struct hostif *hif);
@@ -168,6 +177,12 @@ struct hostif_ops {
 
 	/* The descriptor to poll for reading, or -1. */
 	int (*fd)(const struct hostif *hif);
+
+	/* Frames come so fast that some shall gather before recv() is called again: when the
+	 * descriptor that this returns is readable. fd() is not to be polled meanwhile, so that
+	 * nobody is woken for each frame. -1: they do not. Asked after each recv(); the descriptor
+	 * is always the same. NULL: -1. */
+	int (*gathers)(const struct hostif *hif);
 
 	/* OFFLOAD_*: what send() takes unfinished (offload.h), the same as long as it is open.
 	 * NULL: nothing. Only where there is one, which may return 0, may the frames of recv() have

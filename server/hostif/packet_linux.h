@@ -5,7 +5,10 @@
  *
  * Frames come and go with a virtio_net_hdr (PACKET_VNET_HDR) where the system has that: the host's
  * stack then hands over segments of up to 64 KiB with the checksum unwritten, and takes them so.
- * Where it has not, those offloads of both members must be off (ethtool_linux.h). */
+ * Where it has not, those offloads of both members must be off (ethtool_linux.h).
+ *
+ * They come by a ring where the system has one that is fit for it (packetring_linux.h), by
+ * recvmmsg() otherwise, and go by sendmmsg(). */
 #ifndef SERVER_HOSTIF_PACKET_LINUX_H
 #define SERVER_HOSTIF_PACKET_LINUX_H
 
@@ -27,7 +30,10 @@ int packet_open(struct hostif **out, const struct hostif_made *made, const struc
 	struct err *err);
 void packet_close(struct hostif *hif);
 int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t *buf, size_t size);
+void packet_done(struct hostif *hif);
+uint32_t packet_missed(struct hostif *hif);
 unsigned packet_send(struct hostif *hif, const struct frame *frames, unsigned n);
+int packet_gathers(const struct hostif *hif);
 int packet_fd(const struct hostif *hif);
 uint8_t packet_offload(const struct hostif *hif);
 

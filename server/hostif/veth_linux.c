@@ -474,7 +474,10 @@ const struct hostif_ops hostif_veth = {
 	.open = packet_open,
 	.close = packet_close,
 	.recv = packet_recv,
+	.done = packet_done,
+	.missed = packet_missed,
 	.send = packet_send,
 	.fd = packet_fd,
+	.gathers = packet_gathers,
 	.offload = packet_offload,
 };

@@ -80,6 +80,8 @@ struct netloop {
 	const struct hostif_ops *ops; /* with host */
 	struct hostif *host;          /* owned */
 	uv_poll_t *host_poll;         /* owned; NULL where there is nothing to poll */
+	uv_poll_t *gather_poll;       /* owned; NULL until frames first gathered */
+	bool gathers;                 /* that one is polled instead */
 	struct ioloop_later rest;     /* the host side is not read: pacing, stream.h */
 	bool resting;
 	unsigned away; /* commands of its own sessions that are with main */
@@ -113,11 +115,44 @@ void netloop_doors_close(const struct netloop_conf *conf)
 static void on_host(uv_poll_t *poll, int status, int events);
 static void host_close(struct netloop *nl);
 
+static uv_poll_t *poll_new(struct netloop *nl, int fd)
+{
+	uv_poll_t *poll = calloc(1, sizeof(*poll));
+	if (!poll || uv_poll_init(ioloop_uv(nl->loop), poll, fd) < 0) {
+		free(poll);
+		return NULL;
+	}
+	poll->data = nl;
+	return poll;
+}
+
+static void free_handle(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void poll_free(uv_poll_t **poll)
+{
+	if (*poll)
+		uv_close((uv_handle_t *)*poll, free_handle);
+	*poll = NULL;
+}
+
+static void host_poll(struct netloop *nl)
+{
+	uv_poll_start(nl->gathers ? nl->gather_poll : nl->host_poll, UV_READABLE, on_host);
+}
+
+static void host_unpoll(struct netloop *nl)
+{
+	uv_poll_stop(nl->gathers ? nl->gather_poll : nl->host_poll);
+}
+
 static void rested(void *arg)
 {
 	struct netloop *nl = arg;
 	nl->resting = false;
-	uv_poll_start(nl->host_poll, UV_READABLE, on_host);
+	host_poll(nl);
 	if (nl->ops->more && nl->ops->more(nl->host))
 		on_host(nl->host_poll, 0, UV_READABLE);
 }
@@ -138,8 +173,24 @@ static void on_host_waits(void *ctx)
 	if (nl->resting || !nl->host_poll)
 		return;
 	nl->resting = true;
-	uv_poll_stop(nl->host_poll);
+	host_unpoll(nl);
 	ioloop_defer(nl->loop, &nl->rest, rested, nl);
+}
+
+/* Polls what recv() says is to be polled now. */
+static void host_follow(struct netloop *nl)
+{
+	const int fd = nl->ops->gathers ? nl->ops->gathers(nl->host) : -1;
+	if ((fd >= 0) == nl->gathers)
+		return;
+	if (fd >= 0 && !nl->gather_poll)
+		nl->gather_poll = poll_new(nl, fd);
+	if (!nl->gather_poll)
+		return; /* out of memory: as before */
+	host_unpoll(nl);
+	nl->gathers = fd >= 0;
+	if (!nl->resting)
+		host_poll(nl);
 }
 
 static void on_host(uv_poll_t *poll, int status, int events)
@@ -159,11 +210,11 @@ static void on_host(uv_poll_t *poll, int status, int events)
 			/* the poll was stopped: this comes of events seen before */
 		} else if (ioloop_overran(nl->loop)) {
 			nl->resting = true;
-			uv_poll_stop(poll); /* the kernel keeps 4 MiB meanwhile */
+			host_unpoll(nl); /* the kernel keeps 4 MiB meanwhile */
 			ioloop_hold(nl->loop, &nl->rest, rested, nl);
 		} else if (nl->ops->more && nl->ops->more(nl->host)) {
 			nl->resting = true; /* others come first, then the rest of it */
-			uv_poll_stop(poll);
+			host_unpoll(nl);
 			ioloop_defer(nl->loop, &nl->rest, rested, nl);
 		}
 	} else if (n == -ENODEV || n == -ENXIO || n == -EBADF) {
@@ -171,14 +222,12 @@ static void on_host(uv_poll_t *poll, int status, int events)
 		ioloop_post(nl->main_loop, &nl->lost);
 		return;
 	}
+	if (nl->ops->done)
+		nl->ops->done(nl->host);
+	host_follow(nl);
 	if (status < 0 &&
 		!nl->resting) /* libuv stops at POLLERR; recv() took the error, such as ENETDOWN */
-		uv_poll_start(poll, UV_READABLE, on_host);
-}
-
-static void free_handle(uv_handle_t *handle)
-{
-	free(handle);
+		host_poll(nl);
 }
 
 static void host_close(struct netloop *nl)
@@ -187,11 +236,9 @@ static void host_close(struct netloop *nl)
 	if (nl->resting)
 		ioloop_cancel(nl->loop, &nl->rest);
 	nl->resting = false;
-	if (nl->host_poll) {
-		uv_poll_stop(nl->host_poll);
-		uv_close((uv_handle_t *)nl->host_poll, free_handle);
-	}
-	nl->host_poll = NULL;
+	poll_free(&nl->host_poll);
+	poll_free(&nl->gather_poll);
+	nl->gathers = false;
 	if (nl->host)
 		nl->ops->close(nl->host);
 	nl->host = NULL;
@@ -206,17 +253,13 @@ static int host_open(struct netloop *nl, const struct hostif_ops *ops,
 		return rc;
 	const int fd = ops->fd(nl->host);
 	if (fd >= 0) {
-		nl->host_poll = calloc(1, sizeof(*nl->host_poll));
-		rc = nl->host_poll ? uv_poll_init(ioloop_uv(nl->loop), nl->host_poll, fd) : -ENOMEM;
-		if (rc < 0) {
-			free(nl->host_poll);
-			nl->host_poll = NULL;
+		nl->host_poll = poll_new(nl, fd);
+		if (!nl->host_poll) {
 			host_close(nl);
-			return err_set(err, -EIO, "%s: cannot wait for its host side: %s",
-				spec->network, strerror(-rc));
+			return err_set(
+				err, -EIO, "%s: cannot wait for its host side", spec->network);
 		}
-		nl->host_poll->data = nl;
-		uv_poll_start(nl->host_poll, UV_READABLE, on_host);
+		host_poll(nl);
 	}
 	network_set_host(nl->net, ops, nl->host);
 	return 0;
@@ -782,6 +825,8 @@ static void forward(void *ctx, enum event_kind kind, uint64_t object, const void
 static void on_tick(uv_timer_t *timer)
 {
 	struct netloop *nl = timer->data;
+	if (nl->host && nl->ops->missed)
+		network_count(nl->net, PORT_HOST, DROP_MISSED, nl->ops->missed(nl->host), 0);
 	network_tick(nl->net, ioloop_now(nl->loop));
 	host_tick(nl);
 	if (nl->host && nl->ops->tick && nl->ops->more(nl->host))

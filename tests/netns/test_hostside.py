@@ -3,6 +3,7 @@
 Needs root; namespaces of its own.
 """
 import pathlib
+import signal
 import sys
 import unittest
 
@@ -95,6 +96,24 @@ class HostSide(unittest.TestCase):
         self.set(up=True)
         self.assert_is(net, 1500, net["mac"], [V4, V6])
         self.assert_passes(net)
+
+    def test_what_the_host_sends_to_a_daemon_that_does_not_read_is_counted(self):
+        net = self.create()
+        source = bytes.fromhex(net["mac"].replace(":", ""))
+        with Tap(self.ns, net["host"]) as host, self.d.attach() as c:
+            self.d.proc.send_signal(signal.SIGSTOP)
+            try:
+                for i in range(12000):
+                    host.send(frame(BROADCAST, source, i.to_bytes(2, "big")))
+            finally:
+                self.d.proc.send_signal(signal.SIGCONT)
+            missed = poll_until("it is counted", lambda: self.d.stats("host")["drops"]["missed"])
+            self.assertLess(missed, 12000)
+            self.assertEqual(self.d.stats()["drops"]["missed"], missed)
+            self.assertGreaterEqual(self.d.stats("host")["rx_frames"], 12000)
+            host.send(frame(BROADCAST, source, b"after"))
+            while b"after" not in c.recv():
+                pass
 
     def test_sixteen_addresses_are_taken_and_seventeen_are_not(self):
         many = [f"10.1.{i}.1/24" for i in range(7)] + ["10.1.6.2/24"] + [f"fd0{i}::1/64" for i in range(8)]

@@ -17,6 +17,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -408,7 +409,10 @@ static void test_own_pair_is_replaced(void **state)
 	assert_int_not_equal(link_of("feth101").index, index);
 	assert_pair(&old.spec);
 	struct frame f;
-	assert_int_equal(veth->recv(old.hif, &f, 1, buf, sizeof(buf)), -ENODEV);
+	int rc = 1;
+	while (rc == 1) /* what came before */
+		rc = veth->recv(old.hif, &f, 1, buf, sizeof(buf));
+	assert_int_equal(rc, -ENODEV);
 	close(made.rx_fd);
 	rig_close(&old);
 }
@@ -956,6 +960,256 @@ static void test_batches_keep_order(void **state)
 	rig_close(&r);
 }
 
+/* -- the receive ring -- */
+
+/* Sends frame @i of a flood of such: @len bytes with its number in it, @tagged with its tag. */
+static void flood_send(struct rig *r, unsigned i, size_t len, bool tagged)
+{
+	struct test_frame *f =
+		tagged ? FRAME("\x81\x00\x00\x07\x88\xb5", len) : FRAME("\x88\xb5", len);
+	f->b[20] = (uint8_t)(i >> 8);
+	f->b[21] = (uint8_t)i;
+	assert_int_equal(send(r->host, f->b, len, 0), len);
+	free(f);
+}
+
+static size_t any_length(size_t len)
+{
+	(void)len;
+	return 0;
+}
+
+static unsigned flood_first; /* the number of the first frame that flood_read() came by */
+
+/* Reads all that is there, whose numbers must ascend below @below. Returns how many came. @len: how
+ * long the frame of a number is, or 0. */
+static unsigned flood_read(struct rig *r, unsigned below, size_t (*len)(size_t i))
+{
+	struct frame in[HOSTIF_BATCH];
+	unsigned got = 0, next = 0;
+	int n;
+	do {
+		n = veth->recv(r->hif, in, HOSTIF_BATCH, buf, sizeof(buf));
+		assert_in_range(n, 0, HOSTIF_BATCH);
+		for (int k = 0; k < n; k++) {
+			if (!is_test_frame(in[k].head))
+				continue;
+			const unsigned i = (unsigned)in[k].head[20] << 8 | in[k].head[21];
+			assert_in_range(i, next, below - 1);
+			const size_t want = len(i);
+			assert_true(!want || in[k].len == want);
+			assert_int_equal(in[k].len, in[k].head_len);
+			for (uint32_t b = 22; b < in[k].len; b++)
+				assert_int_equal(in[k].head[b], (uint8_t)(b * 7 + (b >> 8)));
+			flood_first = got++ ? flood_first : i;
+			next = i + 1;
+		}
+		veth->done(r->hif);
+	} while (n > 0);
+	return got;
+}
+
+static const size_t mixed[] = { 60, 1523, 1524, 1525, 9014, 60, 64, 1514, 9018, 9014, 1600, 2048 };
+#define N_MIXED (sizeof(mixed) / sizeof(mixed[0]))
+
+static size_t mixed_len(size_t i)
+{
+	return mixed[i % N_MIXED];
+}
+
+/* Those that fit a slot and those that do not, which go another way. */
+static void test_long_and_short_frames_keep_order(void **state)
+{
+	(void)state;
+	struct hostif_spec s = spec_of("lab", 101);
+	s.mtu = 9000;
+	struct rig r = rig_open(s);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < 100; i++)
+			flood_send(&r, i, mixed_len(i), mixed_len(i) == 9018 || i % 5 == 0);
+		assert_int_equal(flood_read(&r, 100, mixed_len), 100);
+	}
+	rig_close(&r);
+}
+
+/* What nobody reads is lost, and counted; what was there is whole and in order, and then all goes
+ * on as before. */
+static void overrun(struct rig *r, unsigned n, size_t len)
+{
+	struct test_frame *f = FRAME("\x88\xb5", 60);
+	flood_read(r, 1, any_length);
+	(void)veth->missed(r->hif);
+	for (unsigned i = 0; i < n; i++)
+		flood_send(r, i, len, false);
+	uint32_t lost = veth->missed(r->hif); /* while frames wait */
+	const unsigned got = flood_read(r, n, any_length);
+	lost += veth->missed(r->hif);
+	assert_int_equal(flood_first, 0);
+	assert_in_range(got, 100, n - 100);
+	assert_in_range(got + lost, n, n + 32); /* the host has to say something, too */
+	assert_int_equal(send(r->host, f->b, 60, 0), 60);
+	assert_service_gets(r, f);
+	assert_int_equal(veth->missed(r->hif), 0);
+	free(f);
+}
+
+static void test_what_is_not_read_is_counted(void **state)
+{
+	(void)state;
+	struct hostif_spec s = spec_of("lab", 101);
+	s.mtu = 9000;
+	struct rig r = rig_open(s);
+	overrun(&r, 12000, 60);  /* the slots are full, or the queue is */
+	overrun(&r, 2000, 9014); /* the queue, while there are slots */
+	rig_close(&r);
+}
+
+static void test_frames_outlive_their_interface(void **state)
+{
+	(void)state;
+	struct hostif_spec s = spec_of("lab", 101);
+	s.mtu = 9000;
+	struct rig r = rig_open(s);
+	struct test_frame *f = FRAME("\x88\xb5", 1000);
+	struct frame got;
+	assert_int_equal(send(r.host, f->b, f->len, 0), f->len);
+	assert_true(service_next(r.hif, &got));
+	flood_send(&r, 0, 9014, false); /* not in the ring, and behind the news */
+	delete_link("feth101");
+	assert_int_equal(got.len, f->len);
+	assert_memory_equal(got.head, f->b, f->len);
+	int rc = 1;
+	while (rc == 1)
+		rc = veth->recv(r.hif, &got, 1, buf, sizeof(buf));
+	assert_int_equal(rc, -ENODEV);
+	free(f);
+	rig_close(&r);
+}
+
+#define TCX_INGRESS 46 /* BPF_TCX_INGRESS, Linux 6.6; the headers may be older */
+
+/* Has all that interface @from receives received by @to instead, past what would make it fit for
+ * @to. False: this kernel cannot. It lasts as long as the interface. */
+static bool redirect(int from, int to)
+{
+	const struct bpf_insn prog[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 1, .imm = to },
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = BPF_F_INGRESS },
+		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	union bpf_attr load = { .prog_type = BPF_PROG_TYPE_SCHED_CLS,
+		.insns = (uintptr_t)prog,
+		.insn_cnt = sizeof(prog) / sizeof(prog[0]),
+		.license = (uintptr_t) "GPL" };
+	const int fd = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &load, sizeof(load));
+	if (fd < 0)
+		return false;
+	union bpf_attr link = { 0 };
+	link.link_create.prog_fd = (uint32_t)fd;
+	link.link_create.target_ifindex = (uint32_t)from;
+	link.link_create.attach_type = TCX_INGRESS;
+	const int rc = (int)syscall(SYS_bpf, BPF_LINK_CREATE, &link, sizeof(link));
+	close(fd);
+	return rc >= 0;
+}
+
+/* A tap whose header may say anything; up. */
+static int tap_named(const char *name)
+{
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	const int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (fd < 0)
+		return fd;
+	assert_int_equal(ioctl(fd, TUNSETIFF, &ifr), 0);
+	set_up(name, true);
+	return fd;
+}
+
+/* A super-frame for which there is no word in the header of a packet socket: UDP to be cut into
+ * fragments. */
+static void write_unspeakable(int tap)
+{
+	uint8_t b[10 + 14 + 3000] = { 1, 3, 42, 0, 0xc8, 5, 34, 0, 6, 0 }; /* csum, UFO, 1480 */
+	static const uint8_t head[] = { 2, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 8, 0, 0x45, 0, 0x0b,
+		0xb8, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2, 0, 7, 0, 7, 0x0b, 0xa4, 0,
+		0 };
+	memcpy(b + 10, head, sizeof(head));
+	assert_int_equal(write(tap, b, sizeof(b)), sizeof(b));
+}
+
+/* Such a frame leaves a slot of the ring locked, and the kernel drops all that come behind it. */
+static void test_ring_that_is_stuck_is_left(void **state)
+{
+	(void)state;
+	struct rig r = rig_open(spec_of("lab", 101));
+	struct test_frame *f = FRAME("\x88\xb5", 60);
+	const int tap = tap_named("tap0");
+	if (tap < 0 || !redirect(link_of("tap0").index, link_of("feth5101").index)) {
+		close(tap);
+		free(f);
+		rig_close(&r);
+		skip();
+	}
+	flood_read(&r, 1, any_length);
+	(void)veth->missed(r.hif);
+	write_unspeakable(tap);
+	flood_send(&r, 0, 60, false);
+	assert_int_equal(flood_read(&r, 1, any_length), 0);
+	assert_in_range(veth->missed(r.hif), 2, 34);
+	assert_crosses(&r, f);
+	close(tap);
+	rig_close(&r);
+}
+
+/* While frames come fast another descriptor says when to read on, and then the first again. */
+static void test_frames_gather(void **state)
+{
+	(void)state;
+	struct rig r = rig_open(spec_of("lab", 101));
+	struct frame in[HOSTIF_BATCH];
+	flood_read(&r, 1, any_length);
+	assert_int_equal(veth->gathers(r.hif), -1);
+	for (unsigned i = 0; i < 100; i++)
+		flood_send(&r, i, 60, false);
+	assert_int_equal(veth->recv(r.hif, in, HOSTIF_BATCH, buf, sizeof(buf)), HOSTIF_BATCH);
+	const int gap = veth->gathers(r.hif);
+	assert_true(gap >= 0 && gap != veth->fd(r.hif));
+	unsigned got = HOSTIF_BATCH;
+	for (int n = 1; n > 0;) {
+		veth->done(r.hif);
+		assert_true(readable(gap, 1000));
+		n = veth->recv(r.hif, in, HOSTIF_BATCH, buf, sizeof(buf));
+		assert_in_range(n, 0, HOSTIF_BATCH);
+		got += (unsigned)n;
+		assert_int_equal(veth->gathers(r.hif), n >= 4 ? gap : -1);
+	}
+	assert_in_range(got, 100, 110);
+	veth->done(r.hif);
+	assert_false(readable(veth->fd(r.hif), 0));
+	flood_send(&r, 0, 60, false);
+	assert_true(readable(veth->fd(r.hif), 1000));
+	rig_close(&r);
+}
+
+static void test_without_a_ring(void **state)
+{
+	setenv("FETHD_RING", "off", 1);
+	test_frames_cross_byte_for_byte(state);
+	test_raised_mtu_cuts_no_frame(state);
+	test_batches_keep_order(state);
+	test_long_and_short_frames_keep_order(state);
+	test_what_is_not_read_is_counted(state);
+	struct rig r = rig_open(spec_of("lab", 101));
+	for (unsigned i = 0; i < 100; i++)
+		flood_send(&r, i, 60, false);
+	assert_int_equal(flood_read(&r, 100, any_length), 100);
+	assert_int_equal(veth->gathers(r.hif), -1);
+	rig_close(&r);
+	unsetenv("FETHD_RING");
+}
+
 static void test_no_frame_of_another_interface_slips_in(void **state)
 {
 	(void)state;
@@ -1393,6 +1647,12 @@ int main(void)
 		TEST(test_scattered_frame_is_sent_whole),
 		TEST(test_refused_frame_does_not_stop_the_others),
 		TEST(test_batches_keep_order),
+		TEST(test_long_and_short_frames_keep_order),
+		TEST(test_what_is_not_read_is_counted),
+		TEST(test_frames_outlive_their_interface),
+		TEST(test_ring_that_is_stuck_is_left),
+		TEST(test_frames_gather),
+		TEST(test_without_a_ring),
 		TEST(test_no_frame_of_another_interface_slips_in),
 		TEST(test_tcp_gets_through),
 		TEST(test_service_member_is_silent),
