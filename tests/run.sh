@@ -2,8 +2,8 @@
 # run.sh - installs what the tests need, builds, runs them all, and says what each part took.
 #
 #   tests/run.sh              the set for every change: under 20 minutes on 2 cores
-#   tests/run.sh --full       the long one: fuzzers 60 s each, coverage, 60 s of churn, 64 MB transfers, a
-#                             million operations on the simulated Darwin kernel
+#   tests/run.sh --full       the long one: fuzzers 60 s each, coverage, 60 s of churn, 64 MB transfers, more
+#                             guests, a million operations on the simulated Darwin kernel
 #   tests/run.sh PART...      only these parts (tests/run.sh --list names them)
 #   --no-install              packages are taken as they are
 #
@@ -161,7 +161,8 @@ part_netns() { have dev && tests netns build/dev -j "$jobs"; }
 part_guest() {
 	have release || return 1
 	step "guest image" bash tests/guest/build.sh "$FETHD_GUEST_DIR"
-	tests guest build/release
+	tests guest build/release -j "$jobs"
+	[ $full = 0 ] || tests guest-full build/release -j "$jobs"
 }
 part_fuzz() {
 	step "build fuzz" configure_and_build fuzz && step "fuzz $seconds s each" bash tests/fuzz/run.sh build/fuzz $seconds
