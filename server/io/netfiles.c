@@ -31,17 +31,18 @@ static int make_door(
 {
 	const char *path = conf->facts.path, *name;
 	const struct access_rules *rules = &conf->facts.access;
+	const int type = netloop_socket_type(kind);
 	char dir[2 * PATH_TEXT], door[2 * PATH_TEXT];
-	const bool shared = shared_door(path, kind, dir, &name);
-	const struct access_files files = shared ? access_files_shared(&conf->access, rules)
-						 : access_files(&conf->access, rules);
-	netfiles_path(door, path, netloop_door_path(kind));
-	int rc = shared ? verb_shared_make(dir, err) : 0;
+	if (!shared_door(path, kind, dir, &name)) {
+		const struct access_files files = access_files(&conf->access, rules);
+		netfiles_path(door, path, netloop_door_path(kind));
+		return verb_listen(door, type, &files, out_fd, err);
+	}
+	const struct access_files files = access_files_shared(&conf->access, rules);
+	int rc = verb_shared_make(dir, err);
 	if (!rc)
-		rc = verb_listen(door, netloop_socket_type(kind), &files, out_fd, err);
-	if (!rc && shared)
-		rc = verb_shared_give(dir, name, &files, err);
-	return rc;
+		rc = verb_shared_listen(dir, name, type, &files, out_fd, err);
+	return rc < 0 ? rc : verb_shared_give(dir, name, &files, err);
 }
 
 int netfiles_make(struct netloop_conf *conf, struct err *err)
@@ -88,7 +89,7 @@ int netfiles_renew(const struct network_facts *facts, const struct access *acces
 	const char *name;
 	if (!port[0] && shared_door(facts->path, PORT_KIND_DGRAM, dir, &name)) {
 		const struct access_files shared = access_files_shared(access, &facts->access);
-		return verb_shared_renew(dir, name, &shared, out_fd, err);
+		return verb_shared_listen(dir, name, SOCK_DGRAM, &shared, out_fd, err);
 	}
 	const struct access_files files = access_files(access, &facts->access);
 	snprintf(dir, sizeof(dir), "%s/ports/%s", facts->path, port);

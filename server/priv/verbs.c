@@ -323,7 +323,7 @@ static int give_sockets(const char *path, const struct access_files *files, stru
 		struct stat st;
 		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
 			rc = verbs_give(fd, e->d_name, files);
-		if (rc == -ENOENT) /* one on its way to its place (verb_shared_renew()) */
+		if (rc == -ENOENT) /* one on its way to its place (verb_shared_listen()) */
 			rc = 0;
 	}
 	if (dir)
@@ -382,8 +382,8 @@ int verb_listen(
 	return put_socket(path, temp, type, files, out_fd, err);
 }
 
-int verb_shared_renew(const char *dir, const char *name, const struct access_files *files,
-	int *out_fd, struct err *err)
+int verb_shared_listen(const char *dir, const char *name, int type,
+	const struct access_files *files, int *out_fd, struct err *err)
 {
 	char path[2 * PATH_TEXT], temp[PATH_TEXT];
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
@@ -391,7 +391,7 @@ int verb_shared_renew(const char *dir, const char *name, const struct access_fil
 	if (rc < 0)
 		return rc;
 	snprintf(temp, sizeof(temp), "%.*s.new", (int)sizeof(temp) - 5, dir);
-	return put_socket(path, temp, SOCK_DGRAM, files, out_fd, err);
+	return put_socket(path, temp, type, files, out_fd, err);
 }
 
 int verb_write(const char *path, const char *text, struct err *err)

@@ -286,6 +286,23 @@ class Hostile(Base):
         self.assertEqual(os.waitpid(pid, 0)[1], 0)
 
     @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
+    def test_what_a_user_leaves_there_does_not_keep_the_network(self):
+        self.d.create("mess", mode="0666")
+        left = self.d.path("mess/dgram/sock.new")
+
+        def litter():
+            os.mkdir(left)
+            with open(f"{left}/file", "w", encoding="ascii"):
+                pass
+
+        h.run_as((12345, 12345, []), litter)
+        self.c.call("network.delete", network="mess")
+        self.assertEqual(os.listdir(self.d.path("mess/dgram")), ["sock.new"])
+        self.d.create("mess", multicast="flood")
+        with self.d.attach("mess") as r:
+            h.exchange(self.come(path=self.d.path("mess/dgram/sock")), r, 5)
+
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
     def test_a_flood_of_newcomers_pushes_out_its_own_only(self):
         self.c.call("network.set", network="lab", mode="0666")
         os.chmod(self.tmp, 0o777)

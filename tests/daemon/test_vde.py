@@ -339,8 +339,9 @@ class Users(Base):
 
         def litter():
             os.mkdir(f"{vde}/a")
+            os.mkdir(f"{vde}/ctl.new")
             os.mkdir(f"{vde}/full")
-            for name in ("file", "full/file", "ctl.new"):
+            for name in ("file", "full/file", "ctl.new/file"):
                 with open(f"{vde}/{name}", "w", encoding="ascii"):
                     pass
             os.symlink("/etc", f"{vde}/link")
@@ -353,12 +354,13 @@ class Users(Base):
             return "kept"
         self.assertEqual(h.run_as((STRANGER, STRANGER, []), litter), "kept")
         self.d.call("network.delete", network="mess")
-        self.assertEqual(os.listdir(vde), ["full"])
+        self.assertEqual(sorted(os.listdir(vde)), ["ctl.new", "full"])
         self.d.create("mess")
         with Vde(f"{vde}/ctl"):
             pass
         self.d.call("network.delete", network="mess")
-        os.unlink(f"{vde}/full/file")
+        for name in ("full", "ctl.new"):
+            os.unlink(f"{vde}/{name}/file")
         self.d.create("mess")
         self.d.call("network.delete", network="mess")
         self.assertFalse(os.path.exists(self.d.path("mess")))
