@@ -98,11 +98,14 @@ int netfiles_renew(const struct network_facts *facts, const struct access *acces
 
 void netfiles_clear(const char *path)
 {
-	char dir[2 * PATH_TEXT];
+	char dir[2 * PATH_TEXT], door[2 * PATH_TEXT];
 	const char *name;
 	for (unsigned kind = 0; kind < PORT_KINDS; kind++)
-		if (shared_door(path, (enum port_kind)kind, dir, &name))
+		if (shared_door(path, (enum port_kind)kind, dir, &name)) {
+			netfiles_path(door, dir, name);
+			verb_unlink(door); /* it may still be about to be closed (shared_close()) */
 			verb_shared_clear(dir);
+		}
 	netfiles_path(dir, path, "ports");
 	verb_dir_clear(dir);
 	verb_dir_clear(path);

@@ -6,12 +6,15 @@
  */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "server/core/access.h"
+#include "server/priv/sock.h"
 #include "server/priv/verbs.h"
+#include "server/priv/verbs_priv.h"
 
 #define ID_NONE ((uid_t)-101) /* KAUTH_UID_NONE: the process' own again */
 
@@ -69,6 +72,21 @@ bool verb_place_held(const struct verb_place *place)
 {
 	(void)place;
 	return true;
+}
+
+bool verbs_held(int dir, const char *path, const char *name)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	(void)dir;
+	if (snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s", path, name) >=
+		(int)sizeof(addr.sun_path))
+		return false; /* as good as: it could not be reached */
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	if (fd < 0)
+		return true;
+	const int rc = connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) < 0 ? errno : 0;
+	close(fd);
+	return rc != ECONNREFUSED;
 }
 
 void verb_place_close(struct verb_place *place)

@@ -12,6 +12,7 @@
 #include "server/core/access.h"
 #include "server/priv/sock.h"
 #include "server/priv/verbs.h"
+#include "server/priv/verbs_priv.h"
 
 #ifndef RESOLVE_CACHED
 #define RESOLVE_CACHED 0x20 /* Linux 5.12 */
@@ -55,6 +56,12 @@ static int check_file(int fd, const char *path, uint32_t uid, struct err *err)
 	return 0;
 }
 
+static void by_descriptor(struct verb_place *place)
+{
+	snprintf(place->addr.sun_path, sizeof(place->addr.sun_path), "/proc/self/fd/%d", place->fd);
+	place->len = sizeof(place->addr);
+}
+
 /* The one at a path. */
 static int find_path(const char *path, uint32_t uid, struct verb_place *out, struct err *err)
 {
@@ -74,8 +81,7 @@ static int find_path(const char *path, uint32_t uid, struct verb_place *out, str
 	const int rc = check_file(out->fd, path, uid, err);
 	if (rc < 0)
 		return rc;
-	snprintf(out->addr.sun_path, sizeof(out->addr.sun_path), "/proc/self/fd/%d", out->fd);
-	out->len = sizeof(out->addr);
+	by_descriptor(out);
 	return 0;
 }
 
@@ -149,6 +155,19 @@ bool verb_place_held(const struct verb_place *place)
 	const int rc = connect_to(fd, place);
 	close(fd);
 	return rc != -ECONNREFUSED;
+}
+
+bool verbs_held(int dir, const char *path, const char *name)
+{
+	struct verb_place place = { .addr = { .sun_family = AF_UNIX } };
+	(void)path;
+	place.fd = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (place.fd < 0)
+		return errno != ENOENT;
+	by_descriptor(&place);
+	const bool held = verb_place_held(&place);
+	verb_place_close(&place);
+	return held;
 }
 
 void verb_place_close(struct verb_place *place)

@@ -2,7 +2,8 @@
  *
  * Such a directory is ours and sticky, so that of what lies there each can remove his own only, and
  * what is ours stays what it is: it may be looked for by name, and given away by name. What others
- * put there is never followed, opened or looked at, only unlinked. */
+ * put there is never followed, opened or looked at, only unlinked; but a socket that somebody has
+ * open stays, or its client, who outlives us, could never be reached again. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +27,8 @@ static int open_dir(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Directories go if they are empty. Into others we do not look: whoever made one may have mounted a
- * file system of his there, which never answers. */
+/* While nobody else can write to it. Directories go if they are empty. Into others we do not look:
+ * whoever made one may have mounted a file system of his there, which never answers. */
 static void empty(const char *path)
 {
 	const int fd = open_dir(path);
@@ -43,7 +44,8 @@ static void empty(const char *path)
 		rewinddir(dir);
 		const struct dirent *e;
 		while ((e = readdir(dir)))
-			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+				!(e->d_type == DT_SOCK && verbs_held(fd, path, e->d_name)))
 				removed |= !unlinkat(fd, e->d_name, 0) ||
 					   !unlinkat(fd, e->d_name, AT_REMOVEDIR);
 	} while (removed);

@@ -65,7 +65,8 @@ int verb_dir_give(const char *path, const struct access_files *files, struct err
 void verb_unlink(const char *path); /* only a socket */
 
 /* Directories that a network's clients make sockets of their own in, beside one of ours. Made, or
- * emptied if it is there, and nobody else's to write to yet; */
+ * emptied if it is there, of all but the sockets that clients have open, and nobody else's to write
+ * to yet; */
 int verb_shared_make(const char *path, struct err *err);
 /* then verb_shared_listen() puts a socket there, with what access_files_shared() says, and both are
  * given to those who may, as later when these are others. */
@@ -75,7 +76,8 @@ int verb_shared_give(
  * never under a name there that a client could have taken. May be called on any thread. */
 int verb_shared_listen(const char *dir, const char *name, int type,
 	const struct access_files *files, int *out_fd, struct err *err);
-/* Removes it, unless a client has left a directory there that is not empty. */
+/* Removes it, unless a client has a socket there open, or has left a directory that is not empty.
+ */
 void verb_shared_clear(const char *path);
 /* Gives a datagram socket, which is connected to a client's, a name there that this client alone
  * can send to. May be called on any thread. */

@@ -20,6 +20,9 @@ const char *verbs_run_dir(void);
 /* Connects @fd to the Unix socket whose file is @path. 0, -ELOOP where that is a link, -ENOTSOCK
  * where it is something else, or another negative errno. */
 int verbs_connect(int fd, const char *path);
+/* Whether somebody has the socket @name open, in the directory @dir at @path, which nobody else can
+ * write to. Asks at once, and says nothing to whoever has it; true where that is not known. */
+bool verbs_held(int dir, const char *path, const char *name);
 /* "feth" and a number; nothing else may be made, removed or served. */
 bool verbs_name_ours(const char *interface);
 

@@ -162,10 +162,31 @@ class Ways(Base):
         self.c.call("port.remove", network="lab", name="vm")
         self.assertFalse(os.path.exists(path))
 
-    def test_a_network_that_goes_takes_all_of_it(self):
-        for connect in (True, False):
-            self.come(connect, b"VFKT", own=self.d.path(f"lab/dgram/{connect}.sock"))
+    def test_who_names_the_path_outlives_a_network_and_the_daemon(self):
+        """QEMU cannot bind again what it lost."""
+        own = self.d.path("lab/dgram/vm.sock")
+        vm = self.come(False, own=own)
+        h.exchange(vm, self.r, 5)
+        self.come(own=self.d.path("lab/dgram/gone.sock")).close()
+        self.c.call("network.delete", network="lab")
+        self.assertEqual(os.listdir(self.d.path("lab")), ["dgram"])
+        self.assertEqual(os.listdir(self.d.path("lab/dgram")), ["vm.sock"])
+        self.d.create("lab", multicast="flood")
+        with self.d.attach() as r:
+            h.exchange(vm, r, 5)
+        self.come(own=self.d.path("lab/dgram/gone.sock")).close()
+        self.d.kill()
+        self.d.start()
+        self.d.create("lab", multicast="flood")
+        self.assertEqual(sorted(os.listdir(self.d.path("lab/dgram"))), ["sock", "vm.sock"])
+        with self.d.attach() as r:
+            h.exchange(vm, r, 5)
+
+    def test_a_network_that_goes_takes_all_that_is_its_own(self):
+        vms = [self.come(connect, b"VFKT", own=self.d.path(f"lab/dgram/{connect}.sock")) for connect in (True, False)]
         h.poll_until("both", lambda: len(self.ports()) == 2)
+        for vm in vms:
+            vm.close()
         self.c.call("network.delete", network="lab")
         self.assertFalse(os.path.exists(self.d.path("lab")))
 
