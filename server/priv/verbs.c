@@ -21,6 +21,8 @@ static char run_dir[PATH_TEXT]; /* set once by verb_run_dir() */
 static bool run_dir_made;
 static int run_fd = -1; /* holds the lock */
 
+#define TEMP_END ".new" /* of what is not in its place yet; no name of a network or port has it */
+
 int verbs_check_path(const char *path, struct err *err)
 {
 	const size_t n = strlen(run_dir);
@@ -289,19 +291,6 @@ static int bind_at(int fd, const char *path, struct err *err)
 	return 0;
 }
 
-int verbs_give(int dir, const char *name, const struct access_files *files)
-{
-	struct stat st;
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	const bool other =
-		st.st_uid != files->uid || (files->gid != ACCESS_NO_ONE && st.st_gid != files->gid);
-	if (other &&
-		fchownat(dir, name, (uid_t)files->uid, (gid_t)files->gid, AT_SYMLINK_NOFOLLOW) < 0)
-		return -errno;
-	return fchmodat(dir, name, (mode_t)files->mode, 0) < 0 ? -errno : 0;
-}
-
 int verbs_give_failed(int rc, const char *path, const struct access_files *files, struct err *err)
 {
 	if (files->gid == ACCESS_NO_ONE)
@@ -309,6 +298,14 @@ int verbs_give_failed(int rc, const char *path, const struct access_files *files
 			(unsigned)files->uid, files->mode, strerror(-rc));
 	return err_set(err, rc, "cannot give %s to user %u and group %u, mode %04o: %s", path,
 		(unsigned)files->uid, (unsigned)files->gid, files->mode, strerror(-rc));
+}
+
+/* A network's loop is putting it in its place, and has made it as it shall be: nobody else's yet.
+ */
+static bool on_its_way(const char *name)
+{
+	const size_t n = strlen(name), end = strlen(TEMP_END);
+	return n > end && !strcmp(name + n - end, TEMP_END);
 }
 
 static int give_sockets(const char *path, const struct access_files *files, struct err *err)
@@ -321,9 +318,10 @@ static int give_sockets(const char *path, const struct access_files *files, stru
 	const struct dirent *e;
 	while (dir && !rc && (e = readdir(dir))) {
 		struct stat st;
-		if (!fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode))
+		if (!on_its_way(e->d_name) && !fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) &&
+			S_ISSOCK(st.st_mode))
 			rc = verbs_give(fd, e->d_name, files);
-		if (rc == -ENOENT) /* one on its way to its place (verb_shared_listen()) */
+		if (rc == -ENOENT) /* gone meanwhile */
 			rc = 0;
 	}
 	if (dir)
@@ -378,7 +376,7 @@ int verb_listen(
 	int rc = verbs_check_path(path, err);
 	if (rc < 0)
 		return rc;
-	snprintf(temp, sizeof(temp), "%s.new", path);
+	snprintf(temp, sizeof(temp), "%s" TEMP_END, path);
 	return put_socket(path, temp, type, files, out_fd, err);
 }
 
@@ -390,7 +388,7 @@ int verb_shared_listen(const char *dir, const char *name, int type,
 	const int rc = verbs_check_path(path, err);
 	if (rc < 0)
 		return rc;
-	snprintf(temp, sizeof(temp), "%.*s.new", (int)sizeof(temp) - 5, dir);
+	snprintf(temp, sizeof(temp), "%.*s" TEMP_END, (int)(sizeof(temp) - sizeof(TEMP_END)), dir);
 	return put_socket(path, temp, type, files, out_fd, err);
 }
 
@@ -400,7 +398,7 @@ int verb_write(const char *path, const char *text, struct err *err)
 	int rc = verbs_check_path(path, err);
 	if (rc < 0)
 		return rc;
-	snprintf(temp, sizeof(temp), "%s.new", path);
+	snprintf(temp, sizeof(temp), "%s" TEMP_END, path);
 	unlink(temp); /* left over from a crash */
 	if (!text)
 		return unlink(path) < 0 && errno != ENOENT ? -errno : 0;

@@ -11,8 +11,8 @@ int verbs_check_path(const char *path, struct err *err);
 /* RUN/@network/@file, or RUN/@file where @network is NULL. -EINVAL where that is no path of ours.
  */
 int verbs_path(char out[2 * PATH_TEXT], const char *network, const char *file, struct err *err);
-/* Makes @name in the directory @dir as @files says: whose it is, then who may. 0 or -errno; and the
- * sentence for that. */
+/* Makes @name in the directory @dir as @files says: whose it is, then who may. Never what a link
+ * there means. 0 or -errno, -ELOOP for a link; and the sentence for that. */
 int verbs_give(int dir, const char *name, const struct access_files *files);
 int verbs_give_failed(int rc, const char *path, const struct access_files *files, struct err *err);
 /* What tags, tables and anchors of this daemon are told by. */

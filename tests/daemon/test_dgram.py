@@ -306,6 +306,16 @@ class Hostile(Base):
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))
         self.assertEqual(os.waitpid(pid, 0)[1], 0)
 
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "gives files to another user")
+    def test_one_on_its_way_to_its_place_is_given_to_nobody(self):
+        """As dgram.new is: whoever owned it there would own it in dgram/, too, and could replace it."""
+        s = socket.socket(socket.AF_UNIX, DGRAM)
+        self.addCleanup(s.close)
+        s.bind(self.d.path("lab/some.new"))
+        self.c.call("network.set", network="lab", owner="12345")
+        self.assertEqual(os.stat(self.d.path("lab/qemu.sock")).st_uid, 12345)
+        self.assertEqual(os.stat(self.d.path("lab/some.new")).st_uid, 0)
+
     @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
     def test_what_a_user_leaves_there_does_not_keep_the_network(self):
         self.d.create("mess", mode="0666")

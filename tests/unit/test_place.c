@@ -13,6 +13,7 @@
 #include "server/core/access.h"
 #include "server/priv/sock.h"
 #include "server/priv/verbs.h"
+#include "server/priv/verbs_priv.h"
 
 static char dir[] = "/tmp/fethd-place-XXXXXX";
 
@@ -138,6 +139,29 @@ static void test_names_that_say_nothing_are_refused(void **state)
 	assert_int_equal(try(&name, sizeof(name), geteuid()), -EINVAL);
 }
 
+static unsigned mode_of(const char *path)
+{
+	struct stat st;
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static void test_what_a_link_means_is_given_to_nobody(void **state)
+{
+	(void)state;
+	const struct access_files files = { geteuid(), ACCESS_NO_ONE, 0666 };
+	const struct sockaddr_un mine = name_of("mine"), link = name_of("to-mine");
+	close(creat(mine.sun_path, 0600));
+	assert_int_equal(symlink(mine.sun_path, link.sun_path), 0);
+	assert_int_equal(verbs_give(AT_FDCWD, link.sun_path, &files), -ELOOP);
+	assert_int_equal(mode_of(mine.sun_path), 0600);
+	assert_int_equal(verbs_give(AT_FDCWD, mine.sun_path, &files), 0);
+	assert_int_equal(mode_of(mine.sun_path), 0666);
+	assert_int_equal(
+		verbs_give(AT_FDCWD, dir, &(struct access_files){ geteuid(), ACCESS_NO_ONE, 0700 }),
+		0);
+}
+
 #ifdef __linux__
 static void test_an_abstract_one_only_of_our_own_user(void **state)
 {
@@ -186,7 +210,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	static const char *const files[] = { "own", "moved", "real", "link", "file", "others",
-		"ours", "client" };
+		"ours", "client", "mine", "to-mine" };
 	(void)state;
 	for (unsigned i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		const struct sockaddr_un name = name_of(files[i]);
@@ -203,6 +227,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_no_socket_is_refused),
 		cmocka_unit_test(test_anybody_elses_is_refused_but_for_administrators),
 		cmocka_unit_test(test_names_that_say_nothing_are_refused),
+		cmocka_unit_test(test_what_a_link_means_is_given_to_nobody),
 #ifdef __linux__
 		cmocka_unit_test(test_an_abstract_one_only_of_our_own_user),
 		cmocka_unit_test(test_one_that_is_connected_to_another_says_so_and_has_a_place),
