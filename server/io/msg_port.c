@@ -111,7 +111,6 @@ static void let_go(struct msg_port *mp)
 	verb_place_close(&mp->place);
 	if (mp->counted)
 		shared_leave(sh, mp->client.uid);
-	free(mp->who);
 	msgq_fini(&mp->q);
 }
 
@@ -122,6 +121,7 @@ static void gone(struct msg_port *mp)
 		block_pool_fini(pool); /* only its spares */
 	ioloop_tidy(mp->host.loop);
 	client_leave(mp->host.clients, &mp->client);
+	free(mp->who);
 	free(mp);
 }
 
@@ -615,6 +615,7 @@ int msg_port_open(struct msg_port **out, const struct msg_port_host *host,
 	int rc = start(mp, err);
 	if (rc < 0) {
 		let_go(mp);
+		free(mp->who);
 		free(mp);
 		return rc;
 	}

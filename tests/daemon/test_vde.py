@@ -87,6 +87,17 @@ class Clients(Base):
             h.frame(h.BROADCAST, self.pair.macs[0], b"", 0x9999)) or len(self.d.clients()) == 2)
         self.assertTrue(b.ended())
 
+    def test_rights_that_change_while_clients_go_away(self):
+        """Each is judged until it has left the list of clients."""
+        c = self.enterContext(self.d.control())
+        for i in range(60):
+            vms = [self.vde() for _ in range(4)]
+            asked = [c.request("network.set", network="lab", mode=("0660", "0600")[n & 1]) for n in range(8)]
+            for vm in vms:
+                vm.close()
+            for a in asked:
+                c.reply(a)
+
     def test_requests_in_pieces_and_what_a_client_says_of_itself(self):
         name = self.ctl[:-3].encode() + b".pieces"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s, h.connected(self.ctl) as c:
