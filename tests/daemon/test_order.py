@@ -147,7 +147,7 @@ class Order(Base):
             with h.Native(self.d.path(path)) as c:
                 c.send_raw(calls)
                 pair.check(rounds=20)
-                self.assertLess(self.d.rss_kib() - rss, 8192)
+                self.assertLess(self.d.rss_kib() - rss, 12288)  # 64 of them are 4 MiB, all 16; and the sanitizers' share
                 c.order = []
                 closed = False
                 try:
