@@ -89,6 +89,7 @@ struct port_conf {
 	bool has_locked, locked;            /* to `mac` and rules.macs */
 	uint32_t uid, pid;                  /* the client, as the kernel attested it */
 	bool take_only;                     /* only the declared port of this name will do */
+	bool dialled;                       /* whom a port that calls has reached; nobody else is */
 	const struct monitor_conf *monitor; /* borrowed; NULL: a port is wanted, not a monitor */
 	struct port_rules rules;            /* those given */
 	struct tap_place tap;               /* of kind tap: its interface */

@@ -119,6 +119,10 @@ static int find_or_make(
 	if (rec->client)
 		return err_set(err, -EBUSY, "%s: port %s has a client; choose another name", name,
 			rec->info.name);
+	if (dial_text_any(&rec->info.dial) && !conf->dialled)
+		return err_set(err, -EBUSY,
+			"%s: port %s is for whom it calls itself; choose another name", name,
+			rec->info.name);
 	if (rec->info.kind != conf->kind)
 		return err_set(err, -EEXIST, "%s: port %s is of kind %s", name, rec->info.name,
 			port_kind_name(rec->info.kind));

@@ -144,22 +144,18 @@ static void socket_made(struct command *cmd)
 	next_socket(ap);
 }
 
+static bool has_socket(const struct apply_done *done)
+{
+	return done->kind != PORT_KIND_TAP && !dial_text_any(&done->dial);
+}
+
 /* The sockets of the ports that were added, one after the other. */
 static void next_socket(struct applying *ap)
 {
 	const struct apply *a = ap->cmd->apply;
-	for (; ap->at < a->n_done; ap->at++) {
-		const struct apply_done *done = &a->done[ap->at];
-		const bool tap = done->kind == PORT_KIND_TAP, calls = dial_text_any(&done->dial);
-		if (done->what == APPLY_ADDED && !tap && !calls)
-			break;
-		if (done->what != APPLY_ADDED || ap->ent->stopping)
-			continue;
-		if (tap)
-			taps_begin(ap->ent, done);
-		else
-			dials_begin(ap->ent, done->name, done->kind, &done->dial);
-	}
+	while (ap->at < a->n_done &&
+		(a->done[ap->at].what != APPLY_ADDED || !has_socket(&a->done[ap->at])))
+		ap->at++;
 	if (ap->at == a->n_done) {
 		if (ap->ports_failed)
 			return fail_ports(ap);
@@ -174,10 +170,28 @@ static void next_socket(struct applying *ap)
 	control_port_listen(ap->ent, cmd);
 }
 
+/* The other ports that were added. Before anything else: who removes one of them is heard of after
+ * this, and finds what there is to end. */
+static void begin_others(struct applying *ap)
+{
+	const struct apply *a = ap->cmd->apply;
+	for (uint32_t i = 0; i < a->n_done; i++) {
+		const struct apply_done *done = &a->done[i];
+		if (done->what != APPLY_ADDED || has_socket(done))
+			continue;
+		if (done->kind == PORT_KIND_TAP)
+			taps_begin(ap->ent, done);
+		else
+			dials_begin(ap->ent, done->name, done->kind, &done->dial);
+	}
+}
+
 static void ports_applied(struct command *cmd)
 {
 	struct applying *ap = cmd->owner;
 	ap->ports_failed = !stepped(ap, cmd);
+	if (!ap->ent->stopping)
+		begin_others(ap);
 	next_socket(ap);
 }
 

@@ -12,6 +12,11 @@
 #include "server/io/port_qemu.h"
 #include "server/io/shared.h"
 
+/* Bytes in a datagram: 16 bits of length, less the UDP header, which IPv4's length includes with
+ * its own of 20 (RFC 768, RFC 791 3.1, RFC 8200 8.1). */
+#define UDP6_MAX (65535u - 8u)
+#define UDP4_MAX (UDP6_MAX - 20u)
+
 /* A connection; at its end its way to main, for which there is memory so. */
 struct call {
 	struct message msg;
@@ -76,6 +81,7 @@ static int open_datagrams(struct call *call, struct command *cmd, const struct p
 		.port = conf,
 		.place = { .fd = -1 },
 		.lasting = true,
+		.frame_max = cmd->in.dialled.dial.remote[0] == '[' ? UDP6_MAX : UDP4_MAX,
 		.ended = ended,
 		.ctx = call,
 	};
@@ -85,7 +91,9 @@ static int open_datagrams(struct call *call, struct command *cmd, const struct p
 static void open_call(const struct dialled_host *host, struct command *cmd)
 {
 	const char *name = cmd->in.dialled.name;
-	struct port_conf conf = { .kind = cmd->in.dialled.kind, .take_only = true };
+	struct port_conf conf = {
+		.kind = cmd->in.dialled.kind, .take_only = true, .dialled = true
+	};
 	struct call *call = NULL;
 	cmd->n_fds = 0;
 	/* a session of the loop's may have removed the port, and declared another */

@@ -33,10 +33,11 @@ struct dialling {
 	uint32_t serial; /* of the connection; 0 is none */
 	enum dial_state state;
 	struct dial_pace pace;
-	char why[DIAL_WHY]; /* what was said of the last that failed */
-	int fd;             /* owned; while calling */
-	uv_poll_t *poll;    /* owned; while calling */
-	uv_timer_t timer;   /* until the next try; or until this one has taken too long */
+	char why[DIAL_WHY];    /* what port.list says of the last that failed */
+	char logged[DIAL_WHY]; /* what the log said last, since a connection held */
+	int fd;                /* owned; while calling */
+	uv_poll_t *poll;       /* owned; while calling */
+	uv_timer_t timer;      /* until the next try; or until this one has taken too long */
 };
 
 static struct dialling *find(const struct netctl *ent, const char *port)
@@ -85,7 +86,8 @@ static struct command *command_for(const struct dialling *dl, void (*done)(struc
 	return cmd;
 }
 
-/* Says so, where it is another reason than before. */
+/* Says so, where it is another reason than before; the log, where it is another than it said: who
+ * takes us in and closes at once would fill it. */
 static void say(struct dialling *dl, const char *why)
 {
 	char text[DIAL_WHY];
@@ -93,8 +95,10 @@ static void say(struct dialling *dl, const char *why)
 	if (!strcmp(dl->why, text))
 		return;
 	memcpy(dl->why, text, sizeof(text));
-	log_warn("port", "not connected, trying again net=%s port=%s: %s",
-		dl->ent->facts.spec.network, dl->port, text);
+	if (strcmp(dl->logged, text) != 0)
+		log_warn("port", "not connected, trying again net=%s port=%s: %s",
+			dl->ent->facts.spec.network, dl->port, text);
+	memcpy(dl->logged, text, sizeof(text));
 	struct command *cmd = command_for(dl, told);
 	if (!cmd)
 		return; /* the log knows */
@@ -111,6 +115,8 @@ static void failed(struct dialling *dl, const char *why)
 	dl->serial = 0;
 	const uint64_t now = uv_now(&dl->ent->d->uv);
 	uv_timer_start(&dl->timer, on_timer, dial_pace_wait_ms(&dl->pace, now, random), 0);
+	if (dl->pace.tries == 1) /* the first one since a connection held */
+		dl->logged[0] = '\0';
 	say(dl, why);
 }
 
@@ -119,7 +125,9 @@ static void opened(struct command *cmd)
 	struct netctl *ent = cmd->owner;
 	struct dialling *dl = find(ent, cmd->in.dialled.name);
 	if (dl && dl->state == DIAL_POSTED && dl->serial == cmd->in.dialled.serial) {
-		if (cmd->err.code) {
+		if (cmd->err.code == -ENOENT) {
+			dials_remove(ent, cmd->in.dialled.name); /* there is no such port */
+		} else if (cmd->err.code) {
 			failed(dl, cmd->err.text);
 		} else {
 			dl->state = DIAL_OPEN;
@@ -231,6 +239,7 @@ void dials_begin(
 	struct netctl *ent, const char *port, enum port_kind kind, const struct dial_text *text)
 {
 	const char *field, *why;
+	dials_remove(ent, port); /* of the port that had this name */
 	struct dialling *dl = calloc(1, sizeof(*dl));
 	if (!dl) {
 		log_error("port", "net=%s: port %s cannot call: out of memory; remove and add it",

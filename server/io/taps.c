@@ -50,7 +50,9 @@ static void opened(struct command *cmd)
 {
 	struct netctl *ent = cmd->owner;
 	struct tap *tap = find(ent, cmd->in.conf.name);
-	if (tap && tap->state == TAP_POSTED && cmd->err.code)
+	if (tap && tap->state == TAP_POSTED && cmd->err.code == -ENOENT)
+		taps_remove(ent, cmd->in.conf.name); /* there is no such port */
+	else if (tap && tap->state == TAP_POSTED && cmd->err.code)
 		failed(ent, tap, &cmd->err);
 	else if (tap && tap->state == TAP_POSTED)
 		taps_opened(ent, tap->spec.port);
@@ -137,6 +139,7 @@ static void free_handle(uv_handle_t *handle)
 static struct tap *add(struct netctl *ent, const char *port, struct feth_mac mac,
 	const struct tap_place *place, struct err *err)
 {
+	taps_remove(ent, port); /* of the port that had this name */
 	struct tap *tap = calloc(1, sizeof(*tap));
 	if (!tap) {
 		err_set(err, -ENOMEM, "%s: out of memory", ent->facts.spec.network);

@@ -46,7 +46,8 @@ static int failed(const char *what, const char *whom, int rc, struct err *err)
 		rc == -ECONNREFUSED ? "nobody listens there"
 		: rc == -EAGAIN     ? "too many wait there to be accepted"
 		: rc == -EPROTOTYPE ? "it is a socket of another type"
-		: rc == -ELOOP      ? "that is a link; name the socket itself"
+		: rc == -ELOOP      ? "there is a link in that path; name the real one"
+		: rc == -EISCONN    ? "that is itself; everything would come back"
 		: rc == -ENOTSOCK   ? "that is no socket"
 				    : strerror(-rc));
 }
@@ -62,6 +63,7 @@ static int connect_tcp(int fd, const struct endpoint *remote)
 {
 	const int on = 1;
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	verbs_watch(fd);
 	return connect_inet(fd, remote);
 }
 
@@ -104,6 +106,22 @@ static bool to_itself(int fd)
 	       !memcmp(&here, &there, n);
 }
 
+/* Between bind() and connect() it is anybody's to send to. */
+static int make_udp(const struct dial *dial, int fd, struct err *err)
+{
+	int rc = verbs_deaf(fd);
+	if (!rc)
+		rc = bind_inet(fd, &dial->local);
+	if (rc < 0)
+		return failed_at("get datagrams at", dial, &dial->local, rc, err);
+	rc = connect_inet(fd, &dial->remote);
+	if (!rc && to_itself(fd)) /* `local` is any address of this machine */
+		rc = -EISCONN;
+	if (!rc)
+		rc = verbs_hear(fd);
+	return rc < 0 ? failed_at("send to", dial, &dial->remote, rc, err) : 0;
+}
+
 /* 0, or -EINPROGRESS; or another, and the sentence. */
 static int make(const struct dial *dial, int fd, struct err *err)
 {
@@ -118,13 +136,7 @@ static int make(const struct dial *dial, int fd, struct err *err)
 			rc = -ECONNREFUSED;
 		break;
 	case DIAL_UDP:
-		rc = bind_inet(fd, &dial->local);
-		if (rc < 0)
-			return failed_at("get datagrams at", dial, &dial->local, rc, err);
-		rc = connect_inet(fd, &dial->remote);
-		if (rc < 0)
-			return failed_at("send to", dial, &dial->remote, rc, err);
-		break;
+		return make_udp(dial, fd, err);
 	case DIAL_NONE:
 		break;
 	}

@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
@@ -131,13 +132,15 @@ class Calls(Base):
     def test_what_is_in_the_way_is_said_once(self):
         os.mkfifo(os.path.join(self.dir, "fifo"))
         os.symlink("up.sock", os.path.join(self.dir, "link"))
+        os.symlink(self.dir, os.path.join(self.dir, "way"))
         server = self.listen()
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dgram, socket.socket() as tcp:
             dgram.bind(os.path.join(self.dir, "dgram"))
             tcp.bind(("127.0.0.1", 0))  # deaf
             for name, to, why in (
                     ("missing", "nosuch", "No such file"), ("pipe", "fifo", "no socket"),
-                    ("folder", "", "no socket"), ("link", "link", "a link; name the socket itself"),
+                    ("folder", "", "no socket"), ("link", "link", "a link in that path; name the real one"),
+                    ("way", "way/up.sock", "a link in that path; name the real one"),
                     ("other", "dgram", "of another type"),
                     ("deaf", f"tcp:127.0.0.1:{tcp.getsockname()[1]}", "nobody listens there")):
                 self.add(to if ":" in to else os.path.join(self.dir, to), name)
@@ -145,8 +148,27 @@ class Calls(Base):
             server.sock.settimeout(0.3)
             with self.assertRaises(TimeoutError):  # nobody goes by the link, however often it is tried
                 server.accept()
-            for name in ("missing", "pipe", "folder", "link", "other", "deaf"):
+            for name in ("missing", "pipe", "folder", "link", "way", "other", "deaf"):
                 self.assertEqual(self.d.log.count(f"port={name}: "), 1, self.d.log)
+
+    def test_who_takes_us_in_and_closes_is_told_of_once(self):
+        server = self.listen()
+        self.add(server.to)
+        for _ in range(6):
+            server.accept().close()
+        self.wait_for("the connection has ended")
+        self.assertEqual(self.d.log.count("trying again net=lab port=up: "), 1, self.d.log)
+
+    @unittest.skipUnless(os.environ.get("FETHD_FULL") == "1", "six seconds, of the long run")
+    def test_the_end_of_one_that_held_is_told_of_again(self):
+        server = self.listen()
+        self.add(server.to)
+        server.accept().close()
+        self.wait_for("the connection has ended")
+        with server.accept():
+            self.attached()
+            time.sleep(5.5)  # DIAL_STEADY_MS
+        h.poll_until("it is told", lambda: self.d.log.count("trying again net=lab port=up: ") == 2)
 
     def test_who_takes_nobody_in(self):
         """Its queue of connections is full; a try never waits for that."""
@@ -156,9 +178,8 @@ class Calls(Base):
         with socket.socket(socket.AF_UNIX) as first:
             first.connect(server.path)
             self.add(server.to)
-            if self.state()[0] != "attached":
-                self.wait_for("too many wait")
-                self.d.call("network.show", network="lab")
+            self.wait_for("too many wait")
+            self.d.call("network.show", network="lab")
             server.accept().close()
             h.poll_until("it got in", lambda: self.state()[0] == "attached")
 
@@ -216,6 +237,31 @@ class Calls(Base):
             self.assertIn("has a client", h.refused(self, "busy", c, "port.open", network="lab", name="up"))
             self.assertIn("already", h.refused(self, "exists", c, "port.add", network="lab", name="up",
                                                kind="qemu", connect="/x"))
+
+    def test_removed_while_a_configuration_is_applied(self):
+        """By a session of the network's; nobody is called for a port that is no more."""
+        server = self.listen()
+        server.sock.listen(64)
+        ports = [{"name": f"n{i}", "kind": "native"} for i in range(8)]
+        ports.append({"name": "up", "kind": "qemu", "connect": server.to})
+        with self.d.native("lab") as session, Remover(session, "up") as remover:
+            for _ in range(60):
+                self.d.call("network.apply", network="lab", ports=ports)
+                self.d.call("network.apply", network="lab", ports=[])
+        self.assertGreater(remover.removed, 0)
+        self.assertEqual(self.d.clients(), [])
+        server.sock.settimeout(1.5)  # tries that go on are more often at first
+        h.poll_until("nobody calls", lambda: not self.calls(server), 4)
+        self.assertFalse(self.calls(server))
+
+    @staticmethod
+    def calls(server):
+        """Whether somebody does, of whom nothing was heard yet."""
+        try:
+            server.sock.accept()[0].close()
+            return True
+        except TimeoutError:
+            return False
 
     def test_what_is_refused(self):
         with self.d.control() as c:
@@ -309,6 +355,33 @@ def next_event(c):
     return c.notes.pop(0)
 
 
+class Remover(h.Worker):
+    """Removes a port, whenever it is there."""
+
+    def __init__(self, session, port):
+        super().__init__()
+        self.session, self.port, self.removed = session, port, 0
+
+    def turn(self):
+        try:
+            self.session.call("port.remove", name=self.port)
+            self.removed += 1
+        except h.RpcError as e:
+            assert e.code in ("not_found", "busy"), e
+
+
+class SendTo(h.Worker):
+    """Sends the same datagram, whether or not somebody is there."""
+
+    def __init__(self, sock, data, where):
+        super().__init__()
+        self.args = sock, data, where
+
+    def turn(self):
+        sock, data, where = self.args
+        sock.sendto(data, where)
+
+
 class Mirror(h.Worker):
     """Sends back what it gets."""
 
@@ -368,6 +441,32 @@ class Datagrams(Base):
                     n.send(f[:6] + h.mac(1) + f[12:])
                     self.assertEqual(s.recv(1 << 16), f[:6] + h.mac(1) + f[12:])
                 self.d.call("port.remove", network="lab", name=f"up{i}")
+
+    def test_nobody_elses_while_it_is_made(self):
+        """From bind() to connect() the socket is anybody's to send to."""
+        s, other = self.peer(), self.peer()
+        local, where = self.free()
+        with SendTo(other, h.frame(h.BROADCAST, h.mac(1)), where):
+            for _ in range(150):
+                self.udp(self.at(s), local)
+                self.attached()
+                self.assertEqual(self.d.stats("up")["rx_frames"], 0)
+                self.d.call("port.remove", network="lab", name="up")
+
+    def test_cap_is_what_a_datagram_holds(self):
+        self.d.create("jumbo", mtu=65521)
+        for i, (host, room) in enumerate((("127.0.0.1", 65507), ("::1", 65527))):
+            s = self.peer(host)
+            self.d.call("port.add", network="jumbo", name=f"up{i}", kind="udp", local=self.free(host)[0],
+                        remote=self.at(s))
+            h.poll_until("it is attached", lambda i=i: self.d.port(f"up{i}", "jumbo")["state"] == "attached")
+            self.assertEqual(self.d.port(f"up{i}", "jumbo")["cap"], room)
+            with self.d.attach("jumbo", name="n") as n:
+                n.send(h.frame(h.BROADCAST, h.mac(1), size=room - 4))  # with a tag it is as long as that
+                self.assertEqual(len(s.recv(1 << 17)), room - 4)
+                n.send(h.frame(h.BROADCAST, h.mac(1), size=room - 3))
+                h.poll_until("it is dropped", lambda i=i:
+                             self.d.stats(f"up{i}", "jumbo")["drops"]["too_big_for_port"] == 1)
 
     def test_what_is_no_frame_is_counted(self):
         pair = h.Pair(self.d)

@@ -226,6 +226,16 @@ class Table(Rights):
             with self.be(ids, self.d.control) as c:
                 self.assertEqual([n["name"] for n in c.items("network.list", limit=1)], want, caller)
 
+    def test_nobody_becomes_a_port_that_calls(self):
+        """It is of whom an administrator named, also while that one is not there."""
+        self.d.call("port.add", network="lab", name="up", kind="qemu", connect="/nosuch", locked=True)
+        for caller in ("allowed to attach", "owner", "root"):
+            c = self.be(caller, self.d.native, "lab")
+            for kind in ("qemu", "native"):
+                words = h.refused(self, "busy", c, "port.open", name="up", kind=kind)
+                self.assertIn("port up is for whom it calls", words)
+            self.assertIn("port up is for whom it calls", h.refused(self, "busy", c, "attach", name="up"))
+
     def test_a_right_on_one_network_is_none_on_another(self):
         c = self.be("owner", self.d.control)
         c.call("port.add", network="lab", name="mine", kind="qemu")

@@ -511,6 +511,28 @@ static void test_only_declared_ports_can_be_asked_for_as_such(void **state)
 	fake_detach(&p);
 }
 
+static void test_only_whom_it_calls_becomes_a_port_that_calls(void **state)
+{
+	struct fixture *f = *state;
+	struct fake_port p = { 0 };
+	struct port_conf conf = { .name = "up", .kind = PORT_KIND_QEMU };
+	struct err err;
+	struct command *cmd = fake_command(&f->fn, CMD_PORT_ADD);
+	cmd->in.conf = conf;
+	strcpy(cmd->in.conf.dial.connect, "/run/up.sock");
+	fake_run(&f->fn, cmd);
+	assert_int_equal(cmd->err.code, 0);
+	command_free(cmd);
+	assert_int_equal(fake_attach_conf(&f->fn, &p, &conf, &err), -EBUSY);
+	assert_string_equal(
+		err.text, "lab: port up is for whom it calls itself; choose another name");
+	conf.take_only = conf.control = true;
+	assert_int_equal(fake_attach_conf(&f->fn, &p, &conf, NULL), -EBUSY);
+	conf.dialled = true;
+	assert_int_equal(fake_attach_conf(&f->fn, &p, &conf, NULL), 0);
+	fake_detach(&p);
+}
+
 static void test_removing_a_port_closes_its_client(void **state)
 {
 	struct fixture *f = *state;
@@ -860,6 +882,7 @@ int main(void)
 		T(test_a_declared_port_outlives_its_clients),
 		T(test_frames_for_a_locked_port_that_waits_are_dropped_there),
 		T(test_only_declared_ports_can_be_asked_for_as_such),
+		T(test_only_whom_it_calls_becomes_a_port_that_calls),
 		T(test_removing_a_port_closes_its_client),
 		cmocka_unit_test(test_1024_ports_are_the_limit),
 		T(test_ports_may_leave_inside_flush),

@@ -163,6 +163,34 @@ static void test_what_a_link_means_is_given_to_nobody(void **state)
 }
 
 #ifdef __linux__
+static void test_no_link_on_the_way_of_an_administrators_path(void **state)
+{
+	(void)state;
+	const struct sockaddr_un real = name_of("real"), to = name_of("."), link = name_of("link");
+	char path[sizeof(real.sun_path)];
+	const int peer = bound("real");
+	unlink(link.sun_path);
+	assert_int_equal(symlink(to.sun_path, link.sun_path), 0);
+	assert_int_equal(try_file("link/real", geteuid()), 0); /* his own all the same */
+	static const char *const good[] = { "real", "./real", "/real", "real/" };
+	static const char *const bad[] = { "link/real", "link", "link/", "link/link/real" };
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		if (try_file(good[i], ACCESS_NO_ONE) != 0)
+			fail_msg("%s is not reached", good[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		if (try_file(bad[i], ACCESS_NO_ONE) == 0)
+			fail_msg("%s is reached", bad[i]);
+	assert_int_equal(try_file("link/real", ACCESS_NO_ONE), -ELOOP);
+	assert_int_equal(try_file("link/nothing", ACCESS_NO_ONE), -ELOOP);
+	assert_int_equal(try_file("real/under", ACCESS_NO_ONE), -ENOTDIR);
+	assert_int_equal(verbs_open_real("/proc/self/fd"), -ELOOP); /* that is a link, too */
+	memset(path, 'a', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	assert_int_equal(verbs_open_real(path), -ENOENT);
+	close(peer);
+}
+
 static void test_an_abstract_one_only_of_our_own_user(void **state)
 {
 	(void)state;
@@ -229,6 +257,7 @@ int main(void)
 		cmocka_unit_test(test_names_that_say_nothing_are_refused),
 		cmocka_unit_test(test_what_a_link_means_is_given_to_nobody),
 #ifdef __linux__
+		cmocka_unit_test(test_no_link_on_the_way_of_an_administrators_path),
 		cmocka_unit_test(test_an_abstract_one_only_of_our_own_user),
 		cmocka_unit_test(test_one_that_is_connected_to_another_says_so_and_has_a_place),
 #endif
