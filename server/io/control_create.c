@@ -151,6 +151,11 @@ static int make_pair(struct netctl *ent, uint32_t unit, struct hostif_made *made
 	if (ent->ops->prefix)
 		snprintf(s->host, sizeof(s->host), "%s%u", ent->ops->prefix, (unsigned)unit);
 	ent->facts.unit = unit;
+	if (state_left(ent->d, unit))
+		return err_set(err, -EBUSY,
+			"%s: unit %u is taken: %s may still be a port of an Open vSwitch that does "
+			"not answer; start that, or choose another",
+			s->network, (unsigned)unit, s->host);
 	ent->d->making = ent;
 	int rc = state_save(ent->d, err);
 	ent->d->making = NULL;
@@ -172,6 +177,8 @@ static int make_some_pair(
 {
 	const struct daemon *d = ent->d;
 	const uint32_t base = unit_base(d, ent->ops);
+	if (d->bridge_owed)
+		(void)bridges_sweep(ent->d);
 	if (w->has_unit) {
 		const int rc = make_pair(ent, w->unit, made, err);
 		if (rc == -EEXIST && ent->ops->single)
@@ -193,6 +200,8 @@ static int make_some_pair(
 	int rc = -EEXIST;
 	for (unsigned tries = 0; tries < NETID_UNITS && rc == -EEXIST; tries++) {
 		rc = make_pair(ent, unit, made, err);
+		if (rc == -EBUSY && state_left(d, unit))
+			rc = -EEXIST;
 		unit = netid_unit_next(unit, base);
 	}
 	if (!rc)
@@ -202,9 +211,10 @@ static int make_some_pair(
 
 static void ent_free(struct netctl *ent)
 {
-	bridges_end(ent);
+	if (!bridges_end(ent))
+		state_leave(ent->d, &ent->facts, true);
 	if (ent->paired && verb_pair_remove(ent->ops->name, &ent->facts.spec) < 0)
-		state_leave(ent->d, &ent->facts);
+		state_leave(ent->d, &ent->facts, false);
 	free(ent->groups);
 	free(ent->applied);
 	free(ent);

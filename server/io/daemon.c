@@ -49,6 +49,7 @@ void daemon_maybe_end(struct daemon *d)
 	if (uv_is_closing((uv_handle_t *)&d->sigterm))
 		return;
 	hostwatch_close(d);
+	(void)bridges_sweep(d);
 	uv_close((uv_handle_t *)&d->sigterm, NULL);
 	uv_close((uv_handle_t *)&d->sigint, NULL);
 	uv_close((uv_handle_t *)&d->sighup, NULL);

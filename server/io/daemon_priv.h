@@ -47,7 +47,10 @@ struct netctl {
 	struct dhcpd *dhcpd;   /* owned; NULL: none is wanted */
 	bool natted;           /* its rules are there */
 	bool look_at_bridge;   /* bridges.c: it may be otherwise */
-	bool bridge_tool;      /* to look takes a program */
+	bool bridge_tool;      /* to look takes a program, which may know the host member still */
+	bool bridge_anew;      /* the host member is another one than it knows */
+	bool bridge_failed;    /* the last look, or what followed */
+	uint64_t bridge_after; /* no look before that, where it did; uv_now() */
 	int bridge_index;      /* of the bridge the host member was put into last; 0: none */
 	struct port_name *applied; /* owned: ports that network.apply declared, or a file does */
 	unsigned n_applied;
@@ -63,12 +66,13 @@ struct remembered {
 	uint32_t unit;
 };
 
-/* A pair that could not be removed: the next daemon tries again. */
+/* What of a pair could not be removed: the next daemon tries again. */
 struct leftover {
 	struct leftover *next;
 	char name[FETH_NAME_MAX + 1];
 	uint32_t unit;
 	struct feth_mac mac;
+	bool bridge; /* gone itself, but maybe a port in Open vSwitch: its name must not be again */
 };
 
 struct refusals;
@@ -90,6 +94,10 @@ struct daemon {
 	struct reloading *reloading; /* control_reload.c: while it is applied */
 	uv_timer_t pending;          /* until what could not be applied is tried again */
 	uv_timer_t bridges;          /* until the next look at bridges */
+	unsigned bridge_wait;        /* ms, after a look that failed last; 0: none does */
+	uint64_t bridge_hangs_until; /* uv_now(): until then Open vSwitch is not asked of itself */
+	bool bridge_owed;            /* it may have ports of ours that it should not */
+	uint64_t bridge_owed_after;  /* uv_now() of the next try to take them out */
 	struct listener *control;
 	struct client_list clients;
 	struct session_host sessions;
@@ -147,9 +155,11 @@ int bridges_check(const struct network_facts *want, struct err *err);
  * as it was; with @later 0 also where it will be tried when something changes. */
 int bridges_change(struct netctl *ent, const struct hostif_spec *now, struct network_facts *want,
 	bool later, struct err *err);
-/* The pair is there anew; it is about to go. */
+/* The pair is there anew; it is about to go. False: Open vSwitch could not be told, and will be. */
 void bridges_made(struct netctl *ent);
-void bridges_end(struct netctl *ent);
+bool bridges_end(struct netctl *ent);
+/* Takes out of Open vSwitch what daemons left there, where it answers. Whether nothing is left. */
+bool bridges_sweep(struct daemon *d);
 /* Something happened to an interface; NULL: to any. */
 void bridges_event(struct daemon *d, const char *name);
 void bridges_look(uv_timer_t *timer);
@@ -250,8 +260,11 @@ void hostwatch_groups(struct netctl *ent);
 /* state.c: RUN/state, a line per network: name, unit, host member's MAC. */
 void state_load(struct daemon *d);                 /* and cleans what a crashed daemon left */
 int state_save(struct daemon *d, struct err *err); /* logs a failure, too */
-void state_leave(struct daemon *d, const struct network_facts *facts); /* its pair is still there */
-void state_clear(struct daemon *d);                                    /* an end in order */
+/* Its pair is still there; @bridge: or a port of it in Open vSwitch. */
+void state_leave(struct daemon *d, const struct network_facts *facts, bool bridge);
+bool state_left(const struct daemon *d, uint32_t unit); /* whether such a port may be */
+void state_left_bridge(struct daemon *d);               /* no more is */
+void state_clear(struct daemon *d);                     /* an end in order */
 void state_free(struct daemon *d);
 bool state_unit(const struct daemon *d, const char *name, uint32_t *out);
 void state_forget(struct daemon *d, const char *name);

@@ -65,7 +65,8 @@ static bool known_pair(
 	return true;
 }
 
-static void leave(struct daemon *d, const char *name, uint32_t unit, struct feth_mac mac)
+static void leave(
+	struct daemon *d, const char *name, uint32_t unit, struct feth_mac mac, bool bridge)
 {
 	struct leftover *l = calloc(1, sizeof(*l));
 	if (!l)
@@ -73,13 +74,43 @@ static void leave(struct daemon *d, const char *name, uint32_t unit, struct feth
 	snprintf(l->name, sizeof(l->name), "%s", name);
 	l->unit = unit;
 	l->mac = mac;
+	l->bridge = bridge;
 	l->next = d->leftovers;
 	d->leftovers = l;
 }
 
-void state_leave(struct daemon *d, const struct network_facts *facts)
+void state_leave(struct daemon *d, const struct network_facts *facts, bool bridge)
 {
-	leave(d, facts->spec.network, facts->unit, facts->spec.mac);
+	leave(d, facts->spec.network, facts->unit, facts->spec.mac, bridge);
+}
+
+bool state_left(const struct daemon *d, uint32_t unit)
+{
+	for (const struct leftover *l = d->leftovers; l; l = l->next)
+		if (l->bridge && l->unit == unit)
+			return true;
+	return false;
+}
+
+void state_left_bridge(struct daemon *d)
+{
+	for (struct leftover **link = &d->leftovers; *link;) {
+		struct leftover *l = *link;
+		if (!l->bridge) {
+			link = &l->next;
+			continue;
+		}
+		*link = l->next;
+		free(l);
+	}
+}
+
+static void leave_known(struct daemon *d, const struct hostif_spec *known, unsigned n, bool bridge)
+{
+	for (unsigned i = 0; i < n; i++) {
+		const char *unit = known[i].host + strlen("feth"); /* netid_names() */
+		leave(d, known[i].network, (uint32_t)strtoul(unit, NULL, 10), known[i].mac, bridge);
+	}
 }
 
 /* Where some of the pairs could not be removed it is not told which: all lines stay. */
@@ -93,10 +124,8 @@ static void sweep(struct daemon *d, const struct hostif_spec *known, unsigned n)
 		log_warn("state", "%s", err.text);
 	else if (swept)
 		log_info("state", "removed pairs=%d of a daemon that did not end well", swept);
-	for (unsigned i = 0; swept < 0 && i < n; i++) {
-		const char *unit = known[i].host + strlen("feth"); /* netid_names() */
-		leave(d, known[i].network, (uint32_t)strtoul(unit, NULL, 10), known[i].mac);
-	}
+	if (swept < 0)
+		leave_known(d, known, n, false);
 }
 
 void state_load(struct daemon *d)
@@ -124,7 +153,8 @@ void state_load(struct daemon *d)
 	if (f)
 		fclose(f);
 	services_sweep();
-	verb_bridge_sweep();
+	if (!bridges_sweep(d)) /* any of them */
+		leave_known(d, known, n_known, true);
 	sweep(d, known, n_known);
 	free(known);
 }
@@ -181,7 +211,6 @@ int state_save(struct daemon *d, struct err *err)
 void state_clear(struct daemon *d)
 {
 	char path[PATH_TEXT + 8];
-	verb_bridge_sweep();
 	while (d->remembered)
 		state_forget(d, d->remembered->name);
 	state_path(d, path);

@@ -23,13 +23,19 @@ int verb_bridge_join(const struct hostif_spec *spec, struct bridge_state *out, s
 	return refuse(spec, err);
 }
 
-int verb_bridge_leave(const struct hostif_spec *spec, struct err *err)
+int verb_bridge_leave(const struct hostif_spec *spec, int joined, bool wait, struct err *err)
 {
 	(void)spec;
+	(void)joined;
+	(void)wait;
 	(void)err;
 	return 0;
 }
 
-void verb_bridge_sweep(void)
+int verb_bridge_sweep(const struct hostif_spec *const keep[], unsigned n, struct err *err)
 {
+	(void)keep;
+	(void)n;
+	(void)err;
+	return 0;
 }

@@ -6,8 +6,9 @@
  * is refused.
  *
  * A port of the kernel's bridge goes with its interface. One of Open vSwitch is a line of a
- * database that stays: so ours are marked there (external_ids:fethd), and RUN/bridge.state says
- * that there may be any, for the next daemon to look after a crash. */
+ * database that stays, and takes in whatever interface gets that name next: so ours are marked
+ * there (external_ids:fethd), and RUN/bridge.state says that there may be any, until
+ * verb_bridge_sweep() has seen that there are none. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -130,9 +131,16 @@ static bool ovs_any(void)
 	return !verbs_path(path, NULL, STATE_FILE, NULL) && !access(path, F_OK);
 }
 
+static int ovs_leave(const char *host, bool wait, struct err *err)
+{
+	char said[1024];
+	const char *const words[] = { "--no-wait", "--if-exists", "del-port", host, NULL };
+	return ovs_run(words + wait, said, sizeof(said), err);
+}
+
 static int ovs_join(const struct hostif_spec *spec, bool was_in, struct err *err)
 {
-	char said[1024], mark[OVS_MARK], no[256];
+	char said[1024], mark[OVS_MARK];
 	ovs_mark(mark);
 	int rc = ovs_remember(true, err);
 	if (!rc)
@@ -144,17 +152,8 @@ static int ovs_join(const struct hostif_spec *spec, bool was_in, struct err *err
 	if (error)
 		rc = err_set(err, -EIO, "%.*s", (int)strcspn(error, "\n"), error);
 	if (rc < 0 && !was_in) /* the line is there all the same */
-		(void)ovs_run((const char *const[]){ "--no-wait", "--if-exists", "del-port",
-				      spec->host, NULL },
-			no, sizeof(no), NULL);
+		(void)ovs_leave(spec->host, false, NULL);
 	return rc;
-}
-
-static int ovs_leave(const struct hostif_spec *spec, struct err *err)
-{
-	char said[1024];
-	return ovs_run((const char *const[]){ "--if-exists", "del-port", spec->host, NULL }, said,
-		sizeof(said), err);
 }
 
 /* -- what limits frames -- */
@@ -234,8 +233,9 @@ static int look(
 				err, spec, rc, &p->nl, "look at bridge", spec->bridge);
 	} else {
 		rc = look_at_ovs(p, spec, &state, &why);
+		/* where it answered once it does not run now, but will */
 		const bool none = rc == -EOPNOTSUPP || strstr(why.text, "no bridge named") ||
-				  strstr(why.text, "database connection failed");
+				  (!ovs_any() && strstr(why.text, "database connection failed"));
 		if (none && strcmp(p->bridge.kind, "tun") == 0)
 			return no_bridge(spec, p, err); /* somebody's tap */
 		if (rc < 0)
@@ -260,6 +260,7 @@ int verb_bridge_join(const struct hostif_spec *spec, struct bridge_state *out, s
 {
 	struct place p;
 	struct bridge_state state;
+	struct nl_link after;
 	struct err why = { 0 };
 	int rc = place_open(&p, spec, err);
 	if (!rc)
@@ -283,6 +284,10 @@ int verb_bridge_join(const struct hostif_spec *spec, struct bridge_state *out, s
 				spec->bridge);
 	}
 	state.in = !rc && p.bridge.up;
+	if (!rc && !member_named(&p.nl, spec->bridge, &after) && after.mtu < p.bridge.mtu) {
+		state.was = p.bridge.mtu;
+		state.now = after.mtu;
+	}
 	if (!rc)
 		*out = state;
 done:
@@ -290,43 +295,50 @@ done:
 	return rc;
 }
 
-int verb_bridge_leave(const struct hostif_spec *spec, struct err *err)
+int verb_bridge_leave(const struct hostif_spec *spec, int joined, bool wait, struct err *err)
 {
 	struct place p;
+	struct err why = { 0 };
 	int rc = place_open(&p, spec, err);
-	if (!rc && p.bridge.index && linux_bridge(&p)) {
-		if (p.host.index && p.host.master == p.bridge.index)
-			rc = nl_link_set_master(&p.nl, p.host.index, 0);
+	if (rc < 0)
+		goto done;
+	const int master = p.host.master;
+	if (master && (master == joined || (master == p.bridge.index && linux_bridge(&p)))) {
+		rc = nl_link_set_master(&p.nl, p.host.index, 0);
 		if (rc < 0)
 			member_refused(err, spec, rc, &p.nl,
 				"take the host's interface out of bridge", spec->bridge);
-	} else if (!rc && ovs_any()) { /* also where its bridge is gone: the line is left */
-		rc = ovs_leave(spec, err);
+	} else if (!linux_bridge(&p) && ovs_any()) { /* also where its bridge is gone */
+		rc = ovs_leave(spec->host, wait, &why);
+		if (rc < 0)
+			err_set(err, rc, "bridge: %s: cannot take %s out of Open vSwitch: %s",
+				spec->network, spec->host, why.text);
 	}
+done:
 	place_close(&p);
 	return rc;
 }
 
-void verb_bridge_sweep(void)
+static bool among(const char *name, const struct hostif_spec *const specs[], unsigned n)
 {
-	char mark[OVS_MARK], said[OVS_SAID], no[256], *rest = said;
-	struct err err = { 0 };
+	for (unsigned i = 0; i < n; i++)
+		if (!strcmp(name, specs[i]->host))
+			return true;
+	return false;
+}
+
+int verb_bridge_sweep(const struct hostif_spec *const keep[], unsigned n, struct err *err)
+{
+	char mark[OVS_MARK], said[OVS_SAID], *rest = said;
 	if (!ovs_any())
-		return;
+		return 0;
 	ovs_mark(mark);
 	int rc = ovs_run((const char *const[]){ "--bare", "--columns=name", "find", "Interface",
 				 mark, NULL },
-		said, sizeof(said), &err);
+		said, sizeof(said), err);
 	for (const char *name; !rc && (name = next_line(&rest));) {
-		if (verbs_name_ours(name))
-			rc = ovs_run((const char *const[]){ "--if-exists", "del-port", name, NULL },
-				no, sizeof(no), &err);
+		if (verbs_name_ours(name) && !among(name, keep, n))
+			rc = ovs_leave(name, false, err);
 	}
-	if (rc < 0)
-		log_warn("bridge",
-			"ports of a daemon that did not end well may be left in Open vSwitch: %s; "
-			"the next start of fethd tries again",
-			err.text);
-	else
-		(void)ovs_remember(false, NULL);
+	return !rc && !n ? ovs_remember(false, err) : rc;
 }

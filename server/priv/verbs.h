@@ -173,16 +173,21 @@ struct bridge_state {
 	uint32_t
 		mtu; /* the least of its other ports, in bytes; 0: it has none, or none that says */
 	char narrow[HOSTIF_NAME]; /* which one that is */
+	uint32_t was, now;        /* its own MTU, where joining made it less; else 0 */
 };
 /* How the bridge that @spec names is, whether or not the host member is in it, or exists.
- * -ENODEV: there is none of that name; -EINVAL: the interface is no bridge. */
+ * -ENODEV: there is none of that name; -EINVAL: the interface is no bridge; another: it cannot be
+ * told now. */
 int verb_bridge_look(const struct hostif_spec *spec, struct bridge_state *out, struct err *err);
 /* Puts the host member into it, out of any other of the kernel's. 0, or nothing has changed. */
 int verb_bridge_join(const struct hostif_spec *spec, struct bridge_state *out, struct err *err);
-/* Takes it out, where it is in that one; or an error. */
-int verb_bridge_leave(const struct hostif_spec *spec, struct err *err);
-/* What daemons of this run directory left in databases of bridges: at start, and at the end. */
-void verb_bridge_sweep(void);
+/* Takes it out, where it is in that one or in that of index @joined (0: none), whatever that is
+ * called now. 0, also where it was in neither; or an error: it may be in it still. @wait: until the
+ * switch has let go of the interface, else until it is told. */
+int verb_bridge_leave(const struct hostif_spec *spec, int joined, bool wait, struct err *err);
+/* Removes host members of this run directory's daemons, but those of @keep, from databases of
+ * bridges, where they stay when the interface goes. 0, or an error: there may be some. */
+int verb_bridge_sweep(const struct hostif_spec *const keep[], unsigned n, struct err *err);
 
 /* The interface of a port of kind tap. */
 struct tap_spec {

@@ -9,12 +9,14 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
@@ -185,6 +187,27 @@ class Kernel(InBridge):
         poll_until("it is as wide as before", lambda: "bridge_mtu" not in self.show(), 10)
         self.assertTrue(a.ping("10.9.0.1", size=1450 - 28))
 
+    def test_a_bridge_that_was_wider_is_said(self):
+        """It takes the least MTU of its ports by itself."""
+        self.ns.ip("link add wide mtu 9000 type veth peer name widep")
+        self.ns.ip("link set wide master br0 up")
+        self.assertEqual(self.ns.link("br0")["mtu"], 9000)
+        self.create()
+        self.assertEqual(self.ns.link("br0")["mtu"], 1500)
+        self.assertIn("lowered net=lab bridge=br0 was=9000 now=1500", self.d.log)
+        self.create("two")
+        self.assertNotIn("lowered net=two", self.d.log)
+
+    def test_it_leaves_a_bridge_that_was_renamed(self):
+        host = self.create()["host"]
+        self.ns.ip("link set br0 down")
+        self.ns.ip("link set br0 name br5")
+        self.ns.ip("link set br5 up")
+        self.becomes("cut off", bridged=False)
+        self.assertEqual(self.master(host), "br5")
+        self.set(bridge=False)
+        self.assertIsNone(self.master(host))
+
     def test_a_file_may_come_before_its_bridge(self):
         self.ns.ip("link del br0")
         os.makedirs(self.d.conf_dir + "/networks.d", mode=0o755)
@@ -236,7 +259,41 @@ class OpenVswitch(Base):
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev")
         self.ns.ip("link set br0 up")
         self.ns.ip("addr add 10.9.0.1/24 dev br0")
-        self.d = self.enterContext(Daemon(prefix=self.ns.prefix, env=self.env))
+        self.tool()
+        self.d = self.enterContext(Daemon(prefix=self.ns.prefix, env={**self.env, "FETHD_TOOLS": self.dir}))
+
+    def tool(self):
+        """The daemon's own: it keeps a list of its calls, and what it is told to does not answer."""
+        with open(f"{self.dir}/ovs-vsctl", "w", encoding="ascii", opener=lambda p, f: os.open(p, f, 0o755)) as f:
+            f.write(f"""#!/bin/sh
+echo "$*" >>{self.dir}/calls
+for word; do
+	[ ! -e "{self.dir}/no-$word" ] || {{ echo "db.sock: database connection failed ()"; exit 1; }}
+done
+exec {shutil.which("ovs-vsctl")} "$@"
+""")
+
+    def answers(self, yes, *commands):
+        for command in commands or ("list-ports", "add-port", "del-port", "find"):
+            path = pathlib.Path(self.dir, f"no-{command}")
+            if yes:
+                path.unlink()
+            else:
+                path.touch()
+
+    def calls(self, command):
+        return pathlib.Path(self.dir, "calls").read_text("ascii").count(f" {command} ")
+
+    def event(self):
+        """Something happens to the bridge that the network need not mind."""
+        self.ns.ip("link set br0 alias x")
+        self.ns.ip("link set br0 alias y")
+
+    def looked(self):
+        """The daemon looked once more, for whatever reason."""
+        before = self.calls("list-ports")
+        self.event()
+        poll_until("it looked", lambda: self.calls("list-ports") > before, 20)
 
     def run_in(self, *argv):
         p = subprocess.Popen([*self.ns.prefix, *argv], env=self.env, stdin=subprocess.DEVNULL,
@@ -284,6 +341,67 @@ class OpenVswitch(Base):
         self.assertEqual(self.d.stop(), 0)
         self.assertEqual(self.vsctl("list-ports", "br0"), ["thin"])
         self.assertFalse(os.path.exists(self.d.path("bridge.state")))
+
+    def test_a_look_that_fails_changes_nothing_and_is_not_often_repeated(self):
+        host = self.create(mtu=1400)["host"]
+        self.ns.ip("link add thin mtu 1450 type veth peer name thinp")
+        self.vsctl("add-port", "br0", "thin")
+        self.ns.ip("link set br0 alias w")
+        self.becomes("limited", bridge_mtu=1450)
+        was = self.show()
+        self.answers(False)
+        self.looked()
+        before = self.calls("list-ports")
+        for _ in range(12):
+            self.event()
+            time.sleep(0.1)  # longer than it waits for more of them
+        self.assertLess(self.calls("list-ports") - before, 6)  # a second, then two, then four
+        self.assertEqual(self.show(), was)
+        self.assertEqual(self.d.log.count("cannot look at br0 of Open vSwitch"), 1)
+        # whom a person takes out meanwhile stays out, and that is seen without an event
+        self.vsctl("del-port", "br0", host)
+        self.answers(True)
+        self.becomes("cut off", bridged=False)
+        self.assertEqual(self.vsctl("list-ports", "br0"), ["thin"])
+
+    def test_it_is_tried_again_where_it_could_not_be_put_in(self):
+        host = self.create()["host"]
+        self.answers(False, "add-port")
+        before = self.calls("add-port")
+        self.ns.ip(f"link del {host}")
+        poll_until("it was tried", lambda: self.calls("add-port") > before, 20)
+        self.becomes("cut off", bridged=False, carrier=False)
+        self.answers(True, "add-port")
+        self.becomes("bridged", bridged=True, carrier=True)
+        self.assertEqual(self.vsctl("list-ports", "br0"), [host])
+
+    def test_what_it_could_not_be_told_is_told_later(self):
+        """A line of a network that is no more must not take in another one's interface."""
+        net = self.create()
+        host, unit = net["host"], net["unit"]
+        self.answers(False)
+        self.looked()
+        said = self.refused(self.set, "system", bridge=False)
+        self.assertIn("database connection failed", said)
+        self.assertEqual(self.show()["bridge"], "br0")
+        self.d.call("network.delete", network="lab")
+        self.assertEqual(self.vsctl("list-ports", "br0"), [host])
+        other = self.create(bridge=None)
+        self.assertNotEqual(other["host"], host)
+        self.assertIn(f"{host} may still be a port", self.refused(
+            self.create, "busy", network="two", bridge=None, unit=unit))
+        # the next daemon knows of it too, whether this one is killed or ends in order
+        for end in self.d.stop, self.d.kill:
+            end()
+            self.d.start()
+            self.assertNotEqual(self.create("two", bridge=None)["host"], host)
+            self.assertNotEqual(self.create(bridge=None)["host"], host)
+        self.assertEqual(self.vsctl("list-ports", "br0"), [host])
+        self.answers(True)
+        poll_until("the line is gone", lambda: not self.vsctl("list-ports", "br0"), 30)
+        poll_until("the unit is free", lambda: not os.path.exists(self.d.path("bridge.state")), 10)
+        self.assertEqual(self.create("three", bridge=None, unit=unit)["host"], host)
+        self.assertEqual(self.vsctl("list-ports", "br0"), [])
 
     @unittest.skipUnless(os.environ.get("FETHD_FULL") == "1", "six seconds, of the long run")
     def test_one_that_does_not_answer_is_said_and_does_not_hold_up(self):
