@@ -79,14 +79,22 @@ static void on_way_closed(uv_handle_t *handle)
 	maybe_closed(d);
 }
 
+/* It is read no more. */
+static void way_stop(struct way *way)
+{
+	if (way->resting)
+		ioloop_cancel(way->d->host.loop, &way->rest);
+	way->resting = false;
+	uv_poll_stop(&way->poll);
+}
+
 static void way_close(struct way *way)
 {
 	struct way **link = &way->d->ways;
 	while (*link != way)
 		link = &(*link)->next;
 	*link = way->next;
-	if (way->resting)
-		ioloop_cancel(way->d->host.loop, &way->rest);
+	way_stop(way);
 	uv_close((uv_handle_t *)&way->poll, on_way_closed); /* while the number is ours */
 	if (sock_drained(way->fd))
 		close(way->fd);
@@ -139,6 +147,8 @@ static void tidy(struct dgram *d)
 void dgram_renew(struct dgram *d)
 {
 	struct err err = { 0 };
+	if (d->closing)
+		return;
 	int fd, rc = d->ops->fresh(d->ctx, &fd, &err);
 	if (!rc)
 		rc = way_open(d, fd);
@@ -445,7 +455,9 @@ void dgram_close(struct dgram *d)
 			msg_port_end(k->mp, "its socket is removed");
 	for (struct way *way = d->ways, *next; way; way = next) {
 		next = way->next;
-		if (!way->n)
+		if (way->n)
+			way_stop(way); /* who came now would be ended by nobody */
+		else
 			way_close(way);
 	}
 }

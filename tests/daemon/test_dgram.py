@@ -1,6 +1,7 @@
 """test_dgram.py - clients that come by datagram: NET/dgram/sock, and declared ports of kind dgram."""
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -189,6 +190,31 @@ class Ways(Base):
             vm.close()
         self.c.call("network.delete", network="lab")
         self.assertFalse(os.path.exists(self.d.path("lab")))
+
+    def test_a_network_goes_while_strangers_come(self):
+        """All are connected to one socket, which is read as long as one of them is a port."""
+        for i in range(3):
+            vms = [self.come() for _ in range(200)]
+            for vm in vms:
+                vm.sock.setblocking(False)
+            pid = os.fork()
+            while not pid:
+                for n, vm in enumerate(vms):
+                    try:
+                        vm.send(h.frame(h.BROADCAST, h.mac(100 + n)))
+                    except OSError:
+                        pass
+            try:
+                h.poll_until("as many as may be are ports", lambda: len(self.ports()) >= 120)
+                with self.d.control() as c:
+                    c.sock.settimeout(10)
+                    c.call("network.delete", network="lab")
+            finally:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            for vm in vms:
+                vm.close()
+            self.d.create("lab", multicast="flood")
 
     def test_frames_without_offload_said_are_finished_where_that_is_known(self):
         """libkrun: raw_offload is a rule of the port, as on a stream."""
