@@ -125,7 +125,6 @@ static int way_open(struct dgram *d, int fd)
 	d->ways = way;
 	d->handles++;
 	msgio_buffers(fd);
-	msgio_attest(fd, true);
 	uv_poll_start(&way->poll, UV_READABLE, on_poll);
 	return 0;
 }
@@ -176,10 +175,13 @@ static struct known **chain_of(struct dgram *d, const char *name, uint32_t len)
 	return &d->chains[(h ^ h >> 16) & (HASH - 1)];
 }
 
-static struct known *find(struct dgram *d, const char *name, uint32_t len)
+/* Whose a datagram is. One of another user, whom it says the same of, is another: in a mount
+ * namespace of his own anybody can bind a socket by any name. */
+static struct known *find(struct dgram *d, const char *name, uint32_t len, const struct msgio_in *m)
 {
 	struct known *k = *chain_of(d, name, len);
-	while (k && (k->name_len != len || memcmp(k->name, name, len) != 0))
+	while (k && (k->name_len != len || memcmp(k->name, name, len) != 0 ||
+			    (m->attested && m->uid != k->uid)))
 		k = k->next;
 	return k;
 }
@@ -258,6 +260,18 @@ static int reach(struct way *way, const struct msgio_in *m, const struct peer *w
 	return conf->to ? 0 : rc;
 }
 
+/* Its path is found to be @uid's now. */
+static void end_others(struct dgram *d, const char *name, uint32_t len, uint32_t uid)
+{
+	for (struct known *k = *chain_of(d, name, len), *next; k; k = next) {
+		next = k->next;
+		if (k->uid == uid || k->name_len != len || memcmp(k->name, name, len) != 0)
+			continue;
+		forget(k);
+		msg_port_end(k->mp, "its path is another user's now");
+	}
+}
+
 /* Makes it a port, of @k. */
 static int attach(struct way *way, struct known *k, const struct msgio_in *m,
 	const struct peer *who, struct err *err)
@@ -310,6 +324,7 @@ static struct known *arrive(struct way *way, const struct msgio_in *m)
 		free(k);
 		return NULL;
 	}
+	end_others(d, name, k->name_len, k->uid);
 	struct known **chain = chain_of(d, name, k->name_len);
 	k->next = *chain;
 	*chain = k;
@@ -324,12 +339,7 @@ static struct known *sender(struct way *way, const struct msgio_in *m, unsigned 
 {
 	uint32_t len = 0;
 	const char *name = m->from_len ? name_at(m, &len) : NULL;
-	struct known *k = name ? find(way->d, name, len) : NULL;
-	if (k && m->attested && m->uid != k->uid) { /* somebody else's, at the same path */
-		forget(k);
-		msg_port_end(k->mp, "its path is another user's now");
-		k = NULL;
-	}
+	struct known *k = name ? find(way->d, name, len, m) : NULL;
 	if (k || *arrivals == DGRAM_NEW)
 		return k;
 	++*arrivals;

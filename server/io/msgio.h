@@ -29,7 +29,7 @@ struct msgio_in {
 	 */
 	const struct sockaddr_un *from;
 	uint32_t from_len;
-	bool attested; /* Linux, where msgio_attest() asked for it: who sent it */
+	bool attested; /* Linux, where sock_attest() asked for it: who sent it */
 	uint32_t uid, gid, pid;
 };
 
@@ -71,7 +71,5 @@ int msgio_send(int fd, const struct msgio_out *msgs, unsigned n, const struct so
 
 /* Has the system keep as much for a socket as frames want. */
 void msgio_buffers(int fd);
-/* Has the kernel say of each message who sent it (Linux). */
-void msgio_attest(int fd, bool on);
 
 #endif

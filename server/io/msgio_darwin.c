@@ -99,10 +99,3 @@ void msgio_buffers(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &snd, sizeof(snd));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcv, sizeof(rcv));
 }
-
-/* Nothing does. */
-void msgio_attest(int fd, bool on)
-{
-	(void)fd;
-	(void)on;
-}

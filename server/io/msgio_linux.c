@@ -14,6 +14,8 @@ _Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
 		       offsetof(struct seg, len) == offsetof(struct iovec, iov_len),
 	"struct seg is laid out like struct iovec");
 
+#define OVERFLOW_UID 65534u /* kernel.overflowuid, where nobody has set another */
+
 /* What the kernel may say beside a message. Too little room would do no harm but that it closed
  * what did not fit itself, which may take long (io/shared.h). */
 union control {
@@ -42,7 +44,8 @@ static void read_control(
 		if (c->cmsg_type == SCM_CREDENTIALS) {
 			struct ucred cred;
 			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
-			in->attested = true;
+			/* nobody asked when it was sent: that is what there is then */
+			in->attested = cred.pid || cred.uid != OVERFLOW_UID;
 			in->uid = cred.uid;
 			in->gid = cred.gid;
 			in->pid = (uint32_t)cred.pid;
@@ -128,10 +131,4 @@ void msgio_buffers(int fd)
 	const int snd = IOLOOP_SNDBUF, rcv = 4 * 1024 * 1024;
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &snd, sizeof(snd));
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcv, sizeof(rcv));
-}
-
-void msgio_attest(int fd, bool on)
-{
-	const int value = on;
-	(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &value, sizeof(value));
 }

@@ -51,6 +51,9 @@ bool sock_name(int fd, struct sockaddr_un *out, socklen_t *out_len);
  * or that one is gone or in another network namespace. -EOPNOTSUPP elsewhere. */
 int sock_peer_owner(int fd, uint32_t *out_uid);
 
+/* Has the kernel say of each message who sent it, from now on (Linux). */
+void sock_attest(int fd, bool on);
+
 /* Bytes written to a connection that its peer has not read, as they count against SO_SNDBUF; -1
  * where the system does not tell. */
 int sock_unread(int fd);

@@ -76,3 +76,9 @@ bool sock_drained(int fd)
 	shutdown(fd, SHUT_RDWR);
 	return !ioctl(fd, SIOCINQ, &left) && !left;
 }
+
+void sock_attest(int fd, bool on)
+{
+	const int value = on;
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &value, sizeof(value));
+}

@@ -348,6 +348,8 @@ static int put_socket(const char *path, const char *temp, int type,
 	const int fd = sock_new(AF_UNIX, type);
 	if (fd < 0)
 		return err_set(err, fd, "cannot make a socket for %s: %s", path, strerror(-fd));
+	if (type == SOCK_DGRAM)
+		sock_attest(fd, true); /* of what comes the moment it is there, too */
 	int rc = bind_at(fd, temp, err);
 	if (rc < 0)
 		goto fail;

@@ -193,28 +193,24 @@ class Ways(Base):
 
     def test_a_network_goes_while_strangers_come(self):
         """All are connected to one socket, which is read as long as one of them is a port."""
-        for i in range(3):
-            vms = [self.come() for _ in range(200)]
-            for vm in vms:
-                vm.sock.setblocking(False)
-            pid = os.fork()
-            while not pid:
-                for n, vm in enumerate(vms):
-                    try:
-                        vm.send(h.frame(h.BROADCAST, h.mac(100 + n)))
-                    except OSError:
-                        pass
-            try:
-                h.poll_until("as many as may be are ports", lambda: len(self.ports()) >= 120)
-                with self.d.control() as c:
-                    c.sock.settimeout(10)
-                    c.call("network.delete", network="lab")
-            finally:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-            for vm in vms:
-                vm.close()
-            self.d.create("lab", multicast="flood")
+        vms = [self.come() for _ in range(200)]
+        for vm in vms:
+            vm.sock.setblocking(False)
+        pid = os.fork()
+        while not pid:
+            for n, vm in enumerate(vms):
+                try:
+                    vm.send(h.frame(h.BROADCAST, h.mac(100 + n)))
+                except OSError:
+                    pass
+        try:
+            h.poll_until("as many as may be are ports", lambda: len(self.ports()) >= 120)
+            with self.d.control() as c:
+                c.sock.settimeout(10)
+                c.call("network.delete", network="lab")
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
     def test_frames_without_offload_said_are_finished_where_that_is_known(self):
         """libkrun: raw_offload is a rule of the port, as on a stream."""
@@ -390,6 +386,51 @@ class Hostile(Base):
             h.exchange(vm, self.r, 10 + i)
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))  # nobody has theirs open any more
         self.gone(3)
+
+    def test_who_names_the_path_is_known_while_others_connect(self):
+        """With each of them the path has another socket, which says from its first moment who sends."""
+        pid = os.fork()
+        if not pid:
+            s = socket.socket(socket.AF_UNIX, DGRAM)
+            s.bind(f"{self.tmp}/qemu")
+            s.setblocking(False)
+            while True:
+                try:
+                    s.sendto(h.frame(h.mac(9), h.mac(5)), self.path)
+                except OSError:
+                    pass
+        try:
+            for i in range(100):
+                c = self.come(greeting=b"VFKT")
+                h.poll_until("it is a port", lambda: len(self.ports()) == 2)
+                c.close()
+                self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+                self.gone(1)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        self.assertFalse("another user" in self.d.log or "uid=65534" in self.d.log)
+
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
+    def test_a_name_that_another_user_says_is_his(self):
+        os.chmod(self.tmp, 0o777)
+        vm = self.come(False, own=f"{self.tmp}/vm")
+        h.exchange(vm, self.r, 5)
+
+        def say():
+            s = socket.socket(socket.AF_UNIX, DGRAM)
+            s.bind(f"{self.tmp}/vm")
+            s.sendto(h.frame(h.BROADCAST, h.mac(6)), self.path)
+
+        os.rename(f"{self.tmp}/vm", f"{self.tmp}/aside")
+        self.c.call("network.set", network="lab", mode="0664")  # the file lets all, no right does
+        h.run_as((12345, 12345, []), say)
+        h.poll_until("it is told", lambda: "denied method=attach net=lab uid=12345" in self.d.log)
+        h.exchange(vm, self.r, 5)
+        self.c.call("network.set", network="lab", mode="0666")
+        os.unlink(f"{self.tmp}/vm")
+        h.run_as((12345, 12345, []), say)
+        h.poll_until("it was his", lambda: "its path is another user's now" in self.d.log)
 
     def test_many_that_come_speak_and_go_leave_nothing(self):
         fds = len(os.listdir(f"/proc/{self.d.proc.pid}/fd")) if not h.DARWIN else 0
