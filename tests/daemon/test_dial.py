@@ -454,7 +454,7 @@ class Datagrams(Base):
                 self.d.call("port.remove", network="lab", name="up")
 
     def test_cap_is_what_a_datagram_holds(self):
-        self.d.create("jumbo", mtu=65521)
+        self.d.create("jumbo", backend="none", mtu=65521)
         for i, (host, room) in enumerate((("127.0.0.1", 65507), ("::1", 65527))):
             s = self.peer(host)
             self.d.call("port.add", network="jumbo", name=f"up{i}", kind="udp", local=self.free(host)[0],
