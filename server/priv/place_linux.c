@@ -10,10 +10,14 @@
 #include <unistd.h>
 
 #include "server/core/access.h"
+#include "server/priv/mounts_linux.h"
 #include "server/priv/sock.h"
 #include "server/priv/verbs.h"
 #include "server/priv/verbs_priv.h"
 
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x1000u /* Linux 5.8 */
+#endif
 #ifndef RESOLVE_CACHED
 #define RESOLVE_CACHED 0x20 /* Linux 5.12 */
 #endif
@@ -41,11 +45,31 @@ static int open_path(const char *path, bool cached)
 	return fd < 0 ? -errno : (int)fd;
 }
 
+/* To connect to it asks the file system who may: a user's own could hold us up. */
+static int check_mount(const struct statx *st, const char *path, struct err *err)
+{
+	char type[MOUNT_TYPE];
+	if (!(st->stx_mask & STATX_MNT_ID))
+		return 0; /* before 5.8 nobody knows */
+	if (!mount_type(st->stx_mnt_id, type))
+		return err_set(err, -ENODEV,
+			"cannot find out what file system %s is on; put the client's socket on a "
+			"local one",
+			path);
+	if (!mount_local(type))
+		return err_set(err, -EOPNOTSUPP,
+			"%s is on a file system of type %s, which may keep us waiting; put the "
+			"client's socket on a local one, such as tmpfs or ext4",
+			path, type);
+	return 0;
+}
+
 /* Whether the file is a socket, and of @uid. AT_STATX_DONT_SYNC: asks no server. */
 static int check_file(int fd, const char *path, uint32_t uid, struct err *err)
 {
 	struct statx st;
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID, &st) < 0)
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID | STATX_MNT_ID,
+		    &st) < 0)
 		return err_set(err, -errno, "cannot look at %s: %s", path, strerror(errno));
 	if (!S_ISSOCK(st.stx_mode))
 		return err_set(err, -ENOTSOCK, "%s is no socket", path);
@@ -54,7 +78,7 @@ static int check_file(int fd, const char *path, uint32_t uid, struct err *err)
 			"%s is a socket of user %u, and user %u named it; a client's socket must "
 			"be its own",
 			path, (unsigned)st.stx_uid, (unsigned)uid);
-	return 0;
+	return uid == ACCESS_NO_ONE ? 0 : check_mount(&st, path, err);
 }
 
 static void by_descriptor(struct verb_place *place)

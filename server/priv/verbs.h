@@ -101,12 +101,13 @@ struct verb_place {
  * @out:	where it is, to be closed by verb_place_close(); given also with -EPERM. NULL: not
  *		wanted
  *
- * Nothing is followed at its end (with ACCESS_NO_ONE nowhere on the way: -ELOOP, Linux), it must be
- *a socket, and @uid's, and that one is what @fd is connected to, though the path were another's
- *meanwhile. A path that cannot be looked up at once, as on a file system that a hanging server or a
- *user's own program serves, is refused, so nobody waits (Linux 5.12; not of administrators). Whose
- *an abstract address is says the kernel, of the socket that was reached (Linux 5.3), for what we
- *send there would be believed to be ours. It is the peer's effective ids that connect on macOS.
+ * Nothing is followed at its end (with ACCESS_NO_ONE nowhere on the way: -ELOOP, Linux). It must be
+ * a socket, and @uid's, and that one is what @fd is connected to, though the path were another's
+ * meanwhile. A path that cannot be looked up at once, or is on a file system that somebody else
+ * serves, a user's own program perhaps, is refused, so nobody waits (Linux, 5.12 and 5.8; not of
+ * administrators). Whose an abstract address is says the kernel, of the socket that was reached
+ * (Linux 5.3), for what we send there would be believed to be ours. It is the peer's effective ids
+ * that connect on macOS.
  *
  * Return: 0; -EPERM: it is connected to somebody else, so only that one can write to it;
  * -ECONNREFUSED: nobody has it open; others; then with a sentence in @err

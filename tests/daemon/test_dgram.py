@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../support"))
+import fusefs  # noqa: E402
 import harness as h  # noqa: E402
 
 DGRAM = socket.SOCK_DGRAM
@@ -354,6 +355,22 @@ class Hostile(Base):
         self.d.create("mess", multicast="flood")
         with self.d.attach("mess") as r:
             h.exchange(self.come(path=self.d.path("mess/dgram/sock")), r, 5)
+
+    @unittest.skipUnless(fusefs.can(), "mounts a file system of its own: needs root and /dev/fuse")
+    def test_a_file_system_that_never_answers_holds_up_nobody(self):
+        os.chmod(self.tmp, 0o755)
+        self.c.call("network.set", network="lab", mode="0666")
+        with fusefs.Mount(tempfile.mkdtemp(dir=self.tmp), 12345) as fs:
+            def client():
+                with socket.socket(socket.AF_UNIX, DGRAM) as s:
+                    s.bind(f"{fs.path}/s")
+                    os.stat(fs.path)
+                    fs.freeze()
+                    s.sendto(h.frame(h.BROADCAST, h.mac(5)), self.path)
+                    h.poll_until("it is refused", lambda: "is on a file system of type fuse" in self.d.log)
+
+            h.run_as((12345, 12345, []), client)
+            h.exchange(self.come(), self.r, 6)
 
     @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
     def test_a_flood_of_newcomers_pushes_out_its_own_only(self):
