@@ -50,7 +50,7 @@ struct msgio_ops {
 int msgio_recv(int fd, uint8_t *buf, struct msgio_in *out, bool named, const struct msgio_ops *ops,
 	void *ctx);
 
-/* Whether nobody is at the other end of a connection any more. */
+/* Whether nobody is at the other end of a connection any more; or sends any more, on Linux. */
 bool msgio_ended(int fd);
 
 /* A message to be written: its pieces, at most 1024. */

@@ -98,8 +98,8 @@ int msgio_recv(int fd, uint8_t *buf, struct msgio_in *out, bool named, const str
 
 bool msgio_ended(int fd)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR);
+	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLRDHUP | POLLERR);
 }
 
 int msgio_send(int fd, const struct msgio_out *msgs, unsigned n, const struct sockaddr_un *to,
