@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,8 +57,10 @@ struct hostif {
 	bool gathers;            /* frames gather until it has run out */
 	bool begin;              /* it is to be set by packet_done() */
 	unsigned gathered;       /* so many came since it was set */
-	uint32_t unread; /* frames too long for its slots, which the queue had no room for */
-	unsigned next;   /* frames to ask for, as long as those before were */
+	uint32_t unread;         /* slots whose frames, too long for them, could not be had */
+	uint32_t drops;          /* frames that the kernel had no room for */
+	uint32_t ahead;          /* slots it took, by its last statistics, less those read */
+	unsigned next;           /* frames to ask for, as long as those before were */
 	struct mmsghdr in[HOSTIF_BATCH];
 	struct iovec in_iov[HOSTIF_BATCH];
 	union control in_control[HOSTIF_BATCH];
@@ -460,6 +463,36 @@ static void gap_begin(struct hostif *hif)
 	hif->begin = false;
 }
 
+/* The kernel forgets what it has told. */
+static void statistics(struct hostif *hif)
+{
+	struct tpacket_stats stats = { 0 };
+	socklen_t len = sizeof(stats);
+	if (getsockopt(hif->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len) < 0)
+		return;
+	hif->drops += stats.tp_drops;
+	hif->ahead += stats.tp_packets - stats.tp_drops; /* the former are with the latter */
+}
+
+/* Where there is no full slot: throws away frames of the queue whose slots were read without them.
+ * Else each long frame from then on would come in the slot of the next, and the socket would be
+ * readable with nothing to be had. They are counted already: `unread`. A frame is in the queue
+ * before its slot is full, but not before the kernel has counted the slot; so where it had counted
+ * none but those read, after a frame was seen in the queue, that one is such. */
+static void queue_settle(struct hostif *hif, bool *down)
+{
+	uint8_t start[VNET_HDR_LEN]; /* of a frame; the kernel wants room for its header */
+	for (int len = 0; !ioctl(hif->fd, SIOCINQ, &len) && len;) {
+		statistics(hif);
+		if (hif->ahead)
+			return;
+		if (recv(hif->fd, start, sizeof(start), 0) < 0) {
+			*down = errno == ENETDOWN;
+			return;
+		}
+	}
+}
+
 /* Of a frame that is too long for its slot, which says so: the frame itself, from the queue. One
  * that is not there is lost; another in its place would be taken for it, and its own slot then
  * finds nothing, so that nothing is ever more than one out of place. An error of the socket is told
@@ -521,6 +554,9 @@ static int ring_recv(
 		taken += frame_take(hif, &frames[taken], &came);
 	}
 	hif->moved |= hif->ring.held > 0;
+	hif->ahead -= hif->ring.held;
+	if (!hif->ring.held)
+		queue_settle(hif, &down);
 	gather(hif, hif->ring.held, !slot);
 	if (down && recv_error(hif, ENETDOWN) == -ENODEV)
 		return -ENODEV; /* it is not told again */
@@ -550,11 +586,8 @@ static bool is_stuck(const struct hostif *hif, uint32_t lost)
 
 uint32_t packet_missed(struct hostif *hif)
 {
-	struct tpacket_stats stats = { 0 };
-	socklen_t len = sizeof(stats);
-	uint32_t lost = hif->unread;
-	if (!getsockopt(hif->fd, SOL_PACKET, PACKET_STATISTICS, &stats, &len))
-		lost += stats.tp_drops;
+	statistics(hif);
+	const uint32_t lost = hif->unread + hif->drops;
 	if (is_stuck(hif, lost)) {
 		log_warn("veth",
 			"receive ring stuck if=%s: an offload of its peer was switched on; frames "
@@ -564,7 +597,7 @@ uint32_t packet_missed(struct hostif *hif)
 		hif->gathers = false;
 	}
 	hif->moved = false;
-	hif->unread = 0;
+	hif->unread = hif->drops = 0;
 	return lost;
 }
 
