@@ -17,6 +17,7 @@
 
 #define HASH 256u      /* chains of clients; a power of two */
 #define TICK_MS 10000u /* looks for sockets that were kept long enough */
+#define ASK_MS 100u    /* between questions whether the one there is is held */
 #define LOG_MS 1000u   /* between lines about newcomers that nothing became of */
 
 /* A socket that the path has, or had. */
@@ -52,7 +53,7 @@ struct dgram {
 	unsigned handles; /* not yet closed */
 	unsigned n_known;
 	bool closing;
-	uint64_t logged_ms;
+	uint64_t logged_ms, asked_ms;
 	struct known *chains[HASH];
 };
 
@@ -297,6 +298,25 @@ static int attach(struct way *way, struct known *k, const struct msgio_in *m,
 	return msg_port_open(&k->mp, &d->host, &conf, &info, err); /* takes all it was given */
 }
 
+/* Whether the one client that a declared port has is gone, so that a machine which was started
+ * again need not wait until that is noticed. */
+static bool vacated(struct dgram *d)
+{
+	const uint64_t now_ms = ioloop_now(d->host.loop);
+	if (now_ms - d->asked_ms < ASK_MS)
+		return false;
+	d->asked_ms = now_ms;
+	for (unsigned i = 0; i < HASH; i++)
+		for (struct known *k = d->chains[i], *next; k; k = next) {
+			next = k->next;
+			if (msg_port_held(k->mp))
+				return false;
+			forget(k);
+			msg_port_end(k->mp, "nobody has its socket open");
+		}
+	return true;
+}
+
 /* A datagram of somebody who is not known; NULL: nothing became of him. */
 static struct known *arrive(struct way *way, const struct msgio_in *m)
 {
@@ -305,7 +325,7 @@ static struct known *arrive(struct way *way, const struct msgio_in *m)
 	struct err err = { 0 };
 	if (!m->from_len || peer_of_sender(m, &who) < 0)
 		return NULL; /* it could not be answered, or nobody says whose it is */
-	if (d->port[0] && d->n_known)
+	if (d->port[0] && d->n_known && !vacated(d))
 		return NULL; /* one at a time */
 	if (!d->ops->enter(d->ctx, &who))
 		return NULL;

@@ -180,6 +180,11 @@ uint64_t msg_port_heard_ms(const struct msg_port *mp)
 	return mp->heard_ms;
 }
 
+bool msg_port_held(const struct msg_port *mp)
+{
+	return !mp->place.len || verb_place_held(&mp->place);
+}
+
 static void on_probe(uv_timer_t *timer)
 {
 	struct msg_port *mp = timer->data;

@@ -72,6 +72,9 @@ void msg_port_end(struct msg_port *mp, const char *why);
  * Ends with network_flush(). */
 void msg_port_input(struct msg_port *mp, const struct msgio_in *msgs, unsigned n);
 
+/* Whether somebody has its client's socket open, where that can be asked; else true. */
+bool msg_port_held(const struct msg_port *mp);
+
 /* When something was heard of it last; milliseconds of the loop's. */
 uint64_t msg_port_heard_ms(const struct msg_port *mp);
 

@@ -184,6 +184,18 @@ class Ways(Base):
         with self.d.attach() as r:
             h.exchange(vm, r, 5)
 
+    def test_a_machine_started_again_on_a_declared_one_is_heard_at_once(self):
+        """By another path, as krunkit's, which has the process id in it; and before the one before is found out."""
+        path = self.c.call("port.add", network="lab", name="vm", kind="dgram")["path"]
+        for i in range(5):
+            vm = self.come(path=path)
+
+            def heard():
+                vm.send(h.frame(h.BROADCAST, h.mac(5), b"%d" % i))
+                return not self.r.silent(0.05)
+            h.poll_until("it is heard", heard, 4)  # five until it is asked otherwise
+            vm.close()
+
     def test_a_network_that_goes_takes_all_that_is_its_own(self):
         vms = [self.come(connect, b"VFKT", own=self.d.path(f"lab/dgram/{connect}.sock")) for connect in (True, False)]
         h.poll_until("both", lambda: len(self.ports()) == 2)
