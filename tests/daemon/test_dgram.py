@@ -327,7 +327,9 @@ class Hostile(Base):
         h.poll_until("it is told", lambda: "denied method=attach net=lab uid=12345" in self.d.log)
         self.assertIn("socket=dgram/sock", self.d.log)
         self.c.call("network.set", network="lab", mode="0664", group="4711")
-        self.assertTrue(self.r.silent() and try_it() and self.r.silent())
+        self.assertTrue(self.r.silent())
+        self.assertEqual(try_it(), "sent")  # not refused by the file, but by the right
+        self.assertTrue(self.r.silent())
         pid = os.fork()
         if not pid:  # a group that the process has beside its own, for as long as it is asked
             os.setgroups([4711])
