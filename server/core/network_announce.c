@@ -31,7 +31,8 @@ void network_announce_host(struct network *net)
 	net->announce_host = ANNOUNCE_HOST_TICKS;
 }
 
-/* It goes where a broadcast from there goes. Nothing is learned of it, for nobody spoke. */
+/* It goes where a broadcast from there goes, at once: @buf is its caller's. Nothing is learned of it,
+ * for nobody spoke. */
 static void send(struct network *net, uint16_t in, const uint8_t *buf, uint32_t len)
 {
 	struct frame frame = { .head = buf, .head_len = len, .len = len };
@@ -42,6 +43,7 @@ static void send(struct network *net, uint16_t in, const uint8_t *buf, uint32_t 
 		network_vlan_flood(net, in, vlan_of(net->sw.ports[in].vlan, &frame), &frame);
 	else
 		network_flood(net, in, &frame, 1);
+	network_flush(net);
 }
 
 /* Where another has it meanwhile, who may, that one has spoken. */
@@ -94,5 +96,4 @@ void network_announce(struct network *net)
 		if (rec && rec->client && rec->info.rules.up)
 			sent += announce_port(net, rec);
 	}
-	network_flush(net);
 }

@@ -102,7 +102,7 @@ void netfiles_clear(const char *path)
 	const char *name;
 	for (unsigned kind = 0; kind < PORT_KINDS; kind++)
 		if (shared_door(path, (enum port_kind)kind, dir, &name)) {
-			netfiles_path(door, dir, name);
+			netfiles_path(door, path, netloop_door_path((enum port_kind)kind));
 			verb_unlink(door); /* it may still be about to be closed (shared_close()) */
 			verb_shared_clear(dir);
 		}
