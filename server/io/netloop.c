@@ -210,7 +210,7 @@ static void on_host(uv_poll_t *poll, int status, int events)
 			/* the poll was stopped: this comes of events seen before */
 		} else if (ioloop_overran(nl->loop)) {
 			nl->resting = true;
-			host_unpoll(nl); /* the kernel keeps 4 MiB meanwhile */
+			host_unpoll(nl); /* the kernel keeps what it has room for */
 			ioloop_hold(nl->loop, &nl->rest, rested, nl);
 		} else if (nl->ops->more && nl->ops->more(nl->host)) {
 			nl->resting = true; /* others come first, then the rest of it */
