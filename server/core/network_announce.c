@@ -31,8 +31,8 @@ void network_announce_host(struct network *net)
 	net->announce_host = ANNOUNCE_HOST_TICKS;
 }
 
-/* It goes where a broadcast from there goes, at once: @buf is its caller's. Nothing is learned of it,
- * for nobody spoke. */
+/* It goes where a broadcast from there goes, at once: @buf is its caller's. Nothing is learned of
+ * it, for nobody spoke. */
 static void send(struct network *net, uint16_t in, const uint8_t *buf, uint32_t len)
 {
 	struct frame frame = { .head = buf, .head_len = len, .len = len };
