@@ -300,7 +300,7 @@ class Frames(ShmTest):
         a.send(numbered(n.mac, a.mac, 2))
         self.assertEqual(n.recv(), numbered(n.mac, a.mac, 2))
         a.call("detach")
-        del a.map
+        del a.words, a.map
         self.assertNotIn("shm", a.call("attach", name="s1"))
         n.send(numbered(h.BROADCAST, n.mac, 3))
         self.assertEqual(h.Native.read(a) or a.frames[0], numbered(h.BROADCAST, n.mac, 3))

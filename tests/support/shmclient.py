@@ -28,6 +28,7 @@ class Shm(h.Native):
         self.ring = self.info["shm"]["ring"]
         self.map = mmap.mmap(fd, self.info["shm"]["size"])
         os.close(fd)
+        self.words = memoryview(self.map).cast("I")  # one store each; struct writes zeroes first
         self.owed = []  # frames that came behind a virtio_net_hdr, and that
         self.head = self.tail = 0  # of the ring to the server, and of the one from it
         return self
@@ -36,8 +37,8 @@ class Shm(h.Native):
         """One of a ring's four words, in shared memory; sets it, too."""
         at = way * 512 + which
         if value is not None:
-            struct.pack_into("@I", self.map, at, value & 0xFFFFFFFF)
-        return struct.unpack_from("@I", self.map, at)[0]
+            self.words[at // 4] = value & 0xFFFFFFFF
+        return self.words[at // 4]
 
     def put(self, body, flags=0):
         """One record, for show(). False: there is no room."""
@@ -46,10 +47,10 @@ class Shm(h.Native):
         if (self.head - self.word(TO_SERVER, TAIL)) % (1 << 32) + skip + span > self.ring:
             return False
         if skip:
-            struct.pack_into("@I", self.map, DATA + at, SKIP)
+            self.words[(DATA + at) // 4] = SKIP
             at = 0
         self.map[DATA + at + 4 : DATA + at + 4 + len(body)] = body
-        struct.pack_into("@I", self.map, DATA + at, len(body) | flags)
+        self.words[(DATA + at) // 4] = len(body) | flags
         self.head = (self.head + skip + span) % (1 << 32)
         return True
 
@@ -85,7 +86,7 @@ class Shm(h.Native):
         head, got = self.word(TO_CLIENT, HEAD), []
         while self.tail != head:
             at = self.tail % self.ring
-            word = struct.unpack_from("@I", self.map, DATA + self.ring + at)[0]
+            word = self.words[(DATA + self.ring + at) // 4]
             if word == SKIP:
                 self.tail = (self.tail + self.ring - at) % (1 << 32)
                 continue
@@ -128,7 +129,7 @@ class Shm(h.Native):
             at = rng.randrange(2) * 512 + rng.choice([HEAD, FULL, TAIL, EMPTY])
         else:
             at = DATA + 8 * rng.randrange(0, 2 * self.ring // 8)
-        struct.pack_into("@I", self.map, at, value)
+        self.words[at // 4] = value
 
 
 def attach(daemon, network="lab", shm=True, **params):
