@@ -5,6 +5,7 @@
  * end's closing (bsd/kern/uipc_usrreq.c:unp_drop), so nobody has to be asked whether it is there.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,14 +17,24 @@
 #include "server/priv/verbs.h"
 #include "server/priv/verbs_priv.h"
 
+#define GROUP_NOBODY ((gid_t)-2)
 #define ID_NONE ((uid_t)-101) /* KAUTH_UID_NONE: the process' own again */
+
+/* The user's own group. Not that of its file: a file has its directory's here, which may be any. */
+static gid_t group_of(uid_t uid)
+{
+	char text[4096];
+	struct passwd entry, *found = NULL;
+	const int rc = getpwuid_r(uid, &entry, text, sizeof(text), &found);
+	return !rc && found ? found->pw_gid : GROUP_NOBODY;
+}
 
 /* Apple discourages it, as too easily forgotten; there is no other way for a thread. */
 #pragma clang diagnostic ignored "-Wdeprecated-declarations"
-static int connect_as(int fd, const struct sockaddr_un *addr, socklen_t len, uid_t uid, gid_t gid)
+static int connect_as(int fd, const struct sockaddr_un *addr, socklen_t len, uid_t uid)
 {
 	const bool as = geteuid() == 0 && uid != 0;
-	if (as && pthread_setugid_np(uid, gid) < 0)
+	if (as && pthread_setugid_np(uid, group_of(uid)) < 0)
 		return -errno;
 	const int rc = connect(fd, (const struct sockaddr *)addr, len) < 0 ? -errno : 0;
 	if (as)
@@ -59,7 +70,7 @@ int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uin
 			"%s is a socket of user %u, and user %u named it; a client's socket must "
 			"be its own",
 			path, (unsigned)st.st_uid, (unsigned)uid);
-	const int rc = connect_as(fd, &addr, sizeof(addr), st.st_uid, st.st_gid);
+	const int rc = connect_as(fd, &addr, sizeof(addr), st.st_uid);
 	if (rc < 0)
 		return err_set(
 			err, rc, "cannot reach the client's socket %s: %s", path, strerror(-rc));
