@@ -162,7 +162,12 @@ int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uin
 	if (rc < 0)
 		err_set(err, rc, "cannot reach the client's socket %s: %s",
 			name->sun_path[0] ? name->sun_path : "(abstract)", strerror(-rc));
-	if (!name->sun_path[0] && uid != ACCESS_NO_ONE && (!rc || rc == -EPERM))
+	if (!name->sun_path[0] && uid != ACCESS_NO_ONE && rc == -EPERM)
+		rc = err_set(err, -EACCES,
+			"the client's socket has an abstract name and has connected, so nobody can "
+			"find out whose it is; user %u must bind a path, or not connect",
+			(unsigned)uid);
+	else if (!name->sun_path[0] && uid != ACCESS_NO_ONE && !rc)
 		rc = check_abstract(fd, uid, err); /* not that of one that was not reached */
 	if (out && (!rc || rc == -EPERM))
 		*out = place;

@@ -205,6 +205,24 @@ static void test_an_abstract_one_only_of_our_own_user(void **state)
 	assert_int_equal(try(&name, len, geteuid()), -ECONNREFUSED);
 }
 
+static void test_an_abstract_one_that_is_connected_to_another_is_told_why(void **state)
+{
+	(void)state;
+	const struct sockaddr_un ours = name_of("ours");
+	struct sockaddr_un name;
+	struct err err = { 0 };
+	socklen_t len;
+	const int door = bound("ours"), client = sock_new(AF_UNIX, SOCK_DGRAM);
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	assert_true(sock_name(client, &name, &len));
+	assert_int_equal(connect(client, (const struct sockaddr *)&ours, sizeof(ours)), 0);
+	assert_int_equal(verb_connect_peer(fd, &name, len, geteuid(), NULL, &err), -EACCES);
+	assert_non_null(strstr(err.text, "has connected"));
+	close(door);
+	close(client);
+	close(fd);
+}
+
 static void test_one_that_is_connected_to_another_says_so_and_has_a_place(void **state)
 {
 	(void)state;
@@ -259,6 +277,7 @@ int main(void)
 #ifdef __linux__
 		cmocka_unit_test(test_no_link_on_the_way_of_an_administrators_path),
 		cmocka_unit_test(test_an_abstract_one_only_of_our_own_user),
+		cmocka_unit_test(test_an_abstract_one_that_is_connected_to_another_is_told_why),
 		cmocka_unit_test(test_one_that_is_connected_to_another_says_so_and_has_a_place),
 #endif
 	};
