@@ -493,21 +493,48 @@ static void queue_settle(struct hostif *hif, bool *down)
 	}
 }
 
-/* Of a frame that is too long for its slot, which says so: the frame itself, from the queue. One
+static bool is_long(const struct tpacket2_hdr *slot)
+{
+	return slot->tp_snaplen < slot->tp_len;
+}
+
+/* Takes the full slots that come next, at most @most, whose frames are in the queue; until the
+ * frames have HOSTIF_BATCH_BYTES with the @bytes before. Returns how many. */
+static unsigned long_slots(struct hostif *hif, unsigned most, size_t bytes)
+{
+	const struct tpacket2_hdr *slot;
+	unsigned n = 0;
+	while (n < most && bytes < HOSTIF_BATCH_BYTES && (slot = packet_ring_peek(&hif->ring)) &&
+		is_long(slot) && slot->tp_status & TP_STATUS_COPY) {
+		bytes += slot->tp_len;
+		packet_ring_take(&hif->ring);
+		n++;
+	}
+	return n;
+}
+
+#define NEWS_MOST 4u /* while one batch is read; with more see queue_settle() */
+
+/* The frames of @n slots, too long for them, from the queue, which has the order of the slots. One
  * that is not there is lost; another in its place would be taken for it, and its own slot then
  * finds nothing, so that nothing is ever more than one out of place. An error of the socket is told
- * once, before what is in its queue: *down. */
-static bool long_take(struct hostif *hif, struct frame *out, const struct tpacket2_hdr *slot,
-	uint8_t *buf, const struct places *places, size_t *bytes, bool *down)
+ * once, before what is in its queue: *down. Returns how many frames there are. */
+static unsigned long_take(struct hostif *hif, struct frame *out, unsigned n, uint8_t *buf,
+	const struct places *places, size_t *bytes, bool *down)
 {
-	unsigned taken = 0;
-	if (slot->tp_status & TP_STATUS_COPY &&
-		queue_read(hif, out, 1, buf, places, &taken, bytes) < 0 && errno == ENETDOWN) {
-		*down = true;
-		(void)queue_read(hif, out, 1, buf, places, &taken, bytes);
+	unsigned taken = 0, done = 0, news = 0;
+	while (done < n) { /* news within a batch ends it, and is told next */
+		const int got = queue_read(
+			hif, out, n - done, buf + done * places->size, places, &taken, bytes);
+		if (got > 0)
+			done += (unsigned)got;
+		else if (errno == ENETDOWN && news++ < NEWS_MOST)
+			*down = true;
+		else
+			break;
 	}
-	hif->unread += !taken;
-	return taken > 0;
+	hif->unread += n - taken;
+	return taken;
 }
 
 static int socket_error(int fd)
@@ -524,7 +551,7 @@ static int ring_recv(
 {
 	const struct places places = places_of(VNET_HDR_LEN + (size_t)FETH_FRAME_MAX, hif->vnet);
 	const struct tpacket2_hdr *slot = NULL;
-	unsigned taken = 0;
+	unsigned taken = 0, n;
 	size_t used = 0, bytes = 0;
 	bool down = false;
 
@@ -532,15 +559,20 @@ static int ring_recv(
 		return -ENOBUFS;
 	packet_ring_give_back(&hif->ring);
 	while (taken < max && bytes < HOSTIF_BATCH_BYTES && size - used >= places.size) {
-		slot = packet_ring_next(&hif->ring);
+		const size_t room = (size - used) / places.size;
+		slot = packet_ring_peek(&hif->ring);
 		if (!slot)
 			break;
-		if (slot->tp_snaplen < slot->tp_len) {
-			if (long_take(hif, &frames[taken], slot, buf + used, &places, &bytes,
-				    &down)) {
-				used += places.size;
-				taken++;
-			}
+		n = long_slots(hif, room < max - taken ? (unsigned)room : max - taken, bytes);
+		if (n) {
+			taken += long_take(
+				hif, &frames[taken], n, buf + used, &places, &bytes, &down);
+			used += n * places.size;
+			continue;
+		}
+		packet_ring_take(&hif->ring);
+		if (is_long(slot)) { /* the queue had no room for it */
+			hif->unread++;
 			continue;
 		}
 		const struct came came = {
@@ -581,7 +613,7 @@ int packet_recv(struct hostif *hif, struct frame *frames, unsigned max, uint8_t 
  * but somebody may have switched one on. */
 static bool is_stuck(const struct hostif *hif, uint32_t lost)
 {
-	return hif->ring.map && lost && !hif->moved && packet_ring_empty(&hif->ring);
+	return hif->ring.map && lost && !hif->moved && !packet_ring_peek(&hif->ring);
 }
 
 uint32_t packet_missed(struct hostif *hif)

@@ -104,21 +104,19 @@ static struct tpacket2_hdr *slot_at(const struct packet_ring *ring, unsigned i)
 			(size_t)(i % PER_BLOCK) * PACKET_RING_SLOT);
 }
 
-bool packet_ring_empty(const struct packet_ring *ring)
-{
-	const struct tpacket2_hdr *slot = slot_at(ring, ring->next);
-	return ring->held == PACKET_RING_SLOTS ||
-	       !(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER);
-}
-
-struct tpacket2_hdr *packet_ring_next(struct packet_ring *ring)
+struct tpacket2_hdr *packet_ring_peek(const struct packet_ring *ring)
 {
 	struct tpacket2_hdr *slot = slot_at(ring, ring->next);
-	if (packet_ring_empty(ring))
+	if (ring->held == PACKET_RING_SLOTS ||
+		!(__atomic_load_n(&slot->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
 		return NULL;
+	return slot;
+}
+
+void packet_ring_take(struct packet_ring *ring)
+{
 	ring->next = ring->next + 1 < PACKET_RING_SLOTS ? ring->next + 1 : 0;
 	ring->held++;
-	return slot;
 }
 
 void packet_ring_give_back(struct packet_ring *ring)

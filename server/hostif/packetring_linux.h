@@ -49,12 +49,12 @@ void packet_ring_close(struct packet_ring *ring);
  * lost. */
 void packet_ring_end(struct packet_ring *ring, int fd);
 
-/* Whether there is no full slot. */
-bool packet_ring_empty(const struct packet_ring *ring);
+/* The next full slot; NULL: there is none. Its header lies at its start, the frame tp_mac bytes
+ * behind, tp_snaplen of tp_len bytes of it. */
+struct tpacket2_hdr *packet_ring_peek(const struct packet_ring *ring);
 
-/* The next full slot, which stays ours until it is given back; NULL: there is none. Its header lies
- * at its start, the frame tp_mac bytes behind, tp_snaplen of tp_len bytes of it. */
-struct tpacket2_hdr *packet_ring_next(struct packet_ring *ring);
+/* Takes that slot: it stays ours until it is given back. There is one. */
+void packet_ring_take(struct packet_ring *ring);
 
 /* Gives back all of them. */
 void packet_ring_give_back(struct packet_ring *ring);
