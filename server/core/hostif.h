@@ -124,7 +124,8 @@ struct hostif_ops {
 
 	/* After a crash: removes every pair of ours and returns how many. Ours is what has a tag
 	 * that begins with @prefix, "fethd:<run dir>:"; where the system has no tags, what is in
-	 * @known (what RUN/state remembers: names and MACs) and still looks so. */
+	 * @known (what RUN/state remembers: names and MACs) and still looks so. NULL: nothing of a
+	 * pair outlives its daemon. */
 	int (*sweep)(
 		const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err);
 

@@ -234,16 +234,6 @@ bool tap_carrier(const struct hostif_spec *spec)
 	return rc == -ENODEV || (!rc && is_ours(&link, spec->tag) && link.up && link.carrier);
 }
 
-/* A tap goes with the process that made it. */
-int tap_sweep(const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err)
-{
-	(void)prefix;
-	(void)known;
-	(void)n;
-	(void)err;
-	return 0;
-}
-
 /* -- frames -- */
 
 struct hostif {
@@ -308,7 +298,6 @@ const struct hostif_ops hostif_tap = {
 	.name_free = member_name_free,
 	.whole = tap_whole,
 	.carrier = tap_carrier,
-	.sweep = tap_sweep,
 	.groups = mcast_groups,
 	.watch_open = member_watch_open,
 	.watch_read = nl_watch_read,

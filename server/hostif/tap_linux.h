@@ -14,6 +14,5 @@ int tap_change(const struct hostif_spec *now, const struct hostif_spec *want, st
 int tap_remove(const struct hostif_spec *spec);
 bool tap_whole(const struct hostif_spec *spec);
 bool tap_carrier(const struct hostif_spec *spec);
-int tap_sweep(const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err);
 
 #endif

@@ -153,7 +153,6 @@ const struct hostif_ops hostif_tun = {
 	.name_free = member_name_free,
 	.whole = tap_whole,
 	.carrier = tap_carrier,
-	.sweep = tap_sweep,
 	.watch_open = member_watch_open,
 	.watch_read = nl_watch_read,
 	.open = tun_open,

@@ -268,16 +268,6 @@ static bool utun_carrier(const struct hostif_spec *spec)
 	return is_there(spec->host, &flags) && flags & DW_IFF_UP;
 }
 
-static int utun_sweep(
-	const char *prefix, const struct hostif_spec *known, unsigned n, struct err *err)
-{
-	(void)prefix;
-	(void)known;
-	(void)n;
-	(void)err;
-	return 0;
-}
-
 /* -- frames -- */
 
 struct hostif {
@@ -411,7 +401,6 @@ const struct hostif_ops hostif_utun = {
 	.name_free = utun_name_free,
 	.whole = utun_whole,
 	.carrier = utun_carrier,
-	.sweep = utun_sweep,
 	.watch_open = watch_open,
 	.watch_read = watch_read,
 	.open = utun_open,

@@ -83,6 +83,7 @@ static int ovs_run(const char *const words[], char *said, size_t size, struct er
 	const char *argv[16] = { NULL, OVS_PATIENCE };
 	char path[PATH_MAX];
 	unsigned n = 2;
+	said[0] = '\0';
 	if (tool_find(OVS, path) < 0)
 		return err_set(err, -EOPNOTSUPP, "there is no " OVS " here; %s", tool_where(OVS));
 	argv[0] = path;
@@ -259,7 +260,7 @@ int verb_bridge_look(const struct hostif_spec *spec, struct bridge_state *out, s
 int verb_bridge_join(const struct hostif_spec *spec, struct bridge_state *out, struct err *err)
 {
 	struct place p;
-	struct bridge_state state;
+	struct bridge_state state = { 0 };
 	struct nl_link after;
 	struct err why = { 0 };
 	int rc = place_open(&p, spec, err);

@@ -61,7 +61,7 @@ static int ask(int nl, uint32_t inode, uint32_t show, unsigned type, uint32_t *o
 int sock_peer_owner(int fd, uint32_t *out_uid)
 {
 	struct stat st;
-	uint32_t inode, uid;
+	uint32_t inode = 0, uid = 0;
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	const int nl =

@@ -221,7 +221,7 @@ int verb_pair_sweep(
 {
 	int n = 0;
 	for (const struct hostif_ops *const *ops = hostif_backends; *ops; ops++) {
-		if (!(*ops)->has_host)
+		if (!(*ops)->has_host || !(*ops)->sweep)
 			continue;
 		const int rc = (*ops)->sweep(prefix, known, n_known, err);
 		if (rc < 0)
