@@ -41,6 +41,7 @@ fi
 root=0
 [ "$(id -u)" != 0 ] || root=1
 jobs=$(nproc)
+waiting=$((jobs + 1)) # of tests that wait more than they work
 results=$PWD/build/results
 mkdir -p "$results"
 rm -f "$results"/*
@@ -129,7 +130,7 @@ part_property() { have dev && tests property build/dev -j "$jobs"; }
 part_clang() {
 	step "build clang" configure_and_build clang unit && tests unit build/clang -j "$jobs"
 }
-part_daemon() { have release && have dev && tests daemon build/dev -j "$jobs"; }
+part_daemon() { have release && have dev && tests daemon build/dev -j "$waiting"; }
 # a line per rule: on how many releases it was tested, by how many tests
 rules() {
 	build/dev/tests/darwin/darwin_rules >"$results/rules.log" 2>&1
@@ -142,7 +143,7 @@ rules() {
 }
 
 part_darwin() {
-	have dev && tests darwin build/dev -j "$jobs" || return 1
+	have dev && tests darwin build/dev -j "$waiting" || return 1
 	step "rules of the kernel" rules
 	[ $full = 0 ] || tests darwin-full build/dev -j "$jobs"
 }
@@ -157,7 +158,7 @@ part_tsan() {
 		tests daemon build/tsan -j "$jobs" -R '/test_(threads|switch|access)$'
 	fi
 }
-part_netns() { have dev && tests netns build/dev -j "$jobs"; }
+part_netns() { have dev && tests netns build/dev -j "$waiting"; }
 part_guest() {
 	have release || return 1
 	step "guest image" bash tests/guest/build.sh "$FETHD_GUEST_DIR"
