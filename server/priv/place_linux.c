@@ -149,6 +149,25 @@ static int check_abstract(int fd, uint32_t uid, struct err *err)
 	return 0;
 }
 
+/* A path need not end with 0. */
+static void unreached(const struct sockaddr_un *name, socklen_t len, int rc, struct err *err)
+{
+	const char *path = name->sun_path[0] ? name->sun_path : "(abstract)";
+	const size_t max = path == name->sun_path ? len - offsetof(struct sockaddr_un, sun_path)
+						  : strlen(path);
+	err_set(err, rc, "cannot reach the client's socket %.*s: %s", (int)max, path,
+		strerror(-rc));
+}
+
+/* A filter of system calls may say -EPERM of looking, which would be taken for that of connecting:
+ * then there would be a place. */
+static int refused(struct err *err)
+{
+	if (err)
+		err->code = -EACCES;
+	return -EACCES;
+}
+
 int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uint32_t uid,
 	struct verb_place *out, struct err *err)
 {
@@ -156,12 +175,11 @@ int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uin
 	int rc = find(name, len, uid, &place, err);
 	if (rc < 0) {
 		verb_place_close(&place);
-		return rc;
+		return rc == -EPERM ? refused(err) : rc;
 	}
 	rc = connect_to(fd, &place);
 	if (rc < 0)
-		err_set(err, rc, "cannot reach the client's socket %s: %s",
-			name->sun_path[0] ? name->sun_path : "(abstract)", strerror(-rc));
+		unreached(name, len, rc, err);
 	if (!name->sun_path[0] && uid != ACCESS_NO_ONE && rc == -EPERM)
 		rc = err_set(err, -EACCES,
 			"the client's socket has an abstract name and has connected, so nobody can "

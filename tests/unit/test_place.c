@@ -9,6 +9,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#endif
 
 #include "server/core/access.h"
 #include "server/priv/sock.h"
@@ -163,6 +170,73 @@ static void test_what_a_link_means_is_given_to_nobody(void **state)
 }
 
 #ifdef __linux__
+static void test_a_path_without_an_end_is_said_to_its_end(void **state)
+{
+	(void)state;
+	struct {
+		struct sockaddr_un name;
+		char behind[8];
+	} his = { { .sun_family = AF_UNIX }, "others'" };
+	struct sockaddr_un *name = &his.name;
+	char path[sizeof(name->sun_path) + 1] = "";
+	memset(name->sun_path, 'a', sizeof(name->sun_path));
+	memcpy(name->sun_path, dir, sizeof(dir) - 1);
+	name->sun_path[sizeof(dir) - 1] = '/';
+	memcpy(path, name->sun_path, sizeof(name->sun_path));
+	const int peer = sock_new(AF_UNIX, SOCK_DGRAM), fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	struct err err = { 0 };
+	char want[ERR_TEXT];
+	assert_int_equal(bind(peer, (const struct sockaddr *)name, sizeof(*name)), 0);
+	assert_int_equal(try(name, sizeof(*name), geteuid()), 0);
+	close(peer);
+	assert_int_equal(
+		verb_connect_peer(fd, name, sizeof(*name), geteuid(), NULL, &err), -ECONNREFUSED);
+	snprintf(want, sizeof(want), "cannot reach the client's socket %s: Connection refused",
+		path);
+	assert_string_equal(err.text, want);
+	unlink(path);
+	close(fd);
+}
+
+/* From now on openat2() is refused, as by whoever filters what it does not know. */
+static bool no_openat2(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = { .len = sizeof(code) / sizeof(*code), .filter = code };
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+}
+
+static void test_one_that_may_not_be_looked_at_is_not_one_connected_to_another(void **state)
+{
+	(void)state;
+	enum { REFUSED, REACHED, NO_FILTER };
+	int status;
+	const struct sockaddr_un name = name_of("own");
+	const int peer = bound("own"), fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	const pid_t child = fork();
+	if (!child) {
+		struct verb_place place = { .fd = -1 };
+		struct err err = { 0 };
+		if (!no_openat2())
+			_exit(NO_FILTER);
+		const int rc = verb_connect_peer(fd, &name, sizeof(name), geteuid(), &place, &err);
+		_exit(rc == -EACCES && err.code == rc && !place.len ? REFUSED : REACHED);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	close(peer);
+	close(fd);
+	if (WEXITSTATUS(status) == NO_FILTER)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), REFUSED);
+}
+
 static void test_no_link_on_the_way_of_an_administrators_path(void **state)
 {
 	(void)state;
@@ -275,6 +349,9 @@ int main(void)
 		cmocka_unit_test(test_names_that_say_nothing_are_refused),
 		cmocka_unit_test(test_what_a_link_means_is_given_to_nobody),
 #ifdef __linux__
+		cmocka_unit_test(test_a_path_without_an_end_is_said_to_its_end),
+		cmocka_unit_test(
+			test_one_that_may_not_be_looked_at_is_not_one_connected_to_another),
 		cmocka_unit_test(test_no_link_on_the_way_of_an_administrators_path),
 		cmocka_unit_test(test_an_abstract_one_only_of_our_own_user),
 		cmocka_unit_test(test_an_abstract_one_that_is_connected_to_another_is_told_why),
