@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "server/core/access.h"
 #include "server/io/ioloop.h"
 #include "server/io/msgio.h"
 #include "server/priv/sock.h"
@@ -13,8 +14,6 @@ _Static_assert(sizeof(struct seg) == sizeof(struct iovec) &&
 		       offsetof(struct seg, base) == offsetof(struct iovec, iov_base) &&
 		       offsetof(struct seg, len) == offsetof(struct iovec, iov_len),
 	"struct seg is laid out like struct iovec");
-
-#define OVERFLOW_UID 65534u /* kernel.overflowuid, where nobody has set another */
 
 /* What the kernel may say beside a message. Too little room would do no harm but that it closed
  * what did not fit itself, which may take long (io/shared.h). */
@@ -45,7 +44,7 @@ static void read_control(
 			struct ucred cred;
 			memcpy(&cred, CMSG_DATA(c), sizeof(cred));
 			/* nobody asked when it was sent: that is what there is then */
-			in->attested = cred.pid || cred.uid != OVERFLOW_UID;
+			in->attested = cred.pid || cred.uid != UID_OVERFLOW;
 			in->uid = cred.uid;
 			in->gid = cred.gid;
 			in->pid = (uint32_t)cred.pid;
@@ -92,6 +91,8 @@ int msgio_recv(int fd, uint8_t *buf, struct msgio_in *out, bool named, const str
 		}
 		if (msg->msg_controllen)
 			read_control(msg, &out[i], ops, ctx);
+		if (!out[i].attested) /* anybody can say that he is bound there */
+			out[i].from_len = 0;
 	}
 	return n;
 }
