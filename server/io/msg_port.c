@@ -410,16 +410,16 @@ static void rested(void *arg)
 static unsigned frames_of(
 	struct msg_port *mp, const struct msgio_in *msgs, unsigned n, struct frame *frames)
 {
-	unsigned kept = 0;
+	unsigned kept = 0, empty = 0;
 	for (unsigned i = 0; i < n; i++) {
 		const struct msgio_in *m = &msgs[i];
 		const bool greets = mp->greeting && m->len == 4 && !memcmp(m->data, "VFKT", 4);
 		mp->greeting = false;
 		if (greets)
 			continue;
-		if (!m->len && mp->kind == PORT_KIND_SEQPACKET && msgio_ended(mp->fd)) {
-			fail(mp, "closed by peer");
-			break;
+		if (!m->len) {
+			empty++;
+			continue;
 		}
 		if (m->len > MSGIO_SLOT) {
 			network_count(mp->host.net, mp->port.id, DROP_OVERSIZE, 1, m->len);
@@ -433,6 +433,11 @@ static unsigned frames_of(
 			.head = m->data, .head_len = m->len, .len = m->len, .framing = FRAMING_NONE
 		};
 	}
+	/* asked once, for a peer may send as many as it likes */
+	if (empty && mp->kind == PORT_KIND_SEQPACKET && msgio_ended(mp->fd))
+		fail(mp, "closed by peer");
+	else if (empty)
+		network_count(mp->host.net, mp->port.id, DROP_RUNT, empty, 0);
 	return kept;
 }
 

@@ -50,7 +50,8 @@ struct msgio_ops {
 int msgio_recv(int fd, uint8_t *buf, struct msgio_in *out, bool named, const struct msgio_ops *ops,
 	void *ctx);
 
-/* Whether nobody is at the other end of a connection any more; or sends any more, on Linux. */
+/* Whether nobody is at the other end of a connection any more; or sends any more, on Linux, and all
+ * that it sent has been read, but perhaps for messages of no length. */
 bool msgio_ended(int fd);
 
 /* A message to be written: its pieces, at most 1024. */

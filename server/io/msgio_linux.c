@@ -1,7 +1,9 @@
 /* msgio_linux.c - see msgio.h. */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -100,7 +102,9 @@ int msgio_recv(int fd, uint8_t *buf, struct msgio_in *out, bool named, const str
 bool msgio_ended(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN | POLLRDHUP };
-	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLRDHUP | POLLERR);
+	int left;
+	return poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLRDHUP | POLLERR) &&
+	       !(ioctl(fd, SIOCINQ, &left) == 0 && left);
 }
 
 int msgio_send(int fd, const struct msgio_out *msgs, unsigned n, const struct sockaddr_un *to,

@@ -2,6 +2,7 @@
 gives away."""
 import array
 import os
+import signal
 import socket
 import sys
 import unittest
@@ -200,6 +201,22 @@ class Seqpacket(Base):
             vm.send(*frames)
         for f in frames:
             self.assertEqual(self.r.recv(), f)
+
+    def test_what_was_sent_behind_nothing_arrives_too(self):
+        """More than is read at once: the last of that is empty, and what is behind it waits when the end is known."""
+        frames = [h.frame(h.BROADCAST, h.mac(9), bytes([i])) for i in range(50)]
+        with h.Messages(self.d.path("lab/seqpacket.sock")) as vm:
+            h.exchange(vm, self.r, 9)
+            os.kill(self.d.proc.pid, signal.SIGSTOP)
+            try:
+                for f in frames:
+                    vm.send(f, b"")
+                vm.close()
+            finally:
+                os.kill(self.d.proc.pid, signal.SIGCONT)
+        for f in frames:
+            self.assertEqual(self.r.recv(), f)
+        h.poll_until("it is no port", lambda: len(self.d.clients()) == 1)
 
     @unittest.skipIf(os.geteuid() != 0, "becomes another user")
     @unittest.skipIf(h.DARWIN, "has no such sockets")
