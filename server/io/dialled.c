@@ -61,7 +61,11 @@ static int open_stream(struct call *call, struct command *cmd, struct port_conf 
 	}
 	conf->uid = peer.uid;
 	conf->pid = peer.pid;
-	(void)shared_enter(ioloop_shared(host->loop), peer.uid, true); /* we came to him */
+	if (!shared_enter(ioloop_shared(host->loop), peer.uid, true)) { /* we came to him */
+		close(fd);
+		return err_set(
+			&cmd->err, -ENOMEM, "%s: port %s: out of memory", cmd->network, call->port);
+	}
 	return port_qemu_dial(host->loop, host->net, host->clients, fd, &peer, conf, ended, call,
 		&cmd->out.port, &cmd->err);
 }
