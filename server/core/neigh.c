@@ -332,7 +332,7 @@ static void step(struct neigh_cache *c, struct neigh *n, uint64_t now_ms,
 		return;
 	}
 	if (n->state == NEIGH_INCOMPLETE && !bucket_take(&c->asking, 1)) {
-		due(c, n, now_ms + 1); /* when there is a token again */
+		due(c, n, now_ms + 1000 / NEIGH_ASK_PER_SECOND); /* there is a token again */
 		return;
 	}
 	ask(ctx, n);
