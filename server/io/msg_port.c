@@ -69,11 +69,26 @@ static struct msg_port *of_client(const struct client *client)
 /* -- life -- */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void try_again(void *arg);
+
+/* Nothing tells when there is room again. */
+static void wait_a_moment(struct msg_port *mp)
+{
+	if (mp->blocked)
+		return;
+	mp->blocked = true;
+	ioloop_hold(mp->host.loop, &mp->again, try_again, mp);
+}
 
 static void watch(struct msg_port *mp)
 {
-	if (mp->to || mp->dying)
+	if (mp->dying)
 		return;
+	if (mp->to) { /* its socket is polled for others */
+		if (mp->q.n)
+			wait_a_moment(mp);
+		return;
+	}
 	const int events = (mp->fed || mp->resting ? 0 : UV_READABLE) |
 			   (mp->q.n && !mp->blocked ? UV_WRITABLE : 0);
 	if (events == mp->events)
@@ -204,23 +219,12 @@ static void try_again(void *arg)
 	write_queue(mp);
 }
 
-/* Nothing tells when there is room again. */
-static void wait_a_moment(struct msg_port *mp)
-{
-	if (mp->blocked)
-		return;
-	mp->blocked = true;
-	ioloop_hold(mp->host.loop, &mp->again, try_again, mp);
-}
-
 /* What became of a write that did nothing. Whether its first message is to be given up, as another
  * would fare no better. */
 static bool give_up(struct msg_port *mp, int rc)
 {
 	switch (-rc) {
-	case EAGAIN:
-		if (mp->to)
-			wait_a_moment(mp); /* its socket is polled for others */
+	case EAGAIN: /* watch() sees to it */
 		return false;
 	case ENOBUFS:
 	case ENOMEM:
@@ -269,8 +273,6 @@ static void write_queue(struct msg_port *mp)
 		if (done < n)
 			break;
 	}
-	if (mp->q.n && mp->to)
-		wait_a_moment(mp);
 	watch(mp);
 	if (waits && !mp->q.n) {
 		mp->caught_up_ms = ioloop_now(mp->host.loop);
@@ -326,8 +328,6 @@ static void settle(struct msg_port *mp)
 	}
 	mp->n_msgs = mp->n_segs = 0;
 	mp->unicast = false;
-	if (mp->q.n && mp->to)
-		wait_a_moment(mp);
 	watch(mp);
 }
 
