@@ -13,11 +13,11 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "server/base/log.h"
 #include "server/core/offload.h"
+#include "server/hostif/kernel_linux.h"
 #include "server/hostif/member_linux.h"
 #include "server/hostif/packetring_linux.h"
 
@@ -74,18 +74,6 @@ static void buffer_size(int fd, int force, int plain)
 		(void)setsockopt(fd, SOL_SOCKET, plain, &bytes, sizeof(bytes));
 }
 
-/* Whether the kernel knows UDP super-frames (VIRTIO_NET_HDR_GSO_UDP_L4) by this header: Linux 6.2.
- * It offers nothing to ask but its version. */
-static bool knows_uso(void)
-{
-	struct utsname u;
-	char *end;
-	if (uname(&u) < 0)
-		return false;
-	const unsigned long major = strtoul(u.release, &end, 10);
-	return major > 6 || (major == 6 && *end == '.' && strtoul(end + 1, NULL, 10) >= 2);
-}
-
 /* PACKET_VNET_HDR has the machine's byte order; ours is little-endian. */
 static bool is_little(void)
 {
@@ -100,7 +88,8 @@ static uint8_t offload_of(bool vnet)
 	const uint8_t takes = OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_ECN;
 	if (!vnet)
 		return 0;
-	return knows_uso() ? takes | OFFLOAD_USO4 | OFFLOAD_USO6 : takes;
+	/* UDP super-frames (VIRTIO_NET_HDR_GSO_UDP_L4) by this header; nothing else tells */
+	return kernel_since(6, 2) ? takes | OFFLOAD_USO4 | OFFLOAD_USO6 : takes;
 }
 
 int packet_socket(struct packet_traits *out, const char **out_what)

@@ -6,23 +6,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
+
+#include "server/hostif/kernel_linux.h"
 
 #define PER_BLOCK (PACKET_RING_BLOCK / PACKET_RING_SLOT)
 
 _Static_assert(PACKET_RING_SLOT % TPACKET_ALIGNMENT == 0, "the kernel wants it so");
-
-/* Before Linux 5.6 a ring that is full may get a frame whose slot another processor still fills
- * (linux 61fad6816fc1); stable versions that have this mended do not tell. */
-static bool is_sound(void)
-{
-	struct utsname u;
-	char *end;
-	if (uname(&u) < 0)
-		return false;
-	const unsigned long major = strtoul(u.release, &end, 10);
-	return major > 5 || (major == 5 && *end == '.' && strtoul(end + 1, NULL, 10) >= 6);
-}
 
 static int set_ring(int fd, unsigned blocks)
 {
@@ -45,7 +34,9 @@ int packet_ring_make(int fd)
 	const char *said = getenv("FETHD_RING");
 	const int on = 1;
 
-	if ((said && !strcmp(said, "off")) || !is_sound())
+	/* Before Linux 5.6 a ring that is full may get a frame whose slot another processor still
+	 * fills (linux 61fad6816fc1); stable versions that have this mended do not tell. */
+	if ((said && !strcmp(said, "off")) || !kernel_since(5, 6))
 		return -EOPNOTSUPP;
 	if (setsockopt(fd, SOL_PACKET, PACKET_COPY_THRESH, &on, sizeof(on)) < 0)
 		return -errno;
