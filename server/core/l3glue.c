@@ -7,6 +7,7 @@
 #include "server/core/announce.h"
 #include "server/core/arpnd.h"
 #include "server/core/csum.h"
+#include "server/core/ipaddr.h"
 
 /* What is looked at of a frame in pieces: NS and NA with more options than anybody sends. */
 #define SEEN 256u
@@ -66,12 +67,6 @@ static bool is_multicast(const struct ip *ip)
 	return ip->family == 4 ? ip->b[0] >> 4 == 14 : ip->b[0] == 0xff;
 }
 
-static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	const unsigned whole = bits / 8, rest = bits % 8;
-	return !memcmp(a, b, whole) && (!rest || !((a[whole] ^ b[whole]) >> (8 - rest)));
-}
-
 static struct l3_own *own_find(struct l3glue *g, const struct ip *ip)
 {
 	for (unsigned i = 0; i < g->n_own; i++)
@@ -80,41 +75,30 @@ static struct l3_own *own_find(struct l3glue *g, const struct ip *ip)
 	return NULL;
 }
 
-/* Of all hosts, or of all of a subnet of ours; RFC 3021: not of a /31. */
+/* Of all hosts, or of all of a subnet of ours. */
 static bool is_broadcast(const struct l3glue *g, const struct ip *ip)
 {
+	static const uint8_t all[4] = { 0xff, 0xff, 0xff, 0xff };
 	if (ip->family != 4)
 		return false;
-	const uint32_t a = (uint32_t)get16(ip->b) << 16 | get16(ip->b + 2);
-	if (a == UINT32_MAX)
-		return true;
-	for (unsigned i = 0; i < g->n_own; i++) {
-		const struct l3_own *own = &g->own[i];
-		if (own->ip.family != 4 || own->prefix > 30 ||
-			!same_prefix(own->ip.b, ip->b, own->prefix))
-			continue;
-		const uint32_t host = UINT32_MAX >> own->prefix;
-		if ((a & host) == host || !(a & host))
+	for (unsigned i = 0; i < g->n_own; i++)
+		if (g->own[i].ip.family == 4 &&
+			ip4_is_broadcast_of(ip->b, g->own[i].ip.b, g->own[i].prefix))
 			return true;
-	}
-	return false;
+	return !memcmp(ip->b, all, sizeof(all));
 }
 
-/* Of one host: RFC 1122, 3.2.1.3; RFC 4291, 2.5. */
+/* Of one host. */
 static bool is_unicast(const struct l3glue *g, const struct ip *ip)
 {
-	static const uint8_t loopback[16] = { [15] = 1 };
-	if (is_multicast(ip) || is_zero(ip) || is_broadcast(g, ip))
-		return false;
-	return ip->family == 4 ? ip->b[0] && ip->b[0] != 127 && ip->b[0] < 240
-			       : memcmp(ip->b, loopback, 16) != 0;
+	return ip->family == 4 ? ip4_is_host(ip->b) && !is_broadcast(g, ip) : ip6_is_host(ip->b);
 }
 
 static bool on_link(const struct l3glue *g, const struct ip *ip)
 {
 	for (unsigned i = 0; i < g->n_own; i++)
 		if (g->own[i].ip.family == ip->family &&
-			same_prefix(g->own[i].ip.b, ip->b, g->own[i].prefix))
+			ip_same_prefix(g->own[i].ip.b, ip->b, g->own[i].prefix))
 			return true;
 	return false;
 }
@@ -239,7 +223,7 @@ static const struct ip *asker(const struct l3glue *g, const struct ip *neighbour
 		const struct l3_own *own = &g->own[i];
 		if (own->ip.family != neighbour->family || own->checking || own->duplicate)
 			continue;
-		if (same_prefix(own->ip.b, neighbour->b, own->prefix))
+		if (ip_same_prefix(own->ip.b, neighbour->b, own->prefix))
 			return &own->ip;
 		any = &own->ip;
 	}

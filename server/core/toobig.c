@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#include "server/core/csum.h"
+#include "server/core/ipaddr.h"
+
 #define IP4_MTU_MIN 68u    /* RFC 791, 3.2: every host takes so much */
 #define IP4_ERROR_MAX 576u /* RFC 1812, 4.3.2.3 */
 #define IP6_MTU_MIN 1280u  /* RFC 8200, 5; and RFC 8201, 4: less is not believed */
@@ -40,21 +43,6 @@ static void put16(uint8_t *p, uint32_t v)
 	p[1] = (uint8_t)v;
 }
 
-/* RFC 1071. */
-static uint32_t add_words(uint32_t sum, const uint8_t *p, uint32_t len)
-{
-	for (; len > 1; p += 2, len -= 2)
-		sum += get16(p);
-	return len ? sum + (uint32_t)(p[0] << 8) : sum;
-}
-
-static uint16_t checksum(uint32_t sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 #define EACH_MS (1000u / TOOBIG_PER_SECOND)
 
 bool toobig_may(const struct toobig *tb, uint64_t now_ms)
@@ -70,45 +58,13 @@ void toobig_take(struct toobig *tb, uint64_t now_ms)
 
 /* -- addresses -- */
 
-/* The first @bits of two addresses are the same. */
-static bool same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	const unsigned whole = bits / 8, rest = bits % 8;
-	return !memcmp(a, b, whole) && (!rest || a[whole] >> (8 - rest) == b[whole] >> (8 - rest));
-}
-
-/* The host part of an address is @bit in every bit. */
-static bool host_part_is(const uint8_t *a, unsigned prefix, unsigned bit)
-{
-	for (unsigned i = prefix; i < 32; i++)
-		if (((unsigned)a[i / 8] >> (7 - i % 8) & 1u) != bit)
-			return false;
-	return true;
-}
-
-/* RFC 1122, 3.2.1.3: one of a subnet that is no host's. A /31 and a /32 have none (RFC 3021). */
-static bool is_broadcast_of(const struct cidr *net, const uint8_t *a)
-{
-	return net->family == 4 && net->prefix < 31 && same_prefix(a, net->addr, net->prefix) &&
-	       (host_part_is(a, net->prefix, 0) || host_part_is(a, net->prefix, 1));
-}
-
-/* Not 0.x, 127.x, multicast, class E or broadcast. */
+/* Nor one of all hosts of a subnet. */
 static bool is_host4(const uint8_t *a, const struct cidr *addrs, unsigned n)
 {
-	if (a[0] == 0 || a[0] == 127 || a[0] >= 224)
-		return false;
 	for (unsigned i = 0; i < n; i++)
-		if (is_broadcast_of(&addrs[i], a))
+		if (addrs[i].family == 4 && ip4_is_broadcast_of(a, addrs[i].addr, addrs[i].prefix))
 			return false;
-	return true;
-}
-
-/* Not ::, ::1 or multicast. (An anycast address looks like any other.) */
-static bool is_host6(const uint8_t *a)
-{
-	static const uint8_t zero[15];
-	return a[0] != 0xff && (memcmp(a, zero, 15) != 0 || a[15] > 1);
+	return ip4_is_host(a);
 }
 
 static const struct cidr *answerer(
@@ -118,7 +74,7 @@ static const struct cidr *answerer(
 	for (unsigned i = 0; i < n; i++) {
 		if (addrs[i].family != family)
 			continue;
-		if (same_prefix(addrs[i].addr, sender, addrs[i].prefix))
+		if (ip_same_prefix(addrs[i].addr, sender, addrs[i].prefix))
 			return &addrs[i];
 		if (!first)
 			first = &addrs[i];
@@ -143,7 +99,7 @@ static bool may_answer4(const struct packet *p, uint32_t mtu, const struct cidr 
 	const uint32_t header = (ip[0] & 15) * 4u, total = get16(ip + 2);
 	if (header < 20 || header > p->len || total < header || total > p->room || total <= mtu)
 		return false;
-	if (!p->unfinished && checksum(add_words(0, ip, header)) != 0)
+	if (!p->unfinished && csum_fold(csum_add(0, ip, header)) != 0xffff)
 		return false;
 	/* it may be fragmented, which we do not; or it is a fragment, and not the first */
 	if (!(get16(ip + 6) & DONT_FRAGMENT) || (get16(ip + 6) & 0x1fff))
@@ -189,7 +145,7 @@ static bool may_answer6(const struct packet *p, uint32_t mtu)
 	if (mtu < IP6_MTU_MIN || p->len < 40 || ip[0] >> 4 != 6)
 		return false;
 	const uint32_t total = 40u + get16(ip + 4);
-	return total <= p->room && total > mtu && is_host6(ip + 8) && is_host6(ip + 24) &&
+	return total <= p->room && total > mtu && ip6_is_host(ip + 8) && ip6_is_host(ip + 24) &&
 	       no_error6(p);
 }
 
@@ -213,12 +169,12 @@ static uint32_t put_answer4(
 	ip[9] = PROTO_ICMP;
 	memcpy(ip + 12, from->addr, 4);
 	memcpy(ip + 16, p->b + 12, 4);
-	put16(ip + 10, checksum(add_words(0, ip, 20)));
+	csum_put(ip + 10, csum_add(0, ip, 20));
 	icmp[0] = 3;
 	icmp[1] = 4;
 	put16(icmp + 6, mtu);
 	memcpy(icmp + 8, p->b, said);
-	put16(icmp + 2, checksum(add_words(0, icmp, 8 + said)));
+	csum_put(icmp + 2, csum_add(0, icmp, 8 + said));
 	return 28 + said;
 }
 
@@ -241,9 +197,7 @@ static uint32_t put_answer6(
 	put16(icmp + 4, mtu >> 16);
 	put16(icmp + 6, mtu);
 	memcpy(icmp + 8, p->b, said);
-	/* RFC 8200, 8.1: addresses, length and next header are summed too */
-	const uint32_t pseudo = add_words(8 + said + PROTO_ICMPV6, ip + 8, 32);
-	put16(icmp + 2, checksum(add_words(pseudo, icmp, 8 + said)));
+	csum_put(icmp + 2, csum_add(csum_pseudo(ip, true, PROTO_ICMPV6, 8 + said), icmp, 8 + said));
 	return 48 + said;
 }
 
