@@ -45,9 +45,26 @@ class Case(unittest.TestCase):
         self.assertEqual(p.stderr.count("\n"), 1, p.stderr)
 
 
-# what a command does with its descriptor: answers the first frame, and leaves with a status
-STREAM = ("import os, socket, sys; s = socket.socket(fileno=3); d = s.recv(65536); "
-          "s.sendall(d[:4] + d[10:16] + d[4:10] + d[16:]); sys.exit(7)")
+# what a command does with its descriptor: answers the first frame of a test, and leaves with a status
+STREAM = r"""
+import socket, sys
+s = socket.socket(fileno=3)
+f = b""
+while f[12:14] != b"\x88\xb5":
+    n = s.recv(4, socket.MSG_WAITALL) or sys.exit("it was closed")
+    f = s.recv(int.from_bytes(n, "big"), socket.MSG_WAITALL)
+s.sendall(n + f[6:12] + f[:6] + f[12:])
+sys.exit(7)
+"""
+DATAGRAM = r"""
+import socket, sys
+s = socket.socket(fileno=4)
+f = b""
+while f[12:14] != b"\x88\xb5":
+    f = s.recv(65536)
+s.send(f[6:12] + f[:6] + f[12:])
+sys.exit(7 if s.type == socket.SOCK_DGRAM else 1)
+"""
 
 
 class SocketVmnetClient(Case):
@@ -90,11 +107,10 @@ class VmnetRun(Case):
 
     def test_as_documented(self):
         """The command has a datagram socket at descriptor 4, with a frame a datagram."""
-        program = ("import socket, sys; s = socket.socket(fileno=4); d = s.recv(65536); "
-                   "s.send(d[6:12] + d[:6] + d[12:]); sys.exit(7 if s.type == socket.SOCK_DGRAM else 1)")
         env = {**os.environ, "FETHD_RUN_DIR": self.d.run_dir, "FETHCTL": h.FETHCTL}
         child = subprocess.Popen([DROPINS / self.NAME, "--enable-isolation", "--interface-id",
-                                  "2835E074-9892-4A79-AFFB-7E41D2605678", "--", sys.executable, "-c", program], env=env)
+                                  "2835E074-9892-4A79-AFFB-7E41D2605678", "--", sys.executable, "-c", DATAGRAM],
+                                 env=env)
         name = "2835e07498924a79affb7e41d2605678"
         port = h.poll_until("it is a port", lambda: self.d.port(name, "shared"))
         self.assertEqual((port["kind"], port["isolated"]), ("dgram", True))
@@ -147,7 +163,7 @@ class Softnet(Case):
     def start(self, *args, network="shared", program=None, **kw):
         """As Tart starts it: the pair's end is its standard input. Returns the machine's end."""
         vm, end = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        vm.settimeout(SECONDS)
+        vm = h.Messages(fd=vm.detach())
         self.addCleanup(vm.close)
         env = {**os.environ, "FETHD_RUN_DIR": self.d.run_dir, "FETH_NET": network}
         argv = [program or DROPINS / self.NAME, "--vm-fd", "0", "--vm-mac-address", h.mac_text(VM), *args]
@@ -173,7 +189,7 @@ class Softnet(Case):
         for _, down in frames:
             other.send(down)
         self.assertEqual([other.recv() for _ in frames], [up for up, _ in frames])
-        self.assertEqual([vm.recv(65536) for _ in frames], [down for _, down in frames])
+        self.assertEqual([vm.recv() for _ in frames], [down for _, down in frames])
 
     def test_frames_go_both_ways_and_the_port_is_locked_and_isolated(self):
         vm = self.start()
@@ -186,7 +202,7 @@ class Softnet(Case):
         second = self.attach(3, isolated=True)
         second.send(h.frame(VM, h.mac(3), b"from one isolated to another"))
         self.other.send(h.frame(VM, h.mac(2), b"after it"))
-        self.assertEqual(vm.recv(65536), h.frame(VM, h.mac(2), b"after it"))
+        self.assertEqual(vm.recv(), h.frame(VM, h.mac(2), b"after it"))
 
     def test_what_allows_everything_is_not_isolated(self):
         self.start("--vm-net-type", "host", "--allow", "10.0.0.0/8,0.0.0.0/0", "--bootpd-lease-time", "600")
@@ -201,7 +217,7 @@ class Softnet(Case):
         vm = self.start()
         for junk in (b"", b"x", bytes(13), b"VFKT"):
             vm.send(junk)
-        vm.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+        vm.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
         vm.send(h.frame(h.mac(2), VM, size=9000))  # over the port's cap
         vm.send(h.frame(h.mac(2), VM, size=70000))  # over what a frame can be: cut by recv(), and over the cap
         self.both_ways(vm, self.other)
@@ -219,9 +235,8 @@ class Softnet(Case):
 
         def reached():
             self.other.send(last)
-            vm.settimeout(0.2)
             try:
-                while vm.recv(65536) != last:
+                while vm.recv(seconds=0.2) != last:
                     pass
             except TimeoutError:
                 return False
@@ -241,10 +256,8 @@ class Softnet(Case):
         vm = self.start()
         self.both_ways(vm, self.other)
         self.d.kill()
-        vm.settimeout(1)
         for _ in range(2000):  # far more than a socket holds: it is read, and dropped
             vm.send(h.frame(h.mac(2), VM, size=1514))
-        vm.settimeout(SECONDS)
         self.d.start()
         self.net = self.d.create("shared")
         self.port()
