@@ -194,11 +194,11 @@ def address(space, interface):
 # -- the daemon --
 
 @contextlib.contextmanager
-def daemon(lab, **env):
+def daemon(lab, prefix=(), **env):
     """Our fethd, and the socket of its control plane there."""
     import harness
     harness.FETHD = lab.fethd
-    with harness.Daemon("--log-level", "warn", wait=None, env=env) as d:
+    with harness.Daemon("--log-level", "warn", wait=None, prefix=prefix, env=env) as d:
         d.start(wait=False)
         wait_until("the daemon listens", lambda: os.path.exists(d.path("control.sock")))
         yield d

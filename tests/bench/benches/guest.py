@@ -98,9 +98,10 @@ def vde(lab, space):
 
 @contextlib.contextmanager
 def bess(lab, space):
-    with L.daemon(lab) as d:
+    with L.daemon(lab, space.prefix) as d:  # the address is that of the other daemon's host member
         d.create("bench", backend="veth", addresses=[f"{HOST}/24"])
-        yield f"vec0:transport=bess,dst={d.path('bench', 'seqpacket.sock')},depth=128,gro=1", L.Here, [d.proc.pid]
+        # no gro=1: with it the guest's driver asks for 64 KiB of memory for every frame
+        yield f"vec0:transport=bess,dst={d.path('bench', 'seqpacket.sock')},depth=128", space, [d.proc.pid]
         d.call("network.delete", network="bench")
 
 
