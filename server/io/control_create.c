@@ -97,8 +97,8 @@ int control_describe(struct daemon *d, const struct network_want *w, bool judge,
 	f->has_host = (*ops)->has_host;
 	f->mtu_min = (*ops)->mtu_min;
 	f->mtu_max = (*ops)->mtu_max;
-	char path[PATH_TEXT + FETH_NAME_MAX + 2];
-	snprintf(path, sizeof(path), "%s/%s", d->options.run_dir, w->name);
+	char path[2 * PATH_TEXT];
+	netfiles_path(path, d->options.run_dir, w->name);
 	if (strlen(path) + sizeof(LONGEST_SOCKET) > VERB_PATH_MAX)
 		return err_set(err, -ENAMETOOLONG,
 			"%s: the sockets in %s would have paths over %u bytes; choose a shorter "
@@ -230,9 +230,8 @@ static void on_ports(void *ctx, unsigned attached)
 static void on_port_removed(void *ctx, const char *port)
 {
 	struct netctl *ent = ctx;
-	char name[sizeof("ports/") + FETH_NAME_MAX], path[2 * PATH_TEXT];
-	snprintf(name, sizeof(name), "ports/%s", port);
-	netfiles_path(path, ent->facts.path, name);
+	char path[2 * PATH_TEXT];
+	netfiles_port(path, ent->facts.path, port);
 	verb_unlink(path);
 	taps_remove(ent, port);
 	dials_remove(ent, port);

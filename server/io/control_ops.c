@@ -5,12 +5,12 @@
  * network's loop has to do in between goes through netloop_post(), so an operation is a chain of
  * steps, each begun when the one before came back; `busy` keeps two chains off one network. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "server/base/log.h"
 #include "server/io/daemon_priv.h"
+#include "server/io/doors.h"
 #include "server/io/netfiles.h"
 #include "server/priv/verbs.h"
 #include "server/rpc/apply.h"
@@ -206,18 +206,13 @@ void control_set(struct daemon *d, struct command *cmd)
 	op_post(op, CMD_PREPARE, set_prepared);
 }
 
-static void port_path(const struct netctl *ent, const struct command *cmd, char out[2 * PATH_TEXT])
-{
-	snprintf(out, 2 * PATH_TEXT, "%s/ports/%s", ent->facts.path, cmd->in.conf.name);
-}
-
 void control_port_listen(struct netctl *ent, struct command *cmd)
 {
 	char path[2 * PATH_TEXT];
 	const struct access_files files = access_files(&ent->d->access, &ent->facts.access);
-	port_path(ent, cmd, path);
-	if (verb_listen(path, netloop_socket_type(cmd->in.conf.kind), &files, &cmd->fds[0],
-		    &cmd->err) < 0)
+	netfiles_port(path, ent->facts.path, cmd->in.conf.name);
+	if (verb_listen(
+		    path, door_socket_type(cmd->in.conf.kind), &files, &cmd->fds[0], &cmd->err) < 0)
 		return cmd->done(cmd);
 	cmd->n_fds = 1;
 	netloop_post(ent->nl, cmd);
@@ -226,7 +221,7 @@ void control_port_listen(struct netctl *ent, struct command *cmd)
 void control_port_listened(const struct netctl *ent, const struct command *cmd)
 {
 	char path[2 * PATH_TEXT];
-	port_path(ent, cmd, path);
+	netfiles_port(path, ent->facts.path, cmd->in.conf.name);
 	if (cmd->err.code)
 		verb_unlink(path);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "server/io/doors.h"
 #include "server/priv/verbs.h"
 
 void netfiles_path(char out[2 * PATH_TEXT], const char *path, const char *name)
@@ -12,12 +13,17 @@ void netfiles_path(char out[2 * PATH_TEXT], const char *path, const char *name)
 	snprintf(out, 2 * PATH_TEXT, "%s/%s", path, name);
 }
 
+void netfiles_port(char out[2 * PATH_TEXT], const char *path, const char *port)
+{
+	snprintf(out, 2 * PATH_TEXT, "%s/ports/%s", path, port);
+}
+
 /* Where a door is in a directory that clients write to: that directory, and what it is called
  * there. False: it is in the network's own. */
 static bool shared_door(
 	const char *path, enum port_kind kind, char dir[2 * PATH_TEXT], const char **out_name)
 {
-	const char *name = netloop_door_path(kind);
+	const char *name = door_path(kind);
 	const char *slash = name ? strchr(name, '/') : NULL;
 	if (!slash)
 		return false;
@@ -31,11 +37,11 @@ static int make_door(
 {
 	const char *path = conf->facts.path, *name;
 	const struct access_rules *rules = &conf->facts.access;
-	const int type = netloop_socket_type(kind);
+	const int type = door_socket_type(kind);
 	char dir[2 * PATH_TEXT], door[2 * PATH_TEXT];
 	if (!shared_door(path, kind, dir, &name)) {
 		const struct access_files files = access_files(&conf->access, rules);
-		netfiles_path(door, path, netloop_door_path(kind));
+		netfiles_path(door, path, door_path(kind));
 		return verb_listen(door, type, &files, out_fd, err);
 	}
 	const struct access_files files = access_files_shared(&conf->access, rules);
@@ -55,7 +61,7 @@ int netfiles_make(struct netloop_conf *conf, struct err *err)
 		rc = verb_dir_make(ports, err);
 	for (unsigned kind = 0; kind < PORT_KINDS && !rc; kind++) {
 		struct netloop_door *door = &conf->doors[conf->n_doors];
-		if (!netloop_door_path((enum port_kind)kind))
+		if (!door_path((enum port_kind)kind))
 			continue;
 		*door = (struct netloop_door){ .kind = (enum port_kind)kind, .fd = -1 };
 		rc = make_door(conf, door->kind, &door->fd, err);
@@ -92,7 +98,7 @@ int netfiles_renew(const struct network_facts *facts, const struct access *acces
 		return verb_shared_listen(dir, name, SOCK_DGRAM, &shared, out_fd, err);
 	}
 	const struct access_files files = access_files(access, &facts->access);
-	snprintf(dir, sizeof(dir), "%s/ports/%s", facts->path, port);
+	netfiles_port(dir, facts->path, port);
 	return verb_listen(dir, SOCK_DGRAM, &files, out_fd, err);
 }
 
@@ -102,7 +108,7 @@ void netfiles_clear(const char *path)
 	const char *name;
 	for (unsigned kind = 0; kind < PORT_KINDS; kind++)
 		if (shared_door(path, (enum port_kind)kind, dir, &name)) {
-			netfiles_path(door, path, netloop_door_path((enum port_kind)kind));
+			netfiles_path(door, path, door_path((enum port_kind)kind));
 			verb_unlink(door); /* it may still be about to be closed (shared_close()) */
 			verb_shared_clear(dir);
 		}

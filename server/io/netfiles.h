@@ -1,6 +1,6 @@
 /* netfiles.h - the files of a network: its directory, the sockets its clients come in by, ports/.
  *
- *	NET/feth.sock, NET/qemu.sock	doors (netloop_door_path()), ours alone to make
+ *	NET/feth.sock, NET/qemu.sock	doors (door_path()), ours alone to make
  *	NET/vde/ctl			a door in a directory that clients write to, too
  *	NET/ports/NAME			declared ports: control_ops.c */
 #ifndef SERVER_IO_NETFILES_H
@@ -24,5 +24,7 @@ void netfiles_clear(const char *path);
 
 /* The file @name of a network whose directory is @path. */
 void netfiles_path(char out[2 * PATH_TEXT], const char *path, const char *name);
+/* The socket of a declared port. */
+void netfiles_port(char out[2 * PATH_TEXT], const char *path, const char *port);
 
 #endif

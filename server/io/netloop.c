@@ -11,27 +11,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "server/base/log.h"
 #include "server/core/apply.h"
 #include "server/io/client.h"
-#include "server/io/dgram.h"
 #include "server/io/dialled.h"
-#include "server/io/listener.h"
-#include "server/io/msg_port.h"
-#include "server/io/msgio.h"
-#include "server/io/netfiles.h"
+#include "server/io/doors.h"
+#include "server/io/hostside.h"
 #include "server/io/newsdesk.h"
-#include "server/io/port_qemu.h"
 #include "server/io/port_tap.h"
-#include "server/io/port_vde.h"
-#include "server/io/refusals.h"
 #include "server/io/session.h"
-#include "server/io/shared.h"
-#include "server/priv/sock.h"
 
 #define TICK_MS 1000u /* ageing; and IGMP and MLD count in seconds (mcast_tick()) */
 
@@ -39,16 +30,6 @@
  * times as much); what a system gives without asking is 8 MiB, of which a huge page may become
  * resident at the first touch. */
 #define STACK_BYTES (1024u * 1024u)
-
-/* A listening socket of a network, and what to make of its connections. */
-struct door {
-	struct door *next;
-	struct netloop *nl;
-	struct listener *listener; /* NULL: it is of kind dgram */
-	struct dgram *dgram;
-	enum port_kind kind;
-	char port[FETH_NAME_MAX + 1]; /* the declared port it is of; empty: of the network */
-};
 
 struct netloop {
 	/* main's */
@@ -74,16 +55,9 @@ struct netloop {
 	struct dialled_host dialled;
 	struct newsdesk desk;
 	struct client_list clients;
-	struct door *doors;
-	unsigned n_doors;
+	struct doors doors;
 	uv_timer_t tick;
-	const struct hostif_ops *ops; /* with host */
-	struct hostif *host;          /* owned */
-	uv_poll_t *host_poll;         /* owned; NULL where there is nothing to poll */
-	uv_poll_t *gather_poll;       /* owned; NULL until frames first gathered */
-	bool gathers;                 /* that one is polled instead */
-	struct ioloop_later rest;     /* the host side is not read: pacing, stream.h */
-	bool resting;
+	struct hostside host;
 	unsigned away; /* commands of its own sessions that are with main */
 	bool stopping;
 	bool tick_closed;
@@ -92,11 +66,9 @@ struct netloop {
 /* The last of its loop: without handles it ends, and run() with it. */
 static void maybe_gone(struct netloop *nl)
 {
-	if (nl->stopping && !nl->clients.n && !nl->n_doors && !nl->away && nl->tick_closed)
+	if (nl->stopping && !nl->clients.n && !nl->doors.n && !nl->away && nl->tick_closed)
 		ioloop_close(nl->loop);
 }
-
-/* -- the host side -- */
 
 void netloop_made_close(const struct hostif_made *made)
 {
@@ -112,427 +84,7 @@ void netloop_doors_close(const struct netloop_conf *conf)
 		close(conf->doors[i].fd);
 }
 
-static void on_host(uv_poll_t *poll, int status, int events);
-static void host_close(struct netloop *nl);
-
-static uv_poll_t *poll_new(struct netloop *nl, int fd)
-{
-	uv_poll_t *poll = calloc(1, sizeof(*poll));
-	if (!poll || uv_poll_init(ioloop_uv(nl->loop), poll, fd) < 0) {
-		free(poll);
-		return NULL;
-	}
-	poll->data = nl;
-	return poll;
-}
-
-static void free_handle(uv_handle_t *handle)
-{
-	free(handle);
-}
-
-static void poll_free(uv_poll_t **poll)
-{
-	if (*poll)
-		uv_close((uv_handle_t *)*poll, free_handle);
-	*poll = NULL;
-}
-
-static void host_poll(struct netloop *nl)
-{
-	uv_poll_start(nl->gathers ? nl->gather_poll : nl->host_poll, UV_READABLE, on_host);
-}
-
-static void host_unpoll(struct netloop *nl)
-{
-	uv_poll_stop(nl->gathers ? nl->gather_poll : nl->host_poll);
-}
-
-static void rested(void *arg)
-{
-	struct netloop *nl = arg;
-	nl->resting = false;
-	host_poll(nl);
-	if (nl->ops->more && nl->ops->more(nl->host))
-		on_host(nl->host_poll, 0, UV_READABLE);
-}
-
-static void host_tick(struct netloop *nl)
-{
-	struct hostif_lost lost = { 0 };
-	if (!nl->host || !nl->ops->tick)
-		return;
-	nl->ops->tick(nl->host, ioloop_now(nl->loop), &lost);
-	if (lost.frames)
-		network_count(nl->net, PORT_HOST, DROP_UNRESOLVED, lost.frames, lost.bytes);
-}
-
-static void on_host_waits(void *ctx)
-{
-	struct netloop *nl = ctx;
-	if (nl->resting || !nl->host_poll)
-		return;
-	nl->resting = true;
-	host_unpoll(nl);
-	ioloop_defer(nl->loop, &nl->rest, rested, nl);
-}
-
-/* Polls what recv() says is to be polled now. */
-static void host_follow(struct netloop *nl)
-{
-	const int fd = nl->ops->gathers ? nl->ops->gathers(nl->host) : -1;
-	if ((fd >= 0) == nl->gathers)
-		return;
-	if (fd >= 0 && !nl->gather_poll)
-		nl->gather_poll = poll_new(nl, fd);
-	if (!nl->gather_poll)
-		return; /* out of memory: as before */
-	host_unpoll(nl);
-	nl->gathers = fd >= 0;
-	if (!nl->resting)
-		host_poll(nl);
-}
-
-static void on_host(uv_poll_t *poll, int status, int events)
-{
-	struct netloop *nl = poll->data;
-	struct frame frames[HOSTIF_BATCH];
-	(void)events;
-	host_tick(nl);
-	int n = nl->ops->recv(nl->host, frames, HOSTIF_BATCH, ioloop_buf(nl->loop), IOLOOP_BUF);
-	if (n > 0 && nl->ops->offload)
-		n = (int)network_judge(nl->net, PORT_HOST, frames, (unsigned)n);
-	if (n > 0) {
-		ioloop_batch(nl->loop);
-		network_input(nl->net, PORT_HOST, frames, (unsigned)n, ioloop_now(nl->loop));
-		network_flush(nl->net);
-		if (nl->resting) {
-			/* the poll was stopped: this comes of events seen before */
-		} else if (ioloop_overran(nl->loop)) {
-			nl->resting = true;
-			host_unpoll(nl); /* the kernel keeps what it has room for */
-			ioloop_hold(nl->loop, &nl->rest, rested, nl);
-		} else if (nl->ops->more && nl->ops->more(nl->host)) {
-			nl->resting = true; /* others come first, then the rest of it */
-			host_unpoll(nl);
-			ioloop_defer(nl->loop, &nl->rest, rested, nl);
-		}
-	} else if (n == -ENODEV || n == -ENXIO || n == -EBADF) {
-		host_close(nl); /* gone; main makes it anew, after it has heard of it: once */
-		ioloop_post(nl->main_loop, &nl->lost);
-		return;
-	}
-	if (nl->ops->done)
-		nl->ops->done(nl->host);
-	host_follow(nl);
-	if (status < 0 &&
-		!nl->resting) /* libuv stops at POLLERR; recv() took the error, such as ENETDOWN */
-		host_poll(nl);
-}
-
-static void host_close(struct netloop *nl)
-{
-	network_set_host(nl->net, NULL, NULL);
-	if (nl->resting)
-		ioloop_cancel(nl->loop, &nl->rest);
-	nl->resting = false;
-	poll_free(&nl->host_poll);
-	poll_free(&nl->gather_poll);
-	nl->gathers = false;
-	if (nl->host)
-		nl->ops->close(nl->host);
-	nl->host = NULL;
-}
-
-static int host_open(struct netloop *nl, const struct hostif_ops *ops,
-	const struct hostif_made *made, const struct hostif_spec *spec, struct err *err)
-{
-	nl->ops = ops;
-	int rc = ops->open(&nl->host, made, spec, err);
-	if (rc < 0)
-		return rc;
-	const int fd = ops->fd(nl->host);
-	if (fd >= 0) {
-		nl->host_poll = poll_new(nl, fd);
-		if (!nl->host_poll) {
-			host_close(nl);
-			return err_set(
-				err, -EIO, "%s: cannot wait for its host side", spec->network);
-		}
-		host_poll(nl);
-	}
-	network_set_host(nl->net, ops, nl->host);
-	return 0;
-}
-
-/* -- listeners -- */
-
-const char *netloop_door_path(enum port_kind kind)
-{
-	switch (kind) {
-	case PORT_KIND_NATIVE:
-		return "feth.sock";
-	case PORT_KIND_QEMU:
-		return "qemu.sock";
-	case PORT_KIND_DGRAM:
-		return "dgram/sock";
-	case PORT_KIND_SEQPACKET:
-		return sock_has(SOCK_SEQPACKET) ? "seqpacket.sock" : NULL;
-	case PORT_KIND_VDE:
-		return "vde/ctl";
-	case PORT_KIND_HOST:
-	case PORT_KIND_TAP:
-	case PORT_KIND_UDP:
-		break;
-	}
-	return NULL;
-}
-
-int netloop_socket_type(enum port_kind kind)
-{
-	switch (kind) {
-	case PORT_KIND_DGRAM:
-		return SOCK_DGRAM;
-	case PORT_KIND_SEQPACKET:
-		return SOCK_SEQPACKET;
-	case PORT_KIND_HOST:
-	case PORT_KIND_NATIVE:
-	case PORT_KIND_QEMU:
-	case PORT_KIND_TAP:
-	case PORT_KIND_VDE:
-	case PORT_KIND_UDP:
-		break;
-	}
-	return SOCK_STREAM;
-}
-
-static bool enter(struct netloop *nl, uint32_t uid)
-{
-	return shared_enter(ioloop_shared(nl->loop), uid, uid == 0 || uid == nl->access.uid);
-}
-
-static unsigned rights_of(void *ctx, const struct peer *who, const char *network)
-{
-	const struct netloop *nl = ctx;
-	(void)network;
-	return access_rights(&nl->access, who, &network_facts(nl->net)->access);
-}
-
-static void refuse(const struct door *door, const char *what, const struct peer *peer)
-{
-	char where[FETH_NAME_MAX + 16];
-	if (door->port[0])
-		snprintf(where, sizeof(where), "ports/%s", door->port);
-	else
-		snprintf(where, sizeof(where), "%s", netloop_door_path(door->kind));
-	refusals_put(door->nl->loop, what, network_facts(door->nl->net)->spec.network, peer->uid,
-		peer->pid, where);
-}
-
-static struct msg_port_host msg_host(struct netloop *nl)
-{
-	return (struct msg_port_host){ .loop = nl->loop, .net = nl->net, .clients = &nl->clients };
-}
-
-/* A message socket whose place among the connections of @who is taken. @other: the other end, where
- * that is ours to give away; else -1. */
-static int open_msg(struct netloop *nl, int fd, int other, const struct peer *who,
-	const struct port_conf *conf, struct port_info *out, struct err *err)
-{
-	const struct msg_port_host host = msg_host(nl);
-	struct msg_port_conf mc = {
-		.fd = fd,
-		.who = who,
-		.counted = true,
-		.port = conf,
-		.place = { .fd = -1 },
-		.greeting = conf->kind == PORT_KIND_DGRAM,
-	};
-	if (other >= 0 && conf->kind == PORT_KIND_DGRAM &&
-		!sock_name(other, &mc.place.addr, &mc.place.len))
-		mc.place.len = 0;
-	return msg_port_open(NULL, &host, &mc, out, err);
-}
-
-static void on_accepted(void *ctx, int fd, const struct peer *peer)
-{
-	struct door *door = ctx;
-	struct netloop *nl = door->nl;
-	struct err err = { 0 };
-
-	if (!enter(nl, peer->uid)) {
-		refuse(door, "connect", peer);
-		close(fd);
-		return;
-	}
-	if (door->kind == PORT_KIND_NATIVE) {
-		(void)session_open(&nl->sessions, fd, peer, door->port[0] ? door->port : NULL);
-		return;
-	}
-	if (!(rights_of(nl, peer, "") & RIGHT_ATTACH)) {
-		refuse(door, "attach", peer); /* nothing in this framing could tell it why */
-		shared_leave(ioloop_shared(nl->loop), peer->uid);
-		close(fd);
-		return;
-	}
-	struct port_conf conf = {
-		.kind = door->kind,
-		.uid = peer->uid,
-		.pid = peer->pid,
-		.take_only = door->port[0] != '\0',
-	};
-	memcpy(conf.name, door->port, sizeof(conf.name));
-	if (door->kind == PORT_KIND_VDE) {
-		const struct msg_port_host host = msg_host(nl);
-		(void)port_vde_open(&host, fd, peer, &conf);
-		return;
-	}
-	struct port_info info;
-	const int rc = door->kind == PORT_KIND_QEMU
-			       ? port_qemu_open(nl->loop, nl->net, &nl->clients, fd, peer, &conf,
-					 &info, &err)
-			       : open_msg(nl, fd, -1, peer, &conf, &info, &err);
-	if (rc < 0)
-		log_warn("port", "refused uid=%u pid=%u: %s", (unsigned)peer->uid,
-			(unsigned)peer->pid, err.text);
-}
-
-static void on_door_closed(void *ctx)
-{
-	struct door *door = ctx;
-	struct netloop *nl = door->nl;
-	free(door);
-	nl->n_doors--;
-	maybe_gone(nl);
-}
-
-static const struct listener_ops listener_ops = {
-	.accepted = on_accepted,
-	.closed = on_door_closed,
-};
-
-static bool dgram_enter(void *ctx, const struct peer *who)
-{
-	struct door *door = ctx;
-	struct netloop *nl = door->nl;
-	if (!(rights_of(nl, who, "") & RIGHT_ATTACH)) {
-		refuse(door, "attach", who);
-		return false;
-	}
-	if (enter(nl, who->uid))
-		return true;
-	refuse(door, "connect", who);
-	return false;
-}
-
-static int dgram_fresh(void *ctx, int *out_fd, struct err *err)
-{
-	const struct door *door = ctx;
-	return netfiles_renew(
-		network_facts(door->nl->net), &door->nl->access, door->port, out_fd, err);
-}
-
-static const struct dgram_ops dgram_ops = {
-	.enter = dgram_enter,
-	.fresh = dgram_fresh,
-	.closed = on_door_closed,
-};
-
-static int listen_at(struct netloop *nl, const char *port, enum port_kind kind, int fd)
-{
-	struct door *door = calloc(1, sizeof(*door));
-	if (!door) {
-		close(fd);
-		return -ENOMEM;
-	}
-	door->nl = nl;
-	door->kind = kind;
-	snprintf(door->port, sizeof(door->port), "%s", port);
-	const struct msg_port_host host = {
-		.loop = nl->loop, .net = nl->net, .clients = &nl->clients
-	};
-	const int rc = kind == PORT_KIND_DGRAM
-			       ? dgram_open(&door->dgram, &host, fd, port, &dgram_ops, door)
-			       : listener_open(&door->listener, nl->loop, fd, &listener_ops, door);
-	if (rc < 0) {
-		free(door);
-		return rc;
-	}
-	door->next = nl->doors;
-	nl->doors = door;
-	nl->n_doors++;
-	return 0;
-}
-
-static void door_close(struct door *door)
-{
-	if (door->dgram)
-		dgram_close(door->dgram);
-	else
-		listener_close(door->listener);
-}
-
-static void close_door(struct netloop *nl, const char *port)
-{
-	for (struct door **link = &nl->doors; *link; link = &(*link)->next) {
-		struct door *door = *link;
-		if (!name_same(door->port, port))
-			continue;
-		*link = door->next;
-		door_close(door);
-		return;
-	}
-}
-
 /* -- commands -- */
-
-/* Makes @fd, our end of a pair, a port; @other is to be given away. */
-static int open_end(
-	struct netloop *nl, int fd, int other, struct command *cmd, struct port_info *out)
-{
-	struct port_conf *conf = &cmd->in.conf;
-	conf->uid = cmd->who.uid;
-	conf->pid = cmd->who.pid;
-	if (conf->kind == PORT_KIND_NATIVE)
-		return session_open_attached(&nl->sessions, fd, &cmd->who, conf, out, &cmd->err);
-	if (conf->kind == PORT_KIND_QEMU)
-		return port_qemu_open(
-			nl->loop, nl->net, &nl->clients, fd, &cmd->who, conf, out, &cmd->err);
-	return open_msg(nl, fd, other, &cmd->who, conf, out, &cmd->err);
-}
-
-/* port.open: a socket pair, one end of which is a port. */
-static void open_port(struct netloop *nl, struct command *cmd)
-{
-	int sv[2];
-	if (!enter(nl, cmd->who.uid)) {
-		err_set(&cmd->err, -EBUSY, "%s: you have %u connections, which is the limit",
-			cmd->network, CLIENTS_PER_UID);
-		return;
-	}
-	int rc = sock_pair(netloop_socket_type(cmd->in.conf.kind), sv);
-	if (rc < 0) {
-		shared_leave(ioloop_shared(nl->loop), cmd->who.uid);
-		err_set(&cmd->err, rc, "%s: cannot make a socket pair: %s", cmd->network,
-			strerror(-rc));
-		return;
-	}
-	if (netloop_socket_type(cmd->in.conf.kind) == SOCK_STREAM) {
-		const int size = IOLOOP_SNDBUF;
-		(void)setsockopt(sv[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	} else {
-		msgio_buffers(sv[1]);
-	}
-	struct port_info info;
-	rc = open_end(nl, sv[0], sv[1], cmd, &info);
-	if (rc < 0) {
-		close(sv[1]);
-		return;
-	}
-	cmd->out.port = info;
-	cmd->fds[0] = sv[1];
-	cmd->n_fds = 1;
-}
 
 /* On its way to main: a tap has lost its interface. There is one at most for each that main gave.
  */
@@ -589,14 +141,10 @@ static void set_facts(struct netloop *nl, struct command *cmd)
 	const struct access_rules was = network_facts(nl->net)->access;
 	network_command(nl->net, cmd, ioloop_now(nl->loop));
 	const struct network_facts *facts = network_facts(nl->net);
-	if (nl->host && nl->ops->changed)
-		nl->ops->changed(nl->host, &facts->spec);
+	hostside_changed(&nl->host, &facts->spec);
 	if (access_same(&was, &facts->access))
 		return;
-	/* one may have been made meanwhile as the rules were */
-	for (struct door *door = nl->doors; door; door = door->next)
-		if (door->dgram)
-			dgram_renew(door->dgram);
+	doors_renew(&nl->doors); /* one may have been made meanwhile as the rules were */
 	clients_judge(&nl->clients, &nl->access, facts->spec.network, &facts->access);
 }
 
@@ -621,9 +169,10 @@ static void each_removed(struct netloop *nl, const struct command *cmd,
 
 static void set_host(struct netloop *nl, const struct command *cmd, struct err *err)
 {
-	host_close(nl);
+	hostside_close(&nl->host);
 	if (cmd->in.host.given)
-		(void)host_open(nl, cmd->in.host.ops, &cmd->in.host.made, &cmd->in.host.spec, err);
+		(void)hostside_open(
+			&nl->host, cmd->in.host.ops, &cmd->in.host.made, &cmd->in.host.spec, err);
 }
 
 /* Between main's two steps a session of ours may have removed the port, and declared another. */
@@ -637,8 +186,8 @@ static void listen_for(struct netloop *nl, struct command *cmd)
 			conf->name);
 		return;
 	}
-	close_door(nl, conf->name);
-	const int rc = listen_at(nl, conf->name, conf->kind, cmd->fds[0]);
+	doors_close(&nl->doors, conf->name);
+	const int rc = doors_open(&nl->doors, conf->name, conf->kind, cmd->fds[0]);
 	if (rc < 0)
 		err_set(&cmd->err, rc, "%s: cannot serve port %s: %s", cmd->network, conf->name,
 			strerror(-rc));
@@ -658,7 +207,7 @@ static void refuse_command(struct command *cmd)
 
 static void shut_door(struct netloop *nl, const struct command *cmd, const char *name)
 {
-	close_door(nl, name);
+	doors_close(&nl->doors, name);
 	log_removed(cmd, name);
 }
 
@@ -668,7 +217,7 @@ static void carry_out(struct netloop *nl, struct command *cmd)
 		return refuse_command(cmd);
 	switch (cmd->kind) {
 	case CMD_PORT_OPEN:
-		return open_port(nl, cmd);
+		return doors_pair(&nl->doors, cmd);
 	case CMD_PORT_LISTEN:
 		return listen_for(nl, cmd);
 	case CMD_PORT_TAP:
@@ -763,6 +312,13 @@ static void submit(void *ctx, struct command *cmd)
 	ioloop_post(nl->main_loop, &cmd->msg);
 }
 
+/* On the loop: hostside.lost. */
+static void post_host_lost(void *ctx)
+{
+	struct netloop *nl = ctx;
+	ioloop_post(nl->main_loop, &nl->lost);
+}
+
 static void on_host_lost(void *arg)
 {
 	const struct netloop *nl = arg;
@@ -825,12 +381,8 @@ static void forward(void *ctx, enum event_kind kind, uint64_t object, const void
 static void on_tick(uv_timer_t *timer)
 {
 	struct netloop *nl = timer->data;
-	if (nl->host && nl->ops->missed)
-		network_count(nl->net, PORT_HOST, DROP_MISSED, nl->ops->missed(nl->host), 0);
 	network_tick(nl->net, ioloop_now(nl->loop));
-	host_tick(nl);
-	if (nl->host && nl->ops->tick && nl->ops->more(nl->host))
-		on_host_waits(nl);
+	hostside_tick(&nl->host);
 	newsdesk_tick(&nl->desk);
 }
 
@@ -841,7 +393,8 @@ static void on_tick_closed(uv_handle_t *handle)
 	maybe_gone(nl);
 }
 
-static void on_clients_empty(void *ctx)
+/* Of its clients, or its doors. */
+static void on_empty(void *ctx)
 {
 	maybe_gone(ctx);
 }
@@ -913,6 +466,12 @@ static void on_changed(void *ctx, const struct network_facts *facts)
 	newsdesk_changed(&nl->desk);
 }
 
+static void on_host_waits(void *ctx)
+{
+	struct netloop *nl = ctx;
+	hostside_waits(&nl->host);
+}
+
 static const struct network_events network_events = {
 	.ports = on_ports,
 	.group = on_group,
@@ -930,12 +489,8 @@ static void on_stop(void *arg)
 	struct netloop *nl = arg;
 	nl->stopping = true;
 	newsdesk_stop(&nl->desk);
-	host_close(nl);
-	while (nl->doors) {
-		struct door *door = nl->doors;
-		nl->doors = door->next;
-		door_close(door);
-	}
+	hostside_close(&nl->host);
+	doors_close_all(&nl->doors);
 	clients_close(&nl->clients, true);
 	uv_close((uv_handle_t *)&nl->tick, on_tick_closed);
 }
@@ -1024,10 +579,17 @@ memory:
 	return rc;
 }
 
+static unsigned rights_of(void *ctx, const struct peer *who, const char *network)
+{
+	const struct netloop *nl = ctx;
+	(void)network;
+	return access_rights(&nl->access, who, &network_facts(nl->net)->access);
+}
+
 /* Who may talk to it, and who hears of what happens. */
 static void furnish(struct netloop *nl, const struct netloop_conf *conf)
 {
-	nl->clients.empty = on_clients_empty;
+	nl->clients.empty = on_empty;
 	nl->clients.ctx = nl;
 	nl->sessions = (struct session_host){
 		.loop = nl->loop,
@@ -1037,6 +599,16 @@ static void furnish(struct netloop *nl, const struct netloop_conf *conf)
 		.rights = rights_of,
 		.submit = submit,
 		.ctx = nl,
+	};
+	nl->doors = (struct doors){
+		.host = { .loop = nl->loop, .net = nl->net, .clients = &nl->clients },
+		.sessions = &nl->sessions,
+		.access = &nl->access,
+		.empty = on_empty,
+		.ctx = nl,
+	};
+	nl->host = (struct hostside){
+		.loop = nl->loop, .net = nl->net, .lost = post_host_lost, .ctx = nl
 	};
 	nl->dialled = (struct dialled_host){
 		.loop = nl->loop,
@@ -1059,10 +631,12 @@ static int open_all(struct netloop *nl, const struct netloop_conf *conf, struct 
 	const struct hostif_spec *spec = &conf->facts.spec;
 	int served = 0;
 	for (unsigned i = 0; i < conf->n_doors; i++) {
-		const int rc = listen_at(nl, "", conf->doors[i].kind, conf->doors[i].fd);
+		const int rc = doors_open(&nl->doors, "", conf->doors[i].kind, conf->doors[i].fd);
 		served = rc < 0 ? rc : served;
 	}
-	const int rc = conf->ops->has_host ? host_open(nl, conf->ops, &conf->made, spec, err) : 0;
+	const int rc = conf->ops->has_host
+			       ? hostside_open(&nl->host, conf->ops, &conf->made, spec, err)
+			       : 0;
 	if (served < 0)
 		return err_set(err, served, "%s: cannot serve its sockets: %s", spec->network,
 			strerror(-served));

@@ -51,10 +51,6 @@ struct netloop_conf {
 	struct hostif_made made; /* as of CMD_HOST, or -1 and -1; given, also on failure */
 };
 
-/* Where in a network's directory clients of a kind come in; NULL: there is no such place. */
-const char *netloop_door_path(enum port_kind kind);
-/* The type of socket that clients of a kind connect to. */
-int netloop_socket_type(enum port_kind kind);
 /* Closes the doors of a network that was never started. */
 void netloop_doors_close(const struct netloop_conf *conf);
 /* Of a pair that nobody was given after all. */
