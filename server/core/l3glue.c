@@ -234,7 +234,7 @@ static const struct ip *asker(const struct l3glue *g, const struct ip *neighbour
 static void ask(void *ctx, const struct neigh *n)
 {
 	struct l3glue *g = ctx;
-	const bool all = n->state == NEIGH_INCOMPLETE;
+	const bool all = n->state == NEIGH_INCOMPLETE && !n->hinted;
 	const struct ip *from = asker(g, &n->ip);
 	if (n->ip.family == 4) {
 		send_arp(g, ARP_REQUEST, all ? broadcast : n->mac, from, NULL, &n->ip);
@@ -416,6 +416,14 @@ static void nd_in(struct l3glue *g, const uint8_t *eth, const uint8_t *ip, uint3
 		advertised(g, eth, ip, mac);
 }
 
+/* The host may answer, and will have to know who that is. */
+static void came_from(struct l3glue *g, const uint8_t *eth, const struct ip *ip)
+{
+	const struct feth_mac mac = mac_at(eth + 6);
+	if (is_station(mac.b) && !is_mine(g, mac.b) && is_unicast(g, ip) && !own_find(g, ip))
+		neigh_hint(&g->neighbours, ip, &mac, g->now_ms);
+}
+
 /* The packet behind the header, padding taken off where that is easy. */
 static enum l3_in pass(struct frame *frame, uint32_t total)
 {
@@ -434,14 +442,14 @@ static enum l3_in pass(struct frame *frame, uint32_t total)
 	return L3_PASS;
 }
 
-static enum l3_in ip4_in(
-	const struct l3glue *g, struct frame *frame, const uint8_t *ip, uint32_t len)
+static enum l3_in ip4_in(struct l3glue *g, struct frame *frame, const uint8_t *ip, uint32_t len)
 {
 	if (len < IP4_LEN || ip[0] >> 4 != 4 || (ip[0] & 15) < 5 || get16(ip + 2) < IP4_LEN)
 		return L3_REFUSED;
-	const struct ip to = ip_at(4, ip + 16);
+	const struct ip from = ip_at(4, ip + 12), to = ip_at(4, ip + 16);
 	if (frame->head[0] & 1 && !is_multicast(&to) && !is_broadcast(g, &to))
 		return L3_TAKEN;
+	came_from(g, frame->head, &from);
 	return pass(frame, get16(ip + 2));
 }
 
@@ -457,6 +465,8 @@ static enum l3_in ip6_in(struct l3glue *g, struct frame *frame, const uint8_t *i
 			nd_in(g, frame->head, ip, len);
 		return L3_TAKEN;
 	}
+	const struct ip from = ip_at(6, ip + 8);
+	came_from(g, frame->head, &from);
 	return pass(frame, IP6_LEN + get16(ip + 4));
 }
 

@@ -6,11 +6,13 @@
 
 #define END UINT32_MAX
 #define NEVER UINT64_MAX
-#define N_BUCKETS 2048u /* a power of two over NEIGH_MAX */
+#define N_BUCKETS 4096u /* a power of two over NEIGH_MAX */
 #define TOUCH_MS 1000u  /* a list is put in order so often, not with each packet */
 
 static const uint32_t list_max[NEIGH_LISTS] = {
+	[NEIGH_FRESH] = NEIGH_FRESH_MAX,
 	[NEIGH_ASKED] = NEIGH_ASKED_MAX,
+	[NEIGH_ANSWERED] = NEIGH_ANSWERED_MAX,
 	[NEIGH_USED] = NEIGH_USED_MAX,
 	[NEIGH_HEARD] = NEIGH_HEARD_MAX,
 };
@@ -128,6 +130,8 @@ static void forget(struct neigh_cache *c, struct neigh *n)
 {
 	const uint32_t i = (uint32_t)(n - c->entries);
 	uint32_t *link = bucket_of(c, &n->ip);
+	if (ip_equal(&n->ip, &c->hint))
+		c->hint.family = 0; /* it is to be noted anew */
 	drop_waiting(c, n);
 	list_remove(c, n);
 	while (*link != i)
@@ -201,23 +205,65 @@ static void stale(struct neigh *n)
 	n->due_ms = NEVER;
 }
 
+/* -- those that something came from -- */
+
+static bool marked(const uint64_t *bits, uint64_t hash)
+{
+	const unsigned a = hash % NEIGH_MARK_BITS, b = (hash >> 32) % NEIGH_MARK_BITS;
+	return bits[a / 64] >> a % 64 & bits[b / 64] >> b % 64 & 1;
+}
+
+static bool is_marked(const struct neigh_cache *c, const struct ip *ip)
+{
+	const uint64_t hash = siphash24(&c->key, ip, sizeof(*ip));
+	return marked(c->marks[0], hash) || marked(c->marks[1], hash);
+}
+
+static void mark(struct neigh_cache *c, const struct ip *ip)
+{
+	const uint64_t hash = siphash24(&c->key, ip, sizeof(*ip));
+	const unsigned a = hash % NEIGH_MARK_BITS, b = (hash >> 32) % NEIGH_MARK_BITS;
+	if (marked(c->marks[0], hash))
+		return;
+	if (c->n_marked == NEIGH_MARKED) {
+		memcpy(c->marks[1], c->marks[0], sizeof(c->marks[1]));
+		memset(c->marks[0], 0, sizeof(c->marks[0]));
+		c->n_marked = 0;
+	}
+	c->n_marked++;
+	c->marks[0][a / 64] |= UINT64_C(1) << a % 64;
+	c->marks[0][b / 64] |= UINT64_C(1) << b % 64;
+}
+
+/* -- what the host sends to -- */
+
+/* The host wants something of one that is not known. */
+static void begin_finding(struct neigh_cache *c, struct neigh *n, uint64_t now_ms)
+{
+	n->used_ms = now_ms;
+	begin_asking(c, n, NEIGH_INCOMPLETE, now_ms);
+	move(c, n, n->hinted || is_marked(c, &n->ip) ? NEIGH_ANSWERED : NEIGH_FRESH);
+}
+
 struct neigh *neigh_use(struct neigh_cache *c, const struct ip *ip, uint64_t now_ms)
 {
 	struct neigh *n = neigh_find(c, ip);
 	if (!n) {
-		n = add(c, ip, NEIGH_ASKED);
-		n->used_ms = now_ms;
-		begin_asking(c, n, NEIGH_INCOMPLETE, now_ms);
+		n = add(c, ip, is_marked(c, ip) ? NEIGH_ANSWERED : NEIGH_FRESH);
+		begin_finding(c, n, now_ms);
 		return n;
 	}
-	if (n->state == NEIGH_FAILED) {
-		if (now_ms - n->used_ms < NEIGH_RETRANS_MS)
-			return n;
-		begin_asking(c, n, NEIGH_INCOMPLETE, now_ms);
+	if (n->state == NEIGH_FAILED && now_ms - n->used_ms < NEIGH_RETRANS_MS)
+		return n;
+	if (n->state == NEIGH_FAILED || (n->state == NEIGH_INCOMPLETE && n->list == NEIGH_HEARD)) {
+		begin_finding(c, n, now_ms);
+		return n;
 	}
 	if (n->state == NEIGH_STALE || (n->state == NEIGH_REACHABLE && now_ms >= n->due_ms))
 		begin_asking(c, n, NEIGH_DELAY, now_ms + NEIGH_DELAY_MS);
-	const unsigned list = n->state == NEIGH_INCOMPLETE ? NEIGH_ASKED : NEIGH_USED;
+	const unsigned list = n->state == NEIGH_INCOMPLETE ? n->list : NEIGH_USED;
+	if (list == NEIGH_ASKED)
+		return n; /* in the order of their questions */
 	if (n->list != list || now_ms - n->used_ms >= TOUCH_MS) {
 		n->used_ms = now_ms;
 		move(c, n, list);
@@ -300,18 +346,48 @@ void neigh_heard(struct neigh_cache *c, const struct ip *ip, const struct feth_m
 		heard_again(c, n, mac, how, now_ms);
 		return;
 	}
-	if (!mac || (!n && !(how & NEIGH_CREATE)))
+	const bool wanted = n && n->list != NEIGH_HEARD; /* else at most something came from it */
+	if (!mac || (!wanted && !(how & NEIGH_CREATE)))
 		return;
 	if (!n)
 		n = add(c, ip, NEIGH_HEARD);
 	else
-		move(c, n, NEIGH_USED);
+		move(c, n, wanted ? NEIGH_USED : NEIGH_HEARD);
 	n->mac = *mac;
+	n->hinted = false;
 	if (how & NEIGH_SOLICITED)
 		reachable(c, n, now_ms);
 	else
 		stale(n);
 	let_go(c, n);
+}
+
+void neigh_hint(
+	struct neigh_cache *c, const struct ip *ip, const struct feth_mac *mac, uint64_t now_ms)
+{
+	if (ip_equal(ip, &c->hint) && mac_equal(*mac, c->hint_mac))
+		return;
+	c->hint = *ip;
+	c->hint_mac = *mac;
+	struct neigh *n = neigh_find(c, ip);
+	if (n && neigh_known(n))
+		return;
+	mark(c, ip);
+	if (!n)
+		n = add(c, ip, NEIGH_HEARD); /* INCOMPLETE, and nothing is due */
+	/* Where all are asked already, nobody can lead that astray. */
+	if (n->list == NEIGH_ASKED || (n->asks && n->state == NEIGH_INCOMPLETE))
+		return;
+	n->mac = *mac;
+	n->hinted = true;
+	if (n->list == NEIGH_FRESH)
+		begin_finding(c, n, now_ms);
+}
+
+/* Whether the limit lets all be asked for a neighbour. */
+static bool may_ask_all(struct neigh_cache *c, const struct neigh *n)
+{
+	return bucket_take(n->list == NEIGH_ANSWERED ? &c->answering : &c->asking, 1);
 }
 
 /* Something is due of a neighbour; it may be gone afterwards. */
@@ -331,13 +407,17 @@ static void step(struct neigh_cache *c, struct neigh *n, uint64_t now_ms,
 		n->due_ms = NEVER;
 		return;
 	}
-	if (n->state == NEIGH_INCOMPLETE && !bucket_take(&c->asking, 1)) {
+	const bool all = n->state == NEIGH_INCOMPLETE && !n->hinted;
+	if (all && !may_ask_all(c, n)) {
 		due(c, n, now_ms + 1000 / NEIGH_ASK_PER_SECOND); /* there is a token again */
 		return;
 	}
 	ask(ctx, n);
 	n->asks++;
+	n->hinted = false;
 	due(c, n, now_ms + NEIGH_RETRANS_MS);
+	if (all && n->list != NEIGH_ANSWERED)
+		move(c, n, NEIGH_ASKED);
 }
 
 void neigh_run(struct neigh_cache *c, uint64_t now_ms,
@@ -346,11 +426,12 @@ void neigh_run(struct neigh_cache *c, uint64_t now_ms,
 	if (now_ms < c->due_ms)
 		return;
 	bucket_fill(&c->asking, NEIGH_ASK_PER_SECOND, NEIGH_ASK_BURST, now_ms);
+	bucket_fill(&c->answering, NEIGH_ANSWER_PER_SECOND, NEIGH_ANSWER_BURST, now_ms);
 	c->due_ms = NEVER;
-	for (unsigned l = NEIGH_ASKED; l <= NEIGH_USED; l++) {
-		for (uint32_t i = c->lists[l].oldest, next; i != END; i = next) {
+	for (unsigned l = NEIGH_FRESH; l <= NEIGH_USED; l++) {
+		for (uint32_t i = c->lists[l].newest, prev; i != END; i = prev) {
 			struct neigh *n = &c->entries[i];
-			next = n->next;
+			prev = n->prev;
 			if (n->state == NEIGH_REACHABLE)
 				continue;
 			if (n->due_ms <= now_ms)

@@ -10,11 +10,20 @@
  *   PROBE       being asked, it alone
  *   FAILED      did not answer; packets for it are dropped for a second, then it is asked again
  *
- * Three lists, each with a limit of its own, the longest unused first: neighbours the host sends to
- * (*used*), those it would send to if they answered (*asked*), and those that only made themselves
- * known (*heard*). A full list forgets its own first: who invents a thousand neighbours pushes out
+ * Lists, each with a limit of its own, the longest unused first: neighbours the host sends to
+ * (*used*); those it would send to if they answered, not asked yet (*fresh*) and *asked*; those
+ * that sent something before the host did (*answered*); and those that it sends nothing to
+ * (*heard*). A full list forgets its own first: who invents a thousand neighbours pushes out
  * inventions, and a host that scans an address range pushes out what it scanned, and neither the
  * neighbours that packets go to.
+ *
+ * Who sends from a thousand invented addresses makes the host answer all of them. That must not
+ * keep it from whom it wants to reach of its own accord: so an address that a packet came from is
+ * asked for where that came from, first and alone, which costs only who sent it; and the limit of
+ * questions to all is another for these, also where it is forgotten from where they came. What is
+ * asked of all is remembered until the answer had its time, for only the limit lets anything into
+ * that list; and who waits for the limit is taken newest first, for among many that nobody waits
+ * for any more it is the one that somebody does.
  *
  * Memory: the table is made once; packets that wait are copied, with limits. Pure. */
 #ifndef SERVER_CORE_NEIGH_H
@@ -27,9 +36,13 @@
 /* Linux remembers 1024 of each family before it refuses (gc_thresh3 of arp(7)), and a network has
  * at most 1024 ports. */
 #define NEIGH_USED_MAX 1024u
+/* A second and more of what NEIGH_ASK_* let pass, so that each may answer. */
 #define NEIGH_ASKED_MAX 256u
-#define NEIGH_HEARD_MAX 256u
-#define NEIGH_MAX (NEIGH_USED_MAX + NEIGH_ASKED_MAX + NEIGH_HEARD_MAX)
+#define NEIGH_FRESH_MAX 64u
+#define NEIGH_ANSWERED_MAX 512u
+#define NEIGH_HEARD_MAX 512u
+#define NEIGH_MAX                                                                                  \
+	(NEIGH_USED_MAX + NEIGH_ASKED_MAX + NEIGH_FRESH_MAX + NEIGH_ANSWERED_MAX + NEIGH_HEARD_MAX)
 
 /* What waits for one neighbour: of more the oldest goes (RFC 4861, 7.2.2). Enough for what several
  * connections begin with at once; TCP sends the rest again. And what waits for all of them. */
@@ -43,9 +56,19 @@
 #define NEIGH_DELAY_MS 5000u
 #define NEIGH_SOLICITS 3u
 
-/* Requests to all, of all neighbours together: each is a broadcast to every port. */
-#define NEIGH_ASK_BURST 64u
-#define NEIGH_ASK_PER_SECOND 100u
+/* Requests to all, of all neighbours together: each is a broadcast to every port. And those of them
+ * for *answered* ones. */
+#define NEIGH_ASK_BURST 48u
+#define NEIGH_ASK_PER_SECOND 75u
+#define NEIGH_ANSWER_BURST 16u
+#define NEIGH_ANSWER_PER_SECOND 25u
+
+/* That something came from an address is remembered longer than from where, for the host's answers
+ * come when the loop gets to them, and a turn of it reads some thousands of small frames: of the
+ * last 8192 to 16384 addresses that were not known, two bits each in filters of 65536. Of others at
+ * most one in ten is taken for such a one; and soon another, when there are so many. 16 KiB. */
+#define NEIGH_MARKED 8192u
+#define NEIGH_MARK_BITS 65536u
 
 struct ip {
 	uint8_t family; /* 4 or 6 */
@@ -66,7 +89,14 @@ enum neigh_state {
 	NEIGH_FAILED,
 };
 
-enum neigh_list { NEIGH_ASKED, NEIGH_USED, NEIGH_HEARD, NEIGH_LISTS };
+enum neigh_list {
+	NEIGH_FRESH,
+	NEIGH_ASKED,
+	NEIGH_ANSWERED,
+	NEIGH_USED,
+	NEIGH_HEARD,
+	NEIGH_LISTS,
+};
 
 /* A frame that waits for its first six bytes. */
 struct neigh_packet {
@@ -77,7 +107,8 @@ struct neigh_packet {
 
 struct neigh {
 	struct ip ip;
-	struct feth_mac mac; /* but for INCOMPLETE and FAILED */
+	struct feth_mac mac; /* of INCOMPLETE and FAILED only if hinted */
+	bool hinted;         /* something came from there; it was not asked there yet */
 	uint8_t state;       /* enum neigh_state */
 	uint8_t list;        /* enum neigh_list */
 	uint8_t asks;        /* of this round */
@@ -100,7 +131,11 @@ struct neigh_cache {
 		uint32_t oldest, newest, n;
 	} lists[NEIGH_LISTS];
 	uint64_t due_ms;                         /* nothing is to be done before */
-	struct bucket asking;                    /* NEIGH_ASK_* */
+	struct bucket asking, answering;         /* NEIGH_ASK_*, NEIGH_ANSWER_* */
+	uint64_t marks[2][NEIGH_MARK_BITS / 64]; /* those before are [1] */
+	uint32_t n_marked;                       /* in [0] */
+	struct ip hint;                          /* the last one: most come many times in a row */
+	struct feth_mac hint_mac;
 	uint32_t waiting;                        /* bytes */
 	struct neigh_packet *ready, *ready_last; /* owned: those that waited long enough */
 	uint64_t lost, lost_bytes;               /* packets that were dropped, since ever */
@@ -143,8 +178,13 @@ enum {
 void neigh_heard(struct neigh_cache *c, const struct ip *ip, const struct feth_mac *mac,
 	unsigned how, uint64_t now_ms);
 
-/* Does what is due: calls @ask for each neighbour to be asked, all where it is INCOMPLETE, or it
- * alone. It may be called as often as one likes. */
+/* A packet came from @ip, by @mac. That is believed of nobody, but where @ip is not known it will
+ * be asked for there. */
+void neigh_hint(
+	struct neigh_cache *c, const struct ip *ip, const struct feth_mac *mac, uint64_t now_ms);
+
+/* Does what is due: calls @ask for each neighbour to be asked: all where it is INCOMPLETE and not
+ * hinted, or it alone. It may be called as often as one likes. */
 void neigh_run(struct neigh_cache *c, uint64_t now_ms,
 	void (*ask)(void *ctx, const struct neigh *n), void *ctx);
 

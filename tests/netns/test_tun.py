@@ -15,7 +15,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
-from arpframes import announcement, arp, nd
+from arpframes import announcement, arp, checksum, nd
 from harness import BROADCAST, Daemon, RpcError, frame, mac, main, poll_until
 from netlab import ARP, IPV4, IPV6, Namespace, Station, require
 
@@ -235,6 +235,32 @@ class Tun(unittest.TestCase):
             self.assertTrue(box.ping("10.1.2.1"))
             self.assertTrue(self.ns.ping("10.1.2.8"))
             self.assertLess(self.d.anon_kib() - before, 2048)
+
+    def test_who_sends_from_invented_addresses_is_asked_for_them_alone(self):
+        """The host answers all of them, and has to ask for each whose it is: others hear little of that."""
+        self.create(addresses=["10.1.2.1/8"])
+        with self.d.attach() as c, self.d.attach() as other:
+            own = mac_bytes(c.info["mac"])
+
+            def echo(i):
+                source = struct.pack("!BBH", 10, 9, i)
+                head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 1, 0, source, socket.inet_aton("10.1.2.1"))
+                head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+                return frame(mac_bytes(MAC), own, head + b"\x08\0\xf7\xff\0\0\0\0", ethertype=IPV4)
+            begun = time.monotonic()
+            for i in range(0, 2048, 128):
+                c.send(*(echo(j) for j in range(i, i + 128)))
+                while c.recv(ethertype=ARP)[:6] != own:
+                    pass
+            self.assertTrue(self.station().ping("10.1.2.1"))
+            self.assertTrue(self.ns.ping("10.1.2.7"))
+            heard = 0
+            try:
+                while True:
+                    heard += other.recv(ethertype=ARP, seconds=0.1)[38:40] == bytes([10, 9])
+            except TimeoutError:
+                pass
+            self.assertLessEqual(heard, 16 + 25 * (time.monotonic() - begun) + 1)
 
     def test_frames_of_any_kind_harm_nobody(self):
         self.create()

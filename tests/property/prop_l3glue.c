@@ -18,7 +18,9 @@ static void assert_bounded(const struct l3rig *r)
 {
 	const struct neigh_cache *c = &r->g->neighbours;
 	assert_true(known_of(r, NEIGH_USED) <= NEIGH_USED_MAX);
+	assert_true(known_of(r, NEIGH_FRESH) <= NEIGH_FRESH_MAX);
 	assert_true(known_of(r, NEIGH_ASKED) <= NEIGH_ASKED_MAX);
+	assert_true(known_of(r, NEIGH_ANSWERED) <= NEIGH_ANSWERED_MAX);
 	assert_true(known_of(r, NEIGH_HEARD) <= NEIGH_HEARD_MAX);
 	assert_true(c->fresh <= NEIGH_MAX);
 	assert_true(c->waiting <= NEIGH_WAITING_BYTES);
@@ -265,6 +267,136 @@ static void test_a_host_that_scans_pushes_out_only_what_it_scanned(void **state)
 	l3glue_free(r.g);
 }
 
+/* A packet @in from invented station n, by the MAC of station 200; and the host's answer. */
+static void spoof(struct l3rig *r, bool v6, uint32_t n, bool in, bool out)
+{
+	uint8_t b[14 + 48] = { [12] = v6 ? 0x86 : 0x08, v6 ? 0xdd : 0x00, v6 ? 0x60 : 0x45 };
+	uint8_t back[sizeof(b)];
+	const unsigned src = v6 ? 22 : 26, dst = v6 ? 38 : 30;
+	memcpy(b, mac_n(HOST_MAC).b, 6);
+	memcpy(b + 6, mac_n(200).b, 6);
+	b[v6 ? 19 : 17] = v6 ? 8 : 48;
+	b[src] = b[dst] = v6 ? 0xfd : 10;
+	b[dst + (v6 ? 15 : 3)] = 1;
+	memcpy(back, b, sizeof(b));
+	packet_put16(b + src + (v6 ? 12 : 1), 0x4000 + (n >> 16));
+	packet_put16(b + src + (v6 ? 14 : 2), n & 0xffff);
+	memcpy(back + dst, b + src, v6 ? 16 : 4);
+	if (in)
+		assert_int_equal(l3rig_frame(r, b, sizeof(b)), L3_PASS);
+	struct frame f = { .head = back + 14, .head_len = 48, .len = 48 };
+	if (out)
+		(void)l3glue_out(r->g, &f, 1);
+}
+
+/* What is asked about @n now, among all else; to all or not. */
+static bool asked_about(struct l3rig *r, bool v6, unsigned n, bool all)
+{
+	struct frame frames[64];
+	unsigned count;
+	bool found = false;
+	while ((count = l3glue_pull(r->g, frames, 64)))
+		for (unsigned i = 0; i < count; i++) {
+			const uint8_t *f = frames[i].head;
+			const bool asks =
+				v6 ? f[12] == 0x86 && f[54] == 135 : f[13] == 0x06 && f[21] == 1;
+			const uint8_t *about = v6 ? f + 62 : f + 38;
+			found |= asks && (f[0] & 1) == all && !about[1] && about[v6 ? 15 : 3] == n;
+		}
+	return found;
+}
+
+/* A millisecond with twenty of them; how many are asked for of all. */
+static unsigned flood(struct l3rig *r, uint32_t *invented)
+{
+	r->now++;
+	l3glue_tick(r->g, r->now);
+	for (unsigned i = 0; i < 20; i++)
+		spoof(r, i % 2, (*invented)++, true, true);
+	return drain(r);
+}
+
+/* A packet from station @n to the host, or the host's to it. */
+static void real(struct l3rig *r, bool v6, unsigned n, bool in)
+{
+	uint8_t b[PACKET_HEADERS];
+	const struct packet p = { .v6 = v6, .dst = in ? 1 : n, .src = in ? n : 1 };
+	struct frame f = packet_make(&p, b, false);
+	if (in) {
+		memcpy(b, mac_n(HOST_MAC).b, 6);
+		assert_int_equal(l3glue_in(r->g, &f), L3_PASS);
+		return;
+	}
+	f.head += 14;
+	f.len = f.head_len -= 14;
+	(void)l3glue_out(r->g, &f, 1);
+}
+
+/* It answers what it was asked. */
+static void answer(struct l3rig *r, bool v6, unsigned n)
+{
+	if (v6)
+		l3rig_say(r, (struct l3rig_nd){
+				     136, 0x60, .from = n, .to = 1, .target = n, .option = n });
+	else
+		l3rig_arp(r, 2, HOST_MAC, n, n, 1);
+	const struct ip ip = v6 ? (struct ip){ 6, { 0xfd, [15] = (uint8_t)n } }
+				: (struct ip){ 4, { 10, 0, 0, (uint8_t)n } };
+	assert_true(neigh_known(neigh_find(&r->g->neighbours, &ip)));
+}
+
+/* Each new neighbour is found within two seconds, be it that the host begins, again every second,
+ * or that they do, and answers a millisecond later. */
+static void test_who_sends_from_invented_addresses_keeps_nobody_from_being_found(void **state)
+{
+	static struct l3rig r;
+	uint32_t invented = 0;
+	unsigned broadcasts = 0;
+	(void)state;
+	assert_true(begin_wide(&r));
+	const uint64_t from = r.now;
+	for (unsigned ms = 0; ms < 3000; ms++)
+		broadcasts += flood(&r, &invented);
+	for (unsigned n = 10; n < 50; n++) {
+		const bool v6 = n % 2, host_begins = n / 2 % 2;
+		unsigned ms = 0;
+		do {
+			assert_true(ms < 2000);
+			broadcasts += flood(&r, &invented);
+			if (ms % 1000 == 0 && !host_begins)
+				real(&r, v6, n, true);
+			if (ms % 1000 == 0)
+				real(&r, v6, n, false);
+			ms++;
+		} while (!asked_about(&r, v6, n, host_begins));
+		broadcasts += flood(&r, &invented);
+		answer(&r, v6, n);
+		assert_bounded(&r);
+	}
+	assert_true(
+		broadcasts <= NEIGH_ANSWER_BURST + NEIGH_ANSWER_PER_SECOND * (r.now - from) / 1000);
+	l3glue_free(r.g);
+}
+
+/* The loop reads thousands from a port before it comes to what the host answers; and a tun keeps
+ * 500 of that. */
+static void test_answers_that_come_late_are_known_for_such(void **state)
+{
+	static struct l3rig r;
+	unsigned broadcasts = 0;
+	(void)state;
+	assert_true(begin_wide(&r));
+	for (uint32_t n = 0; n < 5000; n++)
+		spoof(&r, false, n, true, false);
+	for (uint32_t n = 0; n < 500; n++) {
+		spoof(&r, false, n, false, true);
+		broadcasts += drain(&r);
+	}
+	assert_int_equal(broadcasts, NEIGH_ANSWER_BURST);
+	assert_bounded(&r);
+	l3glue_free(r.g);
+}
+
 /* They exist, and answer, and the host talks to all of them once: the ones it has not talked to for
  * longest go. */
 static void test_of_more_neighbours_than_are_remembered_the_longest_unused_go(void **state)
@@ -298,6 +430,9 @@ int main(void)
 			test_every_packet_goes_to_who_claimed_the_address_last_or_is_accounted_for),
 		cmocka_unit_test(test_ten_thousand_invented_neighbours_push_out_only_each_other),
 		cmocka_unit_test(test_a_host_that_scans_pushes_out_only_what_it_scanned),
+		cmocka_unit_test(
+			test_who_sends_from_invented_addresses_keeps_nobody_from_being_found),
+		cmocka_unit_test(test_answers_that_come_late_are_known_for_such),
 		cmocka_unit_test(test_of_more_neighbours_than_are_remembered_the_longest_unused_go),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
