@@ -93,7 +93,7 @@ struct port_conf {
 	const struct monitor_conf *monitor; /* borrowed; NULL: a port is wanted, not a monitor */
 	struct port_rules rules;            /* those given */
 	struct tap_place tap;               /* of kind tap: its interface */
-	struct dial_text dial;              /* whom it calls, instead of having a socket */
+	struct dial_text dial;              /* whom it calls; but for dgram it has no socket then */
 	uint32_t ring; /* bytes of each ring in shared memory; 0: frames go by the stream */
 	struct port_offload offload;
 	bool control; /* who asks may loosen what others said of the port: has RIGHT_CONTROL */
@@ -269,8 +269,8 @@ enum command_kind {
 	CMD_PORT_DIAL, /* in: dialled: fds[0], what the port of that name and kind, which calls so,
 			  is connected to; given, also on failure. Or none, and why. out: port */
 	CMD_EVENTS,    /* in: events, of which main wants to hear */
-	CMD_PORT_LISTEN, /* in: conf's name and kind, fds[0]: the listening socket of a declared
-			    port; given, also on failure */
+	CMD_PORT_LISTEN, /* in: conf's name, kind and dial, fds[0]: the listening socket of a
+			    declared port; given, also on failure */
 	CMD_HOST,        /* in: host. The host side instead of the one before, which is closed */
 	CMD_COUNTERS,    /* out: daemon.counters, of what happened on this loop */
 	CMD_HOST_GROUPS, /* in: items.groups, those before and those now; or none: not known */

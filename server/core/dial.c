@@ -14,7 +14,7 @@ bool dial_text_same(const struct dial_text *a, const struct dial_text *b)
 	       !strcmp(a->remote, b->remote);
 }
 
-static bool path_parse(struct dial *out, const char *text, const char **why)
+static bool path_parse(struct dial *out, enum dial_way way, const char *text, const char **why)
 {
 	const size_t len = strlen(text);
 	*why = "the path of a socket has at most 107 bytes of printable text";
@@ -26,7 +26,7 @@ static bool path_parse(struct dial *out, const char *text, const char **why)
 	*why = "a path with ' ;' in it, or a blank at its end, cannot be kept in a file";
 	if (strstr(text, " ;") || text[len - 1] == ' ')
 		return false;
-	out->way = DIAL_PATH;
+	out->way = way;
 	memcpy(out->path, text, len + 1);
 	return true;
 }
@@ -34,7 +34,7 @@ static bool path_parse(struct dial *out, const char *text, const char **why)
 static bool connect_parse(struct dial *out, const char *text, const char **why)
 {
 	if (*text == '/')
-		return path_parse(out, text, why);
+		return path_parse(out, DIAL_PATH, text, why);
 	*why = "must be the absolute path of a socket, or tcp:ADDRESS:PORT";
 	out->way = DIAL_TCP;
 	return !strncmp(text, "tcp:", 4) && endpoint_parse(&out->remote, text + 4, why);
@@ -47,6 +47,9 @@ bool dial_parse(
 	*field = "connect";
 	if (text->connect[0])
 		return connect_parse(out, text->connect, why);
+	*field = "remote";
+	if (!text->local[0] && text->remote[0] == '/')
+		return path_parse(out, DIAL_PLACE, text->remote, why);
 	*field = "local";
 	if (!endpoint_parse(&out->local, text->local, why))
 		return false;
@@ -70,6 +73,7 @@ bool dial_is_local(const struct dial *dial)
 		return endpoint_is_loopback(&dial->local) && endpoint_is_loopback(&dial->remote);
 	case DIAL_NONE:
 	case DIAL_PATH:
+	case DIAL_PLACE:
 		break;
 	}
 	return true;

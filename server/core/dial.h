@@ -15,9 +15,10 @@
 
 enum dial_way {
 	DIAL_NONE,
-	DIAL_PATH, /* a stream socket at `path` */
-	DIAL_TCP,  /* `remote` */
-	DIAL_UDP,  /* from `local` to `remote`, and nobody else is heard */
+	DIAL_PATH,  /* a stream socket at `path` */
+	DIAL_TCP,   /* `remote` */
+	DIAL_UDP,   /* from `local` to `remote`, and nobody else is heard */
+	DIAL_PLACE, /* a datagram socket at `path`, which sends to the port's own */
 };
 
 struct dial {
@@ -29,15 +30,16 @@ struct dial {
 /* The same as it was said, to be shown and kept; empty: it was not. */
 struct dial_text {
 	char connect[DIAL_TEXT]; /* an absolute path, or "tcp:" and an endpoint */
-	char local[ENDPOINT_TEXT], remote[DIAL_TEXT]; /* of UDP: endpoints */
+	/* of UDP: endpoints; or `remote` alone, the absolute path of a datagram socket */
+	char local[ENDPOINT_TEXT], remote[DIAL_TEXT];
 };
 
 /* Whether it says anything: the port calls. */
 bool dial_text_any(const struct dial_text *text);
 bool dial_text_same(const struct dial_text *a, const struct dial_text *b);
 
-/* What it says: a `connect`, or `local` and `remote`. False: *field is the one with the fault, and
- * *why, a constant sentence, says which. */
+/* What it says: a `connect`, a `remote`, or `local` and `remote`. False: *field is the one with the
+ * fault, and *why, a constant sentence, says which. */
 bool dial_parse(
 	struct dial *out, const struct dial_text *text, const char **field, const char **why);
 

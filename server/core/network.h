@@ -90,10 +90,7 @@ int network_attach(struct network *net, const struct port_conf *conf, struct por
  * monitors. */
 void network_detach(struct network *net, struct port *port);
 
-/* Whether there is a declared port of that name and kind. */
-bool network_declared(const struct network *net, const char *name, enum port_kind kind);
-
-/* Whether there is, and it calls that one. */
+/* Whether there is a declared port of that name and kind, and it calls that one, or nobody. */
 bool network_calls(const struct network *net, const char *name, enum port_kind kind,
 	const struct dial_text *dial);
 

@@ -82,7 +82,7 @@ static int check_port(const struct network *net, const struct apply *a,
 		return err_set(err, -EBUSY,
 			"port %s: %s: whom it calls (%s) cannot change while it is there; with "
 			"replace it is removed and made anew",
-			conf->name, conf->kind == PORT_KIND_UDP ? "remote" : "connect",
+			conf->name, conf->kind == PORT_KIND_QEMU ? "connect" : "remote",
 			rec->info.dial.connect[0]  ? rec->info.dial.connect
 			: rec->info.dial.remote[0] ? rec->info.dial.remote
 						   : "nobody");

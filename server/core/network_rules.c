@@ -87,12 +87,6 @@ static int set_host(
 	return 0;
 }
 
-bool network_declared(const struct network *net, const char *name, enum port_kind kind)
-{
-	const struct port_rec *rec = network_rec_named(net, name);
-	return rec && rec->info.declared && rec->info.kind == kind;
-}
-
 bool network_port_loosened(const struct network *net, uint16_t id)
 {
 	const struct port_rec *rec = network_rec(net, id);

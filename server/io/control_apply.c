@@ -140,13 +140,16 @@ static void socket_made(struct command *cmd)
 		ap->cmd->err = err;
 		return fail_socket(ap, ap->cmd->apply->done[ap->at].name);
 	}
-	ap->at++;
+	const struct apply_done *done = &ap->cmd->apply->done[ap->at++];
+	if (dial_text_any(&done->dial) && !ap->ent->stopping)
+		dials_begin(ap->ent, done->name, done->kind, &done->dial);
 	next_socket(ap);
 }
 
 static bool has_socket(const struct apply_done *done)
 {
-	return done->kind != PORT_KIND_TAP && !dial_text_any(&done->dial);
+	return done->kind == PORT_KIND_DGRAM ||
+	       (done->kind != PORT_KIND_TAP && !dial_text_any(&done->dial));
 }
 
 /* The sockets of the ports that were added, one after the other. */
@@ -167,6 +170,7 @@ static void next_socket(struct applying *ap)
 		return;
 	memcpy(cmd->in.conf.name, a->done[ap->at].name, sizeof(cmd->in.conf.name));
 	cmd->in.conf.kind = a->done[ap->at].kind;
+	cmd->in.conf.dial = a->done[ap->at].dial;
 	control_port_listen(ap->ent, cmd);
 }
 

@@ -273,6 +273,15 @@ static void add_tap(struct op *op, const struct port_info *port)
 	netloop_post(op->ent->nl, cmd);
 }
 
+/* port.add, last step: it is there, and calls, if it is one that does. */
+static void add_called(struct op *op, const struct port_info *port)
+{
+	if (dial_text_any(&port->dial) && !op->ent->stopping)
+		dials_begin(op->ent, port->name, port->kind, &port->dial);
+	add_told(op, port);
+	op_end(op);
+}
+
 /* port.add, third step: it is served. */
 static void add_listening(struct command *cmd)
 {
@@ -282,8 +291,7 @@ static void add_listening(struct command *cmd)
 	command_free(cmd);
 	if (op->cmd->err.code)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
-	add_told(op, &op->cmd->out.port);
-	op_end(op);
+	add_called(op, &op->cmd->out.port);
 }
 
 /* port.add, second step: declared; now its socket. */
@@ -302,17 +310,14 @@ static void add_declared(struct command *cmd)
 
 	if (op->cmd->out.port.kind == PORT_KIND_TAP)
 		return add_tap(op, &op->cmd->out.port);
-	if (dial_text_any(&op->cmd->out.port.dial)) {
-		dials_begin(op->ent, op->cmd->out.port.name, op->cmd->out.port.kind,
-			&op->cmd->out.port.dial);
-		add_told(op, &op->cmd->out.port);
-		return op_end(op);
-	}
+	if (dial_text_any(&op->cmd->out.port.dial) && op->cmd->out.port.kind != PORT_KIND_DGRAM)
+		return add_called(op, &op->cmd->out.port);
 	cmd = op_step(op, CMD_PORT_LISTEN, add_listening);
 	if (!cmd)
 		return op_post(op, CMD_PORT_REMOVE, add_undone);
 	memcpy(cmd->in.conf.name, op->cmd->out.port.name, sizeof(cmd->in.conf.name));
 	cmd->in.conf.kind = op->cmd->out.port.kind;
+	cmd->in.conf.dial = op->cmd->out.port.dial;
 	control_port_listen(op->ent, cmd);
 }
 

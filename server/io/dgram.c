@@ -39,6 +39,8 @@ struct known {
 	struct msg_port *mp;
 	struct way *way; /* from which it is sent to; NULL: by a socket of its own */
 	uint32_t uid;
+	void (*ended)(void *ctx, const char *why); /* of one that was called; else NULL */
+	void *ctx;
 	uint32_t name_len; /* of sun_path */
 	char name[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
@@ -48,6 +50,7 @@ struct dgram {
 	const struct dgram_ops *ops;
 	void *ctx;
 	char port[FETH_NAME_MAX + 1];
+	struct sockaddr_un only; /* sun_path "": whoever sends */
 	struct way *ways;
 	uv_timer_t tick;
 	unsigned handles; /* not yet closed */
@@ -161,10 +164,13 @@ void dgram_renew(struct dgram *d)
 
 /* -- clients -- */
 
+/* Of a path without what is behind it: some systems count that, others do not. */
 static const char *name_at(const struct msgio_in *m, uint32_t *out_len)
 {
-	*out_len = m->from_len - (uint32_t)offsetof(struct sockaddr_un, sun_path);
-	return m->from->sun_path;
+	const char *name = m->from->sun_path;
+	const uint32_t len = m->from_len - (uint32_t)offsetof(struct sockaddr_un, sun_path);
+	*out_len = name[0] ? (uint32_t)strnlen(name, len) : len;
+	return name;
 }
 
 /* FNV-1a. Who invents names to share a chain has DGRAM_PER_UID of them at most. */
@@ -202,12 +208,13 @@ static void on_ended(void *ctx, const char *why)
 {
 	struct known *k = ctx;
 	struct dgram *d = k->d;
-	(void)why;
 	forget(k);
 	if (k->way && !--k->way->n)
 		k->way->empty_ms = ioloop_now(d->host.loop);
 	if (k->way && !k->way->n && d->closing)
 		way_close(k->way);
+	if (k->ended)
+		k->ended(k->ctx, why);
 	free(k);
 	d->n_known--;
 	maybe_closed(d);
@@ -245,14 +252,11 @@ static void say(struct dgram *d, const struct peer *who, const char *text)
 		log_text(said, sizeof(said), text));
 }
 
-/* How it is to be sent to: by a socket of its own, or from the one it is connected to. */
-static int reach(struct way *way, const struct msgio_in *m, const struct peer *who,
-	struct msg_port_conf *conf, struct err *err)
+/* How it is to be sent to: by a socket of its own, @fd, or from the one it is connected to. */
+static int reach(struct way *way, int fd, const struct sockaddr_un *name, uint32_t len,
+	uint32_t uid, struct msg_port_conf *conf, struct err *err)
 {
-	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
-	if (fd < 0)
-		return err_set(err, fd, "cannot make a socket: %s", strerror(-fd));
-	const int rc = verb_connect_peer(fd, m->from, m->from_len, who->uid, &conf->place, err);
+	const int rc = verb_connect_peer(fd, name, len, uid, &conf->place, err);
 	conf->to = rc == -EPERM;
 	conf->fed = true;
 	conf->fd = conf->to ? way->fd : fd;
@@ -289,7 +293,9 @@ static int attach(struct way *way, struct known *k, const struct msgio_in *m,
 		.ctx = k,
 	};
 	memcpy(port.name, d->port, sizeof(port.name));
-	const int rc = reach(way, m, who, &conf, err);
+	const int fd = sock_new(AF_UNIX, SOCK_DGRAM);
+	const int rc = fd < 0 ? err_set(err, fd, "cannot make a socket: %s", strerror(-fd))
+			      : reach(way, fd, m->from, m->from_len, who->uid, &conf, err);
 	if (rc < 0) {
 		shared_leave(ioloop_shared(d->host.loop), who->uid);
 		return rc;
@@ -315,6 +321,17 @@ static bool vacated(struct dgram *d)
 			msg_port_end(k->mp, "nobody has its socket open");
 		}
 	return true;
+}
+
+/* It is a port: its datagrams are its own from now on. */
+static void remember(struct known *k)
+{
+	struct known **chain = chain_of(k->d, k->name, k->name_len);
+	k->next = *chain;
+	*chain = k;
+	k->d->n_known++;
+	if (k->way)
+		k->way->n++;
 }
 
 /* A datagram of somebody who is not known; NULL: nothing became of him. */
@@ -345,13 +362,43 @@ static struct known *arrive(struct way *way, const struct msgio_in *m)
 		return NULL;
 	}
 	end_others(d, name, k->name_len, k->uid);
-	struct known **chain = chain_of(d, name, k->name_len);
-	k->next = *chain;
-	*chain = k;
-	d->n_known++;
-	if (k->way)
-		way->n++;
+	remember(k);
 	return k;
+}
+
+int dgram_call(struct dgram *d, int fd, void (*ended)(void *ctx, const char *why), void *ctx,
+	struct port_info *out, struct err *err)
+{
+	struct way *way = d->ways; /* the one at the path */
+	struct port_conf port = { .kind = PORT_KIND_DGRAM, .take_only = true, .dialled = true };
+	struct known *k = calloc(1, sizeof(*k));
+	if (!k) {
+		close(fd);
+		return err_set(err, -ENOMEM, "out of memory");
+	}
+	memcpy(port.name, d->port, sizeof(port.name));
+	struct msg_port_conf conf = {
+		.port = &port,
+		.place = { .fd = -1 },
+		.greeting = true,
+		.ended = on_ended,
+		.ctx = k,
+	};
+	int rc = reach(way, fd, &d->only, sizeof(d->only), ACCESS_NO_ONE, &conf, err);
+	k->d = d;
+	k->uid = conf.place.uid;
+	k->way = conf.to ? way : NULL;
+	k->ended = ended;
+	k->ctx = ctx;
+	k->name_len = (uint32_t)strlen(d->only.sun_path);
+	memcpy(k->name, d->only.sun_path, k->name_len);
+	if (!rc)
+		rc = msg_port_open(&k->mp, &d->host, &conf, out, err);
+	if (rc < 0)
+		free(k);
+	else
+		remember(k);
+	return rc;
 }
 
 /* Whose a datagram is; NULL: nobody's. */
@@ -360,6 +407,8 @@ static struct known *sender(struct way *way, const struct msgio_in *m, unsigned 
 	uint32_t len = 0;
 	const char *name = m->from_len ? name_at(m, &len) : NULL;
 	struct known *k = name ? find(way->d, name, len, m) : NULL;
+	if (way->d->only.sun_path[0])
+		return k; /* nobody else's, though he were called so */
 	if (k || *arrivals == DGRAM_NEW)
 		return k;
 	++*arrivals;
@@ -450,7 +499,7 @@ static void on_tick_closed(uv_handle_t *handle)
 }
 
 int dgram_open(struct dgram **out, const struct msg_port_host *host, int fd, const char *port,
-	const struct dgram_ops *ops, void *ctx)
+	const char *only, const struct dgram_ops *ops, void *ctx)
 {
 	struct dgram *d = calloc(1, sizeof(*d));
 	if (!d) {
@@ -461,6 +510,8 @@ int dgram_open(struct dgram **out, const struct msg_port_host *host, int fd, con
 	d->ops = ops;
 	d->ctx = ctx;
 	snprintf(d->port, sizeof(d->port), "%s", port);
+	d->only.sun_family = AF_UNIX;
+	snprintf(d->only.sun_path, sizeof(d->only.sun_path), "%s", only);
 	const int rc = way_open(d, fd);
 	if (rc < 0) {
 		free(d);

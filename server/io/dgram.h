@@ -19,6 +19,11 @@
  * nobody says; systemd says 512), and the client waits for room. That costs little: 0.26 M frames a
  * second of processor with 10 and 512 alike (limits.md, 4).
  *
+ * A declared port may have one client and no other, whose path its administrator has said: that one
+ * is sent to before it has sent anything (dgram_call()). It is heard by where it is bound, and on
+ * Linux by being the user whose socket that is: a name alone another may have, in a namespace of
+ * its own.
+ *
  * Bounded: DGRAM_PER_UID clients of one user, beyond which his own that was silent longest goes;
  * newcomers are judged DGRAM_NEW at a turn, and the rest of what they send is dropped. */
 #ifndef SERVER_IO_DGRAM_H
@@ -48,9 +53,13 @@ struct dgram_ops {
 };
 
 /* Takes over @fd, bound, also on failure. @port: the declared port it is of, which has one client
- * at a time; empty: of the network. */
+ * at a time; empty: of the network. @only: the path of its only client; empty: whoever sends. */
 int dgram_open(struct dgram **out, const struct msg_port_host *host, int fd, const char *port,
-	const struct dgram_ops *ops, void *ctx);
+	const char *only, const struct dgram_ops *ops, void *ctx);
+/* Makes its only client the port's, which has none now. @fd: a datagram socket that nothing was
+ * done with, given, also on failure. @ended: as of msg_port_conf. -errno, with a sentence. */
+int dgram_call(struct dgram *d, int fd, void (*ended)(void *ctx, const char *why), void *ctx,
+	struct port_info *out, struct err *err);
 /* Its clients go, too. */
 void dgram_close(struct dgram *d);
 /* Another socket at the path, with another file: who may send to it has changed. */

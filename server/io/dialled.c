@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/io/dgram.h"
 #include "server/io/msg_port.h"
 #include "server/io/peer.h"
 #include "server/io/port_qemu.h"
@@ -92,6 +93,21 @@ static int open_datagrams(struct call *call, struct command *cmd, const struct p
 	return msg_port_open(NULL, &where, &mc, &cmd->out.port, &cmd->err);
 }
 
+/* The one client of a port that has a socket of its own. */
+static int open_place(struct call *call, struct command *cmd)
+{
+	struct dgram *d = call->host->door(call->host->ctx, call->port);
+	if (d) {
+		const int rc = dgram_call(d, cmd->fds[0], ended, call, &cmd->out.port, &cmd->err);
+		if (rc == -ENOENT) /* the file, which may come; of the port it ends the tries */
+			cmd->err.code = -ECONNREFUSED;
+		return rc;
+	}
+	close(cmd->fds[0]);
+	return err_set(
+		&cmd->err, -ENOENT, "%s: port %s was removed meanwhile", cmd->network, call->port);
+}
+
 static void open_call(const struct dialled_host *host, struct command *cmd)
 {
 	const char *name = cmd->in.dialled.name;
@@ -114,8 +130,9 @@ static void open_call(const struct dialled_host *host, struct command *cmd)
 	call->serial = cmd->in.dialled.serial;
 	memcpy(call->port, name, sizeof(call->port));
 	memcpy(conf.name, name, sizeof(conf.name));
-	const int rc = conf.kind == PORT_KIND_UDP ? open_datagrams(call, cmd, &conf)
-						  : open_stream(call, cmd, &conf);
+	const int rc = conf.kind == PORT_KIND_UDP     ? open_datagrams(call, cmd, &conf)
+		       : conf.kind == PORT_KIND_DGRAM ? open_place(call, cmd)
+						      : open_stream(call, cmd, &conf);
 	if (rc < 0)
 		free(call);
 }

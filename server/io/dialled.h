@@ -7,6 +7,8 @@
 #include "server/io/client.h"
 #include "server/io/ioloop.h"
 
+struct dgram;
+
 /* Where they live; outlives all their connections. */
 struct dialled_host {
 	struct ioloop *loop, *main_loop;
@@ -15,6 +17,8 @@ struct dialled_host {
 	uint32_t uid; /* the daemon's own */
 	/* On main's loop: a connection has ended; @serial as of CMD_PORT_DIAL, @why constant. */
 	void (*lost)(void *ctx, const char *port, uint32_t serial, const char *why);
+	/* Where datagrams of a declared port's client come in; NULL: nowhere. */
+	struct dgram *(*door)(void *ctx, const char *port);
 	void *ctx;
 };
 

@@ -196,7 +196,7 @@ static const struct dgram_ops dgram_ops = {
 	.closed = on_door_closed,
 };
 
-int doors_open(struct doors *doors, const char *port, enum port_kind kind, int fd)
+int doors_open(struct doors *doors, const char *port, enum port_kind kind, const char *only, int fd)
 {
 	struct door *door = calloc(1, sizeof(*door));
 	if (!door) {
@@ -208,7 +208,7 @@ int doors_open(struct doors *doors, const char *port, enum port_kind kind, int f
 	snprintf(door->port, sizeof(door->port), "%s", port);
 	const int rc =
 		kind == PORT_KIND_DGRAM
-			? dgram_open(&door->dgram, &doors->host, fd, port, &dgram_ops, door)
+			? dgram_open(&door->dgram, &doors->host, fd, port, only, &dgram_ops, door)
 			: listener_open(&door->listener, doors->host.loop, fd, &listener_ops, door);
 	if (rc < 0) {
 		free(door);
@@ -218,6 +218,14 @@ int doors_open(struct doors *doors, const char *port, enum port_kind kind, int f
 	doors->first = door;
 	doors->n++;
 	return 0;
+}
+
+struct dgram *doors_dgram(const struct doors *doors, const char *port)
+{
+	const struct door *door = doors->first;
+	while (door && !name_same(door->port, port))
+		door = door->next;
+	return door ? door->dgram : NULL;
 }
 
 static void door_close(struct door *door)

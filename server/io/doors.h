@@ -5,6 +5,7 @@
 
 #include "server/io/msg_port.h"
 
+struct dgram;
 struct door;
 struct session_host;
 
@@ -27,8 +28,11 @@ const char *door_path(enum port_kind kind);
 int door_socket_type(enum port_kind kind);
 
 /* Lets clients in at @fd, listening or bound; taken over, also on failure. @port: the declared port
- * it is of; empty: of the network. 0 or a negative errno. */
-int doors_open(struct doors *doors, const char *port, enum port_kind kind, int fd);
+ * it is of; empty: of the network. @only: as of dgram_open(). 0 or a negative errno. */
+int doors_open(
+	struct doors *doors, const char *port, enum port_kind kind, const char *only, int fd);
+/* That of a declared port of kind dgram; NULL: there is none. */
+struct dgram *doors_dgram(const struct doors *doors, const char *port);
 /* That of a declared port, if there is one. */
 void doors_close(struct doors *doors, const char *port);
 void doors_close_all(struct doors *doors);

@@ -180,14 +180,15 @@ static void listen_for(struct netloop *nl, struct command *cmd)
 {
 	const struct port_conf *conf = &cmd->in.conf;
 	cmd->n_fds = 0;
-	if (!network_declared(nl->net, conf->name, conf->kind)) {
+	if (!network_calls(nl->net, conf->name, conf->kind, &conf->dial)) {
 		close(cmd->fds[0]);
 		err_set(&cmd->err, -ENOENT, "%s: port %s was removed meanwhile", cmd->network,
 			conf->name);
 		return;
 	}
 	doors_close(&nl->doors, conf->name);
-	const int rc = doors_open(&nl->doors, conf->name, conf->kind, cmd->fds[0]);
+	const int rc =
+		doors_open(&nl->doors, conf->name, conf->kind, conf->dial.remote, cmd->fds[0]);
 	if (rc < 0)
 		err_set(&cmd->err, rc, "%s: cannot serve port %s: %s", cmd->network, conf->name,
 			strerror(-rc));
@@ -586,6 +587,12 @@ static unsigned rights_of(void *ctx, const struct peer *who, const char *network
 	return access_rights(&nl->access, who, &network_facts(nl->net)->access);
 }
 
+static struct dgram *dgram_door(void *ctx, const char *port)
+{
+	const struct netloop *nl = ctx;
+	return doors_dgram(&nl->doors, port);
+}
+
 /* Who may talk to it, and who hears of what happens. */
 static void furnish(struct netloop *nl, const struct netloop_conf *conf)
 {
@@ -617,6 +624,7 @@ static void furnish(struct netloop *nl, const struct netloop_conf *conf)
 		.clients = &nl->clients,
 		.uid = nl->access.uid,
 		.lost = on_dial_lost,
+		.door = dgram_door,
 		.ctx = nl,
 	};
 	newsdesk_init(&nl->desk, nl->loop, nl->net, conf->events);
@@ -631,7 +639,8 @@ static int open_all(struct netloop *nl, const struct netloop_conf *conf, struct 
 	const struct hostif_spec *spec = &conf->facts.spec;
 	int served = 0;
 	for (unsigned i = 0; i < conf->n_doors; i++) {
-		const int rc = doors_open(&nl->doors, "", conf->doors[i].kind, conf->doors[i].fd);
+		const int rc =
+			doors_open(&nl->doors, "", conf->doors[i].kind, "", conf->doors[i].fd);
 		served = rc < 0 ? rc : served;
 	}
 	const int rc = conf->ops->has_host

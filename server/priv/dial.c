@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "server/priv/sock.h"
@@ -83,12 +84,17 @@ static int check(const struct dial *dial, struct err *err)
 	return err_set(err, -EACCES, "other machines are not called");
 }
 
+static bool named(const struct dial *dial)
+{
+	return dial->way == DIAL_PATH || dial->way == DIAL_PLACE;
+}
+
 /* As it was given. */
 static int failed_at(const char *what, const struct dial *dial, const struct endpoint *end, int rc,
 	struct err *err)
 {
 	char addr[INET6_ADDRSTRLEN], whom[DIAL_TEXT];
-	if (dial->way == DIAL_PATH)
+	if (named(dial))
 		return failed(what, dial->path, rc, err);
 	inet_ntop(end->family == 4 ? AF_INET : AF_INET6, end->addr, addr, sizeof(addr));
 	snprintf(whom, sizeof(whom), end->family == 4 ? "%s%s:%u" : "%s[%s]:%u",
@@ -137,6 +143,11 @@ static int make(const struct dial *dial, int fd, struct err *err)
 		break;
 	case DIAL_UDP:
 		return make_udp(dial, fd, err);
+	case DIAL_PLACE: /* verb_connect_peer() is for that, on the network's loop */
+		if (strlen(dial->path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+			return failed("connect to", dial->path, -ENAMETOOLONG, err);
+		rc = 0;
+		break;
 	case DIAL_NONE:
 		break;
 	}
@@ -149,10 +160,11 @@ int verb_dial(const struct dial *dial, int *out_fd, struct err *err)
 	int rc = check(dial, err);
 	if (rc < 0)
 		return rc;
-	const int fd = sock_new(dial->way == DIAL_PATH     ? AF_UNIX
+	const bool datagrams = dial->way == DIAL_UDP || dial->way == DIAL_PLACE;
+	const int fd = sock_new(named(dial)                ? AF_UNIX
 				: dial->remote.family == 4 ? AF_INET
 							   : AF_INET6,
-		dial->way == DIAL_UDP ? SOCK_DGRAM : SOCK_STREAM);
+		datagrams ? SOCK_DGRAM : SOCK_STREAM);
 	if (fd < 0)
 		return failed_at("make a socket for", dial, &dial->remote, fd, err);
 	rc = make(dial, fd, err);

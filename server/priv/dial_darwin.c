@@ -16,8 +16,7 @@
 /* More than the socket's buffer can hold, so the oldest are gone when as many were taken. */
 #define QUEUED_MOST 65536u
 
-/* Whether a link is on the way to the directory of @path. 0 or -errno. */
-static int check_way(const char *path)
+int verbs_check_way(const char *path)
 {
 	char dir[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
 	const size_t len = (size_t)(strrchr(path, '/') - path);
@@ -36,7 +35,7 @@ int verbs_connect(int fd, const char *path)
 	struct stat st;
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	const int rc = check_way(path);
+	const int rc = verbs_check_way(path);
 	if (rc < 0)
 		return rc;
 	if (lstat(path, &st) < 0)

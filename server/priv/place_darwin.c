@@ -61,8 +61,13 @@ int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uin
 			"%s says nothing without knowing whose directory it is in; bind a client's "
 			"socket by its whole path",
 			path);
-	if (lstat(path, &st) < 0)
-		return err_set(err, -errno, "cannot look at %s: %s", path, strerror(errno));
+	int rc = uid == ACCESS_NO_ONE ? verbs_check_way(path) : 0;
+	if (rc == -ELOOP)
+		return err_set(err, rc, VERBS_LINKED, path);
+	if (!rc && lstat(path, &st) < 0)
+		rc = -errno;
+	if (rc < 0)
+		return err_set(err, rc, "cannot look at %s: %s", path, strerror(-rc));
 	if (!S_ISSOCK(st.st_mode))
 		return err_set(err, -ENOTSOCK, "%s is no socket", path);
 	if (uid != ACCESS_NO_ONE && st.st_uid != uid)
@@ -70,12 +75,14 @@ int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uin
 			"%s is a socket of user %u, and user %u named it; a client's socket must "
 			"be its own",
 			path, (unsigned)st.st_uid, (unsigned)uid);
-	const int rc = connect_as(fd, &addr, sizeof(addr), st.st_uid);
+	rc = connect_as(fd, &addr, sizeof(addr), st.st_uid);
 	if (rc < 0)
 		return err_set(
 			err, rc, "cannot reach the client's socket %s: %s", path, strerror(-rc));
 	if (out)
-		*out = (struct verb_place){ .fd = -1, .len = sizeof(addr), .addr = addr };
+		*out = (struct verb_place){
+			.fd = -1, .uid = st.st_uid, .len = sizeof(addr), .addr = addr
+		};
 	return 0;
 }
 

@@ -23,25 +23,25 @@
 #endif
 #define CACHED_TRIES 8u /* a rename somewhere at that moment makes one fail */
 
-/* The file at @path. @cached: at once or not at all, where the kernel can say so. What is bound is
- * in its cache. A link to a directory on the way is followed then, since whose socket is at the
- * end is looked at; an administrator's path has none. */
-static int open_path(const char *path, bool cached)
+/* The file at @path, at once or not at all, where the kernel can say so. What is bound is in its
+ * cache. A link to a directory on the way is followed only with @links. */
+static int open_path(const char *path, bool links)
 {
 	const struct open_how how = {
 		.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-		.resolve = RESOLVE_CACHED | RESOLVE_NO_MAGICLINKS,
+		.resolve = RESOLVE_CACHED | (links ? RESOLVE_NO_MAGICLINKS : RESOLVE_NO_SYMLINKS),
 	};
 	long fd = -1;
-	if (!cached)
-		return verbs_open_real(path);
 	for (unsigned i = 0; i < CACHED_TRIES; i++) {
 		fd = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
 		if (fd >= 0 || errno != EAGAIN)
 			break;
 	}
-	if (fd < 0 && (errno == EINVAL || errno == ENOSYS)) /* before 5.12, before 5.6 */
+	if (fd < 0 && (errno == EINVAL || errno == ENOSYS)) { /* before 5.12, before 5.6 */
+		if (!links)
+			return verbs_open_real(path);
 		fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	}
 	return fd < 0 ? -errno : (int)fd;
 }
 
@@ -65,7 +65,7 @@ static int check_mount(const struct statx *st, const char *path, struct err *err
 }
 
 /* Whether the file is a socket, and of @uid. AT_STATX_DONT_SYNC: asks no server. */
-static int check_file(int fd, const char *path, uint32_t uid, struct err *err)
+static int check_file(int fd, const char *path, uint32_t uid, uint32_t *out_uid, struct err *err)
 {
 	struct statx st;
 	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE | STATX_UID | STATX_MNT_ID,
@@ -78,7 +78,8 @@ static int check_file(int fd, const char *path, uint32_t uid, struct err *err)
 			"%s is a socket of user %u, and user %u named it; a client's socket must "
 			"be its own",
 			path, (unsigned)st.stx_uid, (unsigned)uid);
-	return uid == ACCESS_NO_ONE ? 0 : check_mount(&st, path, err);
+	*out_uid = st.stx_uid;
+	return check_mount(&st, path, err);
 }
 
 static void by_descriptor(struct verb_place *place)
@@ -101,9 +102,11 @@ static int find_path(const char *path, uint32_t uid, struct verb_place *out, str
 			"%s is not there, or not on a local file system; put the client's socket "
 			"on one",
 			path);
+	if (out->fd == -ELOOP)
+		return err_set(err, -ELOOP, VERBS_LINKED, path);
 	if (out->fd < 0)
 		return err_set(err, out->fd, "cannot open %s: %s", path, strerror(-out->fd));
-	const int rc = check_file(out->fd, path, uid, err);
+	const int rc = check_file(out->fd, path, uid, &out->uid, err);
 	if (rc < 0)
 		return rc;
 	by_descriptor(out);
@@ -171,7 +174,9 @@ static int refused(struct err *err)
 int verb_connect_peer(int fd, const struct sockaddr_un *name, socklen_t len, uint32_t uid,
 	struct verb_place *out, struct err *err)
 {
-	struct verb_place place = { .fd = -1, .addr = { .sun_family = AF_UNIX } };
+	struct verb_place place = {
+		.fd = -1, .uid = ACCESS_NO_ONE, .addr = { .sun_family = AF_UNIX }
+	};
 	int rc = find(name, len, uid, &place, err);
 	if (rc < 0) {
 		verb_place_close(&place);

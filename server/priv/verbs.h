@@ -89,6 +89,7 @@ int verb_shared_bind(
  * path, and good for what was connected to it only. */
 struct verb_place {
 	int fd;                  /* owned: the file, O_PATH; -1 where there is none */
+	uint32_t uid;            /* whose the file is; ACCESS_NO_ONE of an abstract address */
 	socklen_t len;           /* of addr */
 	struct sockaddr_un addr; /* what connect() and sendto() take */
 };
@@ -101,11 +102,11 @@ struct verb_place {
  * @out:	where it is, to be closed by verb_place_close(); given also with -EPERM. NULL: not
  *		wanted
  *
- * Nothing is followed at its end (with ACCESS_NO_ONE nowhere on the way: -ELOOP, Linux). It must be
+ * Nothing is followed at its end (with ACCESS_NO_ONE nowhere on the way: -ELOOP). It must be
  * a socket, and @uid's, and that one is what @fd is connected to, though the path were another's
  * meanwhile. A path that cannot be looked up at once, or is on a file system that somebody else
- * serves, a user's own program perhaps, is refused, so nobody waits (Linux, 5.12 and 5.8; not of
- * administrators). Whose an abstract address is says the kernel, of the socket that was reached
+ * serves, a user's own program perhaps, is refused, so nobody waits (Linux, 5.12 and 5.8). Whose an
+ * abstract address is says the kernel, of the socket that was reached
  * (Linux 5.3), for what we send there would be believed to be ours. It is the peer's effective ids
  * that connect on macOS.
  *
@@ -206,8 +207,9 @@ int verb_tap_mtu(const struct tap_spec *spec, struct err *err);
 void verb_dial_anywhere(void);
 /* A socket to whom @dial says, which never blocks. A path must be that of a socket itself, no link
  * at its end; whose it is does not matter, for an administrator named it. UDP: bound, and the other
- * end is the only one that is heard. Return: 0; 1: under way, and decided when it is writable
- * (verb_dialled()); or a negative errno, and the sentence. */
+ * end is the only one that is heard. DIAL_PLACE: not connected yet (verb_connect_peer()). Return:
+ * 0; 1: under way, and decided when it is writable (verb_dialled()); or a negative errno, and the
+ * sentence. */
 int verb_dial(const struct dial *dial, int *out_fd, struct err *err);
 /* How a try that was under way ended: 0, or a negative errno and the sentence. */
 int verb_dialled(const struct dial *dial, int fd, struct err *err);

@@ -17,6 +17,8 @@ int verbs_give(int dir, const char *name, const struct access_files *files);
 int verbs_give_failed(int rc, const char *path, const struct access_files *files, struct err *err);
 /* What tags, tables and anchors of this daemon are told by. */
 const char *verbs_run_dir(void);
+/* Of a path that -ELOOP was said of. */
+#define VERBS_LINKED "there is a link in the path %s; name the real one"
 /* Connects @fd to the Unix socket whose file is @path. 0, -ELOOP where a link is anywhere in it,
  * -ENOTSOCK where it is something else, or another negative errno. */
 int verbs_connect(int fd, const char *path);
@@ -27,6 +29,9 @@ bool verbs_held(int dir, const char *path, const char *name);
  * has this name and none that a directory's owner points to. -ELOOP: there is one; or another
  * negative errno. */
 int verbs_open_real(const char *path);
+/* macOS: whether no link is on the way to the directory of @path, absolute. 0, -ELOOP or another
+ * negative errno. */
+int verbs_check_way(const char *path);
 /* Around bind() and connect() of a UDP socket, when it would hear anybody: nothing is heard, and
  * what was nevertheless is forgotten. 0 or -errno. */
 int verbs_deaf(int fd);

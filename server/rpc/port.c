@@ -87,14 +87,17 @@ static int want_dial_text(const msgpack_object_map *params, const char *field, c
 	return bad_field(err, field,
 		!strcmp(field, "connect")
 			? "must be the absolute path of a socket, or tcp:ADDRESS:PORT"
+		: !strcmp(field, "remote")
+			? "must be ADDRESS:PORT, or of kind dgram an absolute path"
 			: "must be ADDRESS:PORT");
 }
 
-/* `connect` of ports of kind qemu, `local` and `remote` of kind udp, which needs them. */
+/* `connect` of ports of kind qemu, `remote` of kind dgram, `local` and `remote` of kind udp, which
+ * needs them. */
 static int want_dial(const msgpack_object_map *params, struct port_conf *conf, struct err *err)
 {
 	struct dial_text *text = &conf->dial;
-	const bool udp = conf->kind == PORT_KIND_UDP;
+	const bool udp = conf->kind == PORT_KIND_UDP, dgram = conf->kind == PORT_KIND_DGRAM;
 	const char *field, *why;
 	struct dial dial;
 	int rc = want_dial_text(params, "connect", text->connect, sizeof(text->connect), err);
@@ -108,9 +111,12 @@ static int want_dial(const msgpack_object_map *params, struct port_conf *conf, s
 		return bad_field(err, "connect",
 			"only ports of kind qemu can; another fethd is reached so by its "
 			"qemu.sock");
-	if (!udp && (text->local[0] || text->remote[0]))
-		return bad_field(err, text->local[0] ? "local" : "remote",
-			"only ports of kind udp have one");
+	if (!udp && text->local[0])
+		return bad_field(err, "local", "only ports of kind udp have one");
+	if (!udp && !dgram && text->remote[0])
+		return bad_field(err, "remote", "only ports of kind udp and dgram have one");
+	if (dgram && text->remote[0] && text->remote[0] != '/')
+		return bad_field(err, "remote", "must be the absolute path of its client's socket");
 	if (udp && (!text->local[0] || !text->remote[0]))
 		return bad_field(err, text->local[0] ? "remote" : "local",
 			"a port of kind udp needs both its own ADDRESS:PORT and the other's");
@@ -397,10 +403,10 @@ void pack_port_fields(const struct port_info *port, const char *dir, struct rpc_
 		return; /* its client is a kernel, and it has no socket */
 	}
 	const bool calls = dial_text_any(&port->dial);
-	if (calls) {
+	if (calls)
 		pack_dial(port, out);
+	if (calls && port->kind != PORT_KIND_DGRAM)
 		dir = NULL; /* it has no socket */
-	}
 	/* the kernel attests nobody at the other end of TCP or UDP */
 	if (port->attached && port->kind != PORT_KIND_HOST &&
 		(!calls || port->dial.connect[0] == '/')) {

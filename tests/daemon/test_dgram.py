@@ -247,6 +247,156 @@ class Ways(Base):
         self.assertEqual(got, payload)
 
 
+class Said(Base):
+    """A port whose client's path its administrator has said."""
+
+    def setUp(self):
+        super().setUp()
+        self.own = f"{self.tmp}/vm"
+
+    def add(self, **params):
+        r = self.c.call("port.add", network="lab", name="vm", kind="dgram", remote=self.own, **params)
+        self.assertEqual((r["remote"], r["path"]), (self.own, self.d.path("lab/ports/vm")))
+        return r["path"]
+
+    def attached(self):
+        h.poll_until("it is attached", lambda: self.d.port("vm")["state"] == "attached")
+        self.assertNotIn("why", self.d.port("vm"))
+
+    def waits(self, why):
+        h.poll_until(f"it waits: {why}", lambda: why in self.d.port("vm").get("why", ""))
+
+    def unheard(self, n):
+        """That @n datagrams came of nobody who is known."""
+        h.poll_until("they are counted", lambda: self.d.stats()["drops"]["detached"] >= n)
+        self.assertTrue(self.r.silent())
+
+    def test_it_is_reached_before_it_has_sent_anything(self):
+        for connect in (False, True):
+            path = self.add(mac="02:00:00:00:00:05", locked=True)
+            for _ in range(2):  # the second is started anew, where the first was
+                self.waits(self.own)
+                vm = self.come(connect, path=path, own=self.own)
+                self.attached()
+                f = h.frame(h.BROADCAST, h.mac(1), os.urandom(9))
+                self.r.send(f)
+                h.gets(vm, f)
+                h.exchange(vm, self.r, 5)
+                vm.close()
+                self.r.send(f)
+                self.waits("Connection refused")
+                os.unlink(self.own)
+            self.c.call("port.remove", network="lab", name="vm")
+            self.assertFalse(os.path.exists(path))
+
+    def test_one_that_is_there_already_and_is_bound_anew(self):
+        vm = self.come(False, path=self.d.path("lab/ports/vm"), own=self.own)
+        self.add()
+        self.attached()
+        h.exchange(vm, self.r, 5)
+        os.unlink(self.own)
+        again = self.come(False, path=vm.to, own=self.own)
+        vm.close()
+
+        def there():
+            self.r.send(h.frame(h.BROADCAST, h.mac(1)))  # what shows that the first is gone
+            return not again.silent(0.2)
+        h.poll_until("the second is reached", there)
+        h.exchange(again, self.r, 5)
+
+    def test_nobody_else_is_heard_or_becomes_it(self):
+        path = self.add()
+        f = h.frame(h.BROADCAST, h.mac(9), b"foreign")
+        foreign = self.come(False, path=path)
+        foreign.send(f)  # while it waits
+        self.unheard(1)
+        self.assertIn("calls itself", h.refused(self, "busy", self.c, "port.open", network="lab", name="vm",
+                                                 kind="dgram"))
+        self.assertEqual(self.d.port("vm")["state"], "waiting")
+        vm = self.come(False, path=path, own=self.own)
+        self.attached()
+        foreign.send(f, f)
+        self.unheard(3)
+        h.exchange(vm, self.r, 5)
+        self.assertTrue(foreign.silent())
+
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
+    def test_another_user_at_a_path_of_the_same_name(self):
+        """As in a namespace or root directory of his own, where he may have any name."""
+        self.c.call("network.set", network="lab", mode="0666")
+        os.chmod(self.tmp, 0o777)
+        path = self.add()
+        vm = self.come(False, path=path, own=self.own)
+        self.attached()
+        os.rename(self.own, f"{self.tmp}/aside")
+
+        def attack():
+            with socket.socket(socket.AF_UNIX, DGRAM) as s:
+                s.bind(self.own)
+                s.sendto(h.frame(h.BROADCAST, h.mac(9)), path)
+
+        h.run_as((12345, 12345, []), attack)
+        self.unheard(1)
+        self.assertEqual(self.d.port("vm")["state"], "attached")
+        h.exchange(vm, self.r, 5)
+
+    def test_a_link_is_not_followed(self):
+        victim = self.come(False, path=self.path, own=f"{self.tmp}/victim")
+        os.symlink(f"{self.tmp}/victim", self.own)
+        path = self.add()
+        self.waits("is no socket")
+        os.unlink(self.own)
+        vm = self.come(False, path=path, own=self.own)
+        self.attached()
+        os.unlink(self.own)
+        os.symlink(f"{self.tmp}/victim", self.own)
+        vm.close()
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.waits("is no socket")
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.assertTrue(victim.silent())
+
+    def test_what_is_refused(self):
+        for kind, remote, words in (("dgram", "vm", "absolute path"), ("dgram", "", "absolute path"),
+                                    ("dgram", 5, "absolute path"), ("dgram", "127.0.0.1:9", "absolute path"),
+                                    ("dgram", "/" + "x" * 107, "absolute path"), ("dgram", "/a\nb", "printable"),
+                                    ("qemu", "/x", "of kind udp and dgram"), ("udp", "/x", "needs both")):
+            said = h.refused(self, "invalid", self.c, "port.add", network="lab", name="vm", kind=kind, remote=remote)
+            self.assertRegex(said, "^(remote|local): ")
+            self.assertIn(words, said)
+        h.refused(self, "invalid", self.c, "port.add", network="lab", name="vm", kind="dgram", local="127.0.0.1:9")
+        self.assertIsNone(self.d.port("vm"))
+
+    def test_kept_in_files(self):
+        conf = self.d.conf_dir
+        os.makedirs(f"{conf}/networks.d")
+        with h.Daemon("--config", conf) as d:
+            d.create("lab")
+            self.d, first = d, self.d
+            self.addCleanup(setattr, self, "d", first)
+            d.ctl("port", "add", "lab", "vm", "--kind", "dgram", "--remote", self.own, check=True)
+            self.assertIn(self.own, d.ctl("port", "list", "lab", check=True).stdout)
+            d.ctl("set", "lab", "--save", "--mtu", "1400", check=True)
+            text = h.text_of(f"{conf}/networks.d/lab.conf")
+            self.assertIn(f"[port vm]\nkind = dgram\nremote = {self.own}\n", text)
+            d.stop()
+            d.start()
+            vm = self.come(False, path=d.path("lab/ports/vm"), own=self.own)
+            self.attached()
+            port = d.port("vm")
+            same = dict(network="lab", backend=d.call("network.show", network="lab")["backend"], mtu=1400,
+                        ports=[dict(name="vm", kind="dgram", remote=self.own)])
+            self.assertEqual(d.call("network.apply", **same)["ports"]["changed"], [])
+            self.assertEqual(d.port("vm"), port)
+            same["ports"][0]["remote"] = "/elsewhere"
+            with d.control() as c:
+                self.assertIn("port vm: remote: ", h.refused(self, "busy", c, "network.apply", **same))
+            d.call("network.apply", replace=True, **same)
+            self.waits("/elsewhere")
+            vm.send(h.frame(h.BROADCAST, h.mac(5)))
+            h.poll_until("it is counted", lambda: d.stats()["drops"]["detached"])
+
+
 class Hostile(Base):
     def refused(self, why):
         h.poll_until(why, lambda: why in self.d.log)

@@ -344,7 +344,7 @@ class Params(Rpc):
                          "ifname": ["eth0", "", "a/b", "tap%d", "x" * 16, 5, []],
                          "netns": ["box", "", "../x", "x" * 300, True],
                          "connect": ["", "x", "tcp:127.0.0.1:0", "tcp:[::1]", "/" * 300, 5],
-                         "local": ["127.0.0.1:1", "", "x", 5], "remote": ["127.0.0.1:1", "", "x", 5],
+                         "local": ["127.0.0.1:1", "", "x", 5], "remote": ["127.0.0.1:1", "", "x", "/" * 300, 5],
                          "mac": self.MACS, "macs": self.FURTHER, "locked": self.BOOLS, **rules},
             "port.set": {"network": self.NAMES, "name": self.NAMES, "mac": self.MACS, "macs": self.FURTHER,
                          "locked": self.BOOLS, **rules},

@@ -182,7 +182,7 @@ class Lab:
         self.d = case.enterClassContext(Daemon(prefix=self.ns.prefix))
         self.net = self.d.create(backend="veth", mtu=MTU, addresses=["10.77.0.1/24", "fd77::1/64"])
         numbers = itertools.count(2)
-        dgram = self.d.call("port.add", network="lab", name="dgram", kind="dgram")
+        dgram = self.d.call("port.add", network="lab", name="dgram", kind="dgram", remote=self.path("dgram/vm.sock"))
         unix = "addr.type=unix,addr.path="
         seqpacket = self.path("seqpacket.sock")
         self.members = [TheHost(self, "host", 1)]

@@ -60,6 +60,18 @@ static void test_tcp_is_local_where_its_address_is(void **state)
 	assert_false(calls(&dial, "TCP:127.0.0.1:5000", &why));
 }
 
+static void test_a_place_is_a_path_alone(void **state)
+{
+	(void)state;
+	struct dial_text text = { .remote = "/tmp/vm.sock" };
+	struct dial dial;
+	const char *field = NULL, *why = NULL;
+	assert_true(dial_parse(&dial, &text, &field, &why));
+	assert_int_equal(dial.way, DIAL_PLACE);
+	assert_string_equal(dial.path, "/tmp/vm.sock");
+	assert_true(dial_is_local(&dial));
+}
+
 static void test_udp_has_two_ends(void **state)
 {
 	(void)state;
@@ -73,7 +85,8 @@ static void test_udp_has_two_ends(void **state)
 		{ "127.0.0.1", "127.0.0.1:2", "local", false },
 		{ "", "127.0.0.1:2", "local", false }, { "127.0.0.1:1", "", "remote", false },
 		{ "127.0.0.1:1", "localhost:1", "remote", false },
-		{ "127.0.0.1:1", "[::1]:1", "remote", false },
+		{ "127.0.0.1:1", "/x", "remote", false }, { "", "/x ;", "remote", false },
+		{ "", "/x\n", "remote", false }, { "127.0.0.1:1", "[::1]:1", "remote", false },
 		{ "127.0.0.1:1", "127.0.0.1:1", "remote", false }, /* itself */
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -151,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths_are_absolute_and_can_be_kept),
 		cmocka_unit_test(test_tcp_is_local_where_its_address_is),
+		cmocka_unit_test(test_a_place_is_a_path_alone),
 		cmocka_unit_test(test_udp_has_two_ends),
 		cmocka_unit_test(test_texts_are_the_same_in_all_parts),
 		cmocka_unit_test(test_a_wait_doubles_up_to_the_most),
