@@ -107,6 +107,7 @@ static void detach(struct msg_port *mp, const char *why)
 	log_info("port", "detached net=%s port=%u uid=%u pid=%u why=%s",
 		network_facts(mp->host.net)->spec.network, (unsigned)mp->port.id,
 		(unsigned)mp->client.uid, mp->who ? (unsigned)mp->who->pid : 0u, why);
+	mp->port.stats->drops[DROP_DETACHED] += mp->q.n;
 	network_detach(mp->host.net, &mp->port);
 	mp->attached = false;
 	msgq_fini(&mp->q);
@@ -242,6 +243,16 @@ static bool give_up(struct msg_port *mp, int rc)
 	}
 }
 
+/* Counts messages that are written. */
+static void count(struct msg_port *mp, const struct msgio_out *msgs, unsigned n)
+{
+	struct port_stats *stats = mp->port.stats;
+	stats->tx_frames += n;
+	for (unsigned i = 0; i < n; i++)
+		for (unsigned s = 0; s < msgs[i].n; s++)
+			stats->tx_bytes += msgs[i].segs[s].len;
+}
+
 /* Returns how many of the messages are done with, from the first: written or given up. */
 static unsigned write_msgs(struct msg_port *mp, const struct msgio_out *msgs, unsigned n)
 {
@@ -249,12 +260,14 @@ static unsigned write_msgs(struct msg_port *mp, const struct msgio_out *msgs, un
 	unsigned done = 0;
 	while (done < n && !mp->dying) {
 		const int rc = msgio_send(mp->fd, msgs + done, n - done, to, mp->place.len);
-		if (rc > 0)
+		if (rc > 0) {
+			count(mp, msgs + done, (unsigned)rc);
 			done += (unsigned)rc;
-		else if (give_up(mp, rc))
+		} else if (give_up(mp, rc)) {
 			done++;
-		else
+		} else {
 			break;
+		}
 	}
 	return done;
 }
@@ -284,9 +297,7 @@ static void keep(struct msg_port *mp, const struct seg *segs, const struct pendi
 {
 	struct port_stats *stats = mp->port.stats;
 	switch (msgq_put(&mp->q, segs, msg->n, msg->len, msg->flooded)) {
-	case SENDQ_TAKEN:
-		stats->tx_frames++;
-		stats->tx_bytes += msg->len;
+	case SENDQ_TAKEN: /* counted when it is written, or given up */
 		break;
 	case SENDQ_FULL:
 		stats->drops[DROP_QUEUE_FULL]++;
@@ -310,18 +321,14 @@ static void settle(struct msg_port *mp)
 	for (unsigned i = 0, at = 0; i < mp->n_msgs; at += mp->msgs[i].n, i++)
 		msgs[i] = (struct msgio_out){ mp->segs + at, mp->msgs[i].n };
 	if (!mp->q.n && mp->n_msgs) {
-		const uint64_t lost =
-			stats->drops[DROP_TOO_BIG_FOR_PORT] + stats->drops[DROP_DETACHED];
 		done = write_msgs(mp, msgs, mp->n_msgs);
 		if (done < mp->n_msgs)
 			mp->caught_up_ms = ioloop_now(mp->host.loop); /* until now */
-		stats->tx_frames += done - (stats->drops[DROP_TOO_BIG_FOR_PORT] +
-						   stats->drops[DROP_DETACHED] - lost);
 	}
 	for (unsigned i = 0; i < mp->n_msgs; segs += mp->msgs[i].n, i++) {
 		if (i < done)
-			stats->tx_bytes += mp->msgs[i].len;
-		else if (mp->dying)
+			continue;
+		if (mp->dying)
 			stats->drops[DROP_DETACHED]++;
 		else
 			keep(mp, segs, &mp->msgs[i]);

@@ -340,6 +340,26 @@ class Said(Base):
         self.assertEqual(self.d.port("vm")["state"], "attached")
         h.exchange(vm, self.r, 5)
 
+    def test_what_waits_for_it_when_it_goes_is_counted_once(self):
+        self.add(queue=4096)
+        vm = self.come(False, path=self.d.path("lab/ports/vm"), own=self.own)
+        self.attached()
+
+        def counted():
+            stats = self.d.stats("vm")
+            return stats["tx_frames"] + sum(stats["drops"].values())
+
+        sent = 0
+        while not self.d.stats("vm")["drops"]["queue_full"]:
+            self.r.send(h.frame(h.BROADCAST, h.mac(1), size=1000))
+            sent += 1
+        self.assertLess(self.d.stats("vm")["tx_frames"], sent - 1)  # what waits is not sent yet
+        vm.close()  # what waits has no other end any more
+        h.poll_until("it is detached", lambda: self.d.port("vm")["state"] == "waiting")
+        stats = self.d.stats("vm")
+        self.assertEqual(counted(), sent)
+        self.assertEqual(stats["tx_bytes"], 1000 * stats["tx_frames"])
+
     def test_a_link_is_not_followed(self):
         victim = self.come(False, path=self.path, own=f"{self.tmp}/victim")
         os.symlink(f"{self.tmp}/victim", self.own)
