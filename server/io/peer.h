@@ -13,8 +13,9 @@
 int peer_of(int fd, struct peer *out);
 
 /* The sender of a datagram. Linux: attested, with the groups that its process has, as /proc says.
- * macOS: nothing attests who sent it; it is whose the socket is that it is bound to, and what keeps
- * others out is the mode of the path that it was sent to. -errno where nobody says. */
+ * macOS: nothing attests who sent it; it is whose the socket is that it is bound to, in the groups
+ * that the directory has him in (access.elsewhere), and what keeps others out is the mode of the
+ * path that it was sent to. -errno where nobody says. */
 struct msgio_in;
 int peer_of_sender(const struct msgio_in *m, struct peer *out);
 

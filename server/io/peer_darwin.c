@@ -63,10 +63,9 @@ int peer_of_sender(const struct msgio_in *m, struct peer *out)
 	if (lstat(path, &st) < 0)
 		return -errno;
 	out->uid = st.st_uid;
-	out->gid = st.st_gid;
+	out->gid = ACCESS_NO_ONE; /* a file's group is its directory's here, not its maker's */
 	out->pid = 0;
-	out->n_groups = 1;
-	out->groups[0] = st.st_gid;
+	out->n_groups = 0;
 	return 0;
 }
 
@@ -88,7 +87,7 @@ bool peer_group_elsewhere(const struct peer *peer, uint32_t gid)
 	static _Thread_local struct memberships
 		known; /* a loop that has to ask holds up no other */
 	bool member;
-	if (peer->n_groups < GROUPS_ATTESTED)
+	if (peer->n_groups && peer->n_groups < GROUPS_ATTESTED)
 		return false; /* that was all */
 	if (membership_get(&known, peer->uid, gid, now_ms(), &member))
 		return member;
