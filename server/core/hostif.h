@@ -194,7 +194,7 @@ struct hostif_ops {
 	 * NULL: what time it is, monotonic milliseconds, before recv() and every second. @lost:
 	 * since the call before: packets for neighbours that do not answer. */
 	void (*tick)(struct hostif *hif, uint64_t now_ms, struct hostif_lost *lost);
-	/* Likewise: what is declared is this now. */
+	/* Likewise: what is declared is this now; `up` is whether it is. */
 	void (*changed)(struct hostif *hif, const struct hostif_spec *spec);
 };
 

@@ -100,13 +100,16 @@ uint32_t l3frame_icmp6(const uint8_t *ip, uint32_t len)
 {
 	uint32_t at = IP6_LEN;
 	uint8_t next = ip[6];
-	while (at + 8 <= len) {
-		if (next == PROTO_ICMP6)
-			return at;
-		if (next != 0 && next != 43 && next != 60) /* hop-by-hop, routing, destination */
-			return 0;
+	while (next != PROTO_ICMP6) {
+		const bool fragment = next == 44;
+		if (next != 0 && next != 43 && next != 60 && !fragment)
+			return 0; /* not hop-by-hop, routing, destination */
+		if (at + 8 > len)
+			return L3FRAME_CUT;
+		if (fragment && (ip[at + 2] || ip[at + 3] & 0xf8))
+			return 0; /* a later one */
 		next = ip[at];
-		at += (ip[at + 1] + 1u) * 8;
+		at += fragment ? 8 : (ip[at + 1] + 1u) * 8;
 	}
-	return 0;
+	return at + 8 <= len ? at : L3FRAME_CUT;
 }

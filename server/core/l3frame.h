@@ -58,8 +58,10 @@ struct ip l3frame_solicited(const struct ip *target);
  * is to be discarded (RFC 4861, 4.6). */
 bool l3frame_option(const uint8_t *p, uint32_t len, uint8_t kind, const uint8_t **out);
 
-/* Where the ICMPv6 message of a packet begins, behind extension headers as well (RFC 8200, 4); 0:
- * none does within the @len bytes, of which there are IP6_LEN. */
+/* Where the ICMPv6 message of a packet begins, behind extension headers as well (RFC 8200, 4) and
+ * also of a first fragment; 0: there is none; L3FRAME_CUT: that is behind the @len bytes,
+ * of which there are IP6_LEN. */
+#define L3FRAME_CUT UINT32_MAX
 uint32_t l3frame_icmp6(const uint8_t *ip, uint32_t len);
 
 #endif

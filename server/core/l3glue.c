@@ -138,10 +138,10 @@ void l3glue_set(struct l3glue *g, const struct hostif_spec *spec)
 		g->n_out = g->n_given; /* what it still would say is not so any more */
 	g->mac = spec->mac;
 	g->n_own = 0;
-	for (unsigned i = 0; i < spec->n_addrs; i++)
+	for (unsigned i = 0; spec->up && i < spec->n_addrs; i++)
 		own_add(g, &spec->addrs[i], was, n_was);
 	const struct cidr local = l3_link_local(spec->mac);
-	if (spec->mtu >= IP6_MTU_MIN)
+	if (spec->up && spec->mtu >= IP6_MTU_MIN)
 		own_add(g, &local, was, n_was);
 }
 
@@ -460,7 +460,9 @@ static enum l3_in ip6_in(struct l3glue *g, struct frame *frame, const uint8_t *i
 	if (frame->head[0] & 1 && ip[24] != 0xff)
 		return L3_TAKEN;
 	const uint32_t at = l3frame_icmp6(ip, len);
-	if (at && ip[at] >= ND_RA && ip[at] <= ND_REDIRECT) {
+	if (at == L3FRAME_CUT && L3_HEADER + len < frame->len)
+		return L3_REFUSED; /* more headers than are looked at */
+	if (at && at != L3FRAME_CUT && ip[at] >= ND_RA && ip[at] <= ND_REDIRECT) {
 		if (at == IP6_LEN)
 			nd_in(g, frame->head, ip, len);
 		return L3_TAKEN;
@@ -513,7 +515,9 @@ static bool destination(
 	if (is_multicast(to)) {
 		*mac = version == 4 ? l3frame_group4(to->b) : l3frame_group6(to->b);
 		const uint32_t at = version == 6 ? l3frame_icmp6(p, packet->len) : 0;
-		return !at || p[at] < ND_NS || p[at] > ND_REDIRECT; /* those are ours */
+		if (!at || at == L3FRAME_CUT)
+			return true;
+		return p[at] < ND_NS || p[at] > ND_REDIRECT; /* those are ours */
 	}
 	if (is_broadcast(g, to)) {
 		*mac = broadcast;

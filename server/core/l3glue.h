@@ -5,7 +5,8 @@
  * 4861) for the declared addresses and for the link-local one that follows from the MAC, finds out
  * by them who a packet goes to (neigh.h), and puts headers on and takes them off. Neither protocol
  * reaches the kernel, or is taken from it; only router discovery (RFC 4861, 6) of a host that is a
- * router goes its way, and no router's word comes to the host, who has its addresses declared.
+ * router goes its way, and no router's word by these comes to the host, who has its addresses
+ * declared. (ICMP's redirect, RFC 792, does: it says by which router, which is of no account here.)
  *
  * What an interface without hardware addresses cannot tell: which router a packet is to go by, for
  * only its destination is in it. So whatever the host sends there is taken to be on the network.
@@ -69,7 +70,7 @@ struct cidr l3_link_local(struct feth_mac mac);
 int l3glue_new(struct l3glue **out, const struct netid_key *key, const struct hostif_spec *spec);
 void l3glue_free(struct l3glue *g); /* NULL is fine */
 
-/* What is declared is this now. */
+/* What is declared is this now; while it is not up, nothing is said in its name. */
 void l3glue_set(struct l3glue *g, const struct hostif_spec *spec);
 
 /* What time it is; does what is due. Before packets, and at least every second. */

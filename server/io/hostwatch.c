@@ -68,6 +68,15 @@ static void put_right(
 
 /* -- carrier -- */
 
+/* Linux takes the IPv6 addresses of an interface that somebody takes down, and gives none back when
+ * it is up again; on one of packets the link-local one would stay away too (tun_linux.c). */
+static void give_addresses(const struct netctl *ent)
+{
+	const struct hostif_spec *spec = &ent->facts.spec;
+	if (ent->ops->layer3 && spec->up && !ent->busy)
+		(void)verb_pair_change(ent->ops->name, spec, spec, NULL);
+}
+
 static void set_carrier(struct netctl *ent, bool on)
 {
 	struct command *cmd = on != ent->facts.carrier ? command_new(CMD_FACTS) : NULL;
@@ -76,6 +85,8 @@ static void set_carrier(struct netctl *ent, bool on)
 	log_info("hostwatch", "carrier net=%s host=%s on=%d", ent->facts.spec.network,
 		ent->facts.spec.host, on);
 	ent->facts.carrier = on;
+	if (on)
+		give_addresses(ent);
 	cmd->out.facts = ent->facts;
 	cmd->done = command_free;
 	netloop_post(ent->nl, cmd);

@@ -141,7 +141,9 @@ static void set_facts(struct netloop *nl, struct command *cmd)
 	const struct access_rules was = network_facts(nl->net)->access;
 	network_command(nl->net, cmd, ioloop_now(nl->loop));
 	const struct network_facts *facts = network_facts(nl->net);
-	hostside_changed(&nl->host, &facts->spec);
+	struct hostif_spec is = facts->spec;
+	is.up &= facts->carrier; /* the host may have taken it down itself */
+	hostside_changed(&nl->host, &is);
 	if (access_same(&was, &facts->access))
 		return;
 	doors_renew(&nl->doors); /* one may have been made meanwhile as the rules were */

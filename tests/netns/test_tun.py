@@ -146,6 +146,23 @@ class Tun(unittest.TestCase):
         self.d.call("network.set", network="lab", up=True)
         self.assertTrue(box.ping("10.1.2.33"))
 
+    def test_while_the_host_has_it_down_nothing_is_said_in_its_name(self):
+        net = self.create()
+        box = self.box()
+        self.checked()
+        self.ns.ip(f"link set {net['host']} down")
+        poll_until("it is down", lambda: not self.d.call("network.show", network="lab")["carrier"])
+        self.assertFalse(self.answers("fd01::1"))
+        box.ip("neigh flush dev eth0")
+        self.assertFalse(box.ping("10.1.2.1", seconds=1))
+        self.assertNotIn("lladdr", box.ip("neigh show 10.1.2.1"))
+        self.ns.ip(f"link set {net['host']} up")
+        poll_until("it has all its addresses again", lambda: {"fe80::aa:ff:fe00:1", "fd01::1", "10.1.2.1"} == {
+            a["local"] for a in self.ns.link(net["host"])["addr_info"]})
+        poll_until("it is reached", lambda: box.ping("fe80::aa:ff:fe00:1%eth0", seconds=1))
+        self.assertTrue(box.ping("fd01::1"))
+        self.assertTrue(box.ping("10.1.2.1"))
+
     def test_one_that_was_deleted_is_made_again(self):
         net = self.create()
         box = self.box()
@@ -229,12 +246,13 @@ class Tun(unittest.TestCase):
                 c.send(*frames)
                 c.send(frame(mac(0xBEEF), mac(1)))  # behind them
                 c.call("stats.get", limit=1)
-            crowd(0x30000, 1000)
+            crowd(0x30000, 5000)
             before = self.d.anon_kib()
-            crowd(0x31000, 10000)
+            crowd(0x34000, 10000)
             self.assertTrue(box.ping("10.1.2.1"))
             self.assertTrue(self.ns.ping("10.1.2.8"))
-            self.assertLess(self.d.anon_kib() - before, 2048)
+            # 100 to 144 were measured without sanitizers, 1060 at most with ASan; each one kept, of 72 bytes, is 1406
+            self.assertLess(self.d.anon_kib() - before, 1280)
 
     def test_who_sends_from_invented_addresses_is_asked_for_them_alone(self):
         """The host answers all of them, and has to ask for each whose it is: others hear little of that."""

@@ -25,6 +25,7 @@ static inline bool l3rig_begin(struct l3rig *r)
 	*r = (struct l3rig){ .now = 1000,
 		.spec = { .mac = mac_n(HOST_MAC),
 			.mtu = 1500,
+			.up = true,
 			.n_addrs = 2,
 			.addrs = {
 				{ 4, 24, { 10, 0, 0, 1 } }, { 6, 64, { 0xfd, 0, [15] = 1 } } } } };

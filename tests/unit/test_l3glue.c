@@ -422,6 +422,25 @@ static void test_an_address_in_use_is_defended_every_ten_seconds_at_most(void **
 	}
 }
 
+static void test_what_is_down_says_nothing(void **state)
+{
+	struct l3rig *r = *state;
+	const struct l3rig_nd ask = { 135, .from = 7, .target = 1, .option = 7 };
+	r->spec.up = false;
+	l3glue_set(r->g, &r->spec);
+	l3rig_arp(r, 1, BROADCAST, 7, 7, 1);
+	l3rig_say(r, ask);
+	l3rig_arp(r, 1, BROADCAST, 9, 1, 1);
+	assert_string_equal(l3rig_after(r, 5000), "");
+	r->spec.up = true;
+	l3glue_set(r->g, &r->spec);
+	(void)l3rig_after(r, 0);
+	(void)l3rig_after(r, 1000); /* looked for again: others may have it meanwhile */
+	l3rig_arp(r, 1, BROADCAST, 7, 7, 1);
+	l3rig_say(r, ask);
+	assert_string_equal(l3rig_said(r), "7: arp reply 7 from 1; 7: na 1 to 7 e0; ");
+}
+
 static void test_a_new_mac_is_answered_with(void **state)
 {
 	struct l3rig *r = *state;
@@ -579,6 +598,38 @@ static void test_the_word_of_routers_stays_outside_and_that_of_the_host_goes_out
 	loses(r, 3);
 }
 
+/* RFC 8200, 4: what cannot be judged by what is seen of it, since that is all headers, is not
+ * passed on; and a first fragment tells what it is of. */
+static void test_no_chain_of_headers_hides_the_word_of_routers(void **state)
+{
+	struct l3rig *r = *state;
+	const struct l3rig_nd nd = { .type = 134, .from = 7, .target = 9 };
+	uint8_t b[86], ext[14 + 40 + 512 + 40] = { 0 };
+	const uint32_t len = l3rig_nd_make(b, &nd);
+	memcpy(ext, b, 54);
+	for (unsigned words = 0; words < 64; words += 9) {
+		const uint32_t at = 54 + 8 * (words + 1), all = at + len - 54;
+		ext[20] = 60;
+		ext[54] = 58;
+		ext[55] = (uint8_t)words;
+		memcpy(ext + at, b + 54, len - 54);
+		packet_put16(ext + 18, all - 54);
+		assert_int_equal(l3rig_frame(r, ext, all), L3_TAKEN);
+		const struct seg more = { ext + 60, all - 60 };
+		struct frame f = {
+			.head = ext, .head_len = 60, .len = all, .more = &more, .more_n = 1
+		};
+		assert_int_equal(l3glue_in(r->g, &f) == L3_PASS, false);
+	}
+	memcpy(ext + 54, "\x3a\0\0\1\0\0\0\7", 8); /* more follow */
+	memcpy(ext + 62, b + 54, len - 54);
+	ext[20] = 44;
+	packet_put16(ext + 18, len - 54 + 8);
+	assert_int_equal(l3rig_frame(r, ext, len + 8), L3_TAKEN);
+	ext[56] = 1; /* a later one */
+	assert_int_equal(l3rig_frame(r, ext, len + 8), L3_PASS);
+}
+
 /* -- where the host's packets go -- */
 
 static void test_groups_and_broadcasts_need_no_neighbour(void **state)
@@ -694,12 +745,14 @@ int main(void)
 		FRESH(test_an_ipv6_address_that_somebody_has_is_given_up),
 		FRESH(test_two_that_look_for_one_address_both_give_it_up),
 		CHECKED(test_an_address_in_use_is_defended_every_ten_seconds_at_most),
+		CHECKED(test_what_is_down_says_nothing),
 		CHECKED(test_a_new_mac_is_answered_with),
 		CHECKED(test_the_kernel_gets_what_an_ethernet_interface_would_let_through),
 		CHECKED(test_what_is_no_packet_is_refused),
 		CHECKED(test_padding_does_not_reach_the_kernel_and_work_owed_moves_along),
 		CHECKED(test_a_frame_in_pieces_is_read_alike),
 		CHECKED(test_the_word_of_routers_stays_outside_and_that_of_the_host_goes_out),
+		CHECKED(test_no_chain_of_headers_hides_the_word_of_routers),
 		CHECKED(test_groups_and_broadcasts_need_no_neighbour),
 		CHECKED(test_packets_that_no_neighbour_can_have_are_lost),
 		CHECKED(test_addresses_of_other_subnets_are_asked_for_as_well),
