@@ -507,8 +507,9 @@ def tcp_transfer(sender, receiver, dst_ip, port, nbytes, timeout=180.0, seed=1):
     the time from connect to the last byte's arrival. Raises when it does not end in `timeout`
     seconds, when the connection fails, or when fewer or more bytes come out than went in.
 
-    The data lies in files (in a guest these are memory: 64 MB fit, 100 MB do not). Pipes into or
-    out of nc would be slower than the network: each kilobyte is a context switch, dear under TCG.
+    The data lies in files (in a guest these are memory: in QEMU's 64 MB fit, in UML's 44 MB do).
+    Pipes into or out of nc would be slower than the network: each kilobyte is a context switch,
+    dear under TCG.
 
     How it ends: nc shuts its side down when its input ends and exits when the other side has. So
     the listener's input must not end first (a FIFO open both ways never does); it exits at the

@@ -16,7 +16,7 @@ from netlab import require
 from uml import Uml, require_uml
 
 FULL = os.environ.get("FETHD_FULL") == "1"
-BYTES = (64 if FULL else 2) << 20
+BYTES = (32 if FULL else 2) << 20
 GUESTDIR = None
 
 
