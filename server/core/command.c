@@ -33,6 +33,7 @@ void daemon_counters_add(struct daemon_counters *sum, const struct daemon_counte
 	sum->protocol_error += more->protocol_error;
 	sum->ignored += more->ignored;
 	sum->revoked += more->revoked;
+	sum->unreachable += more->unreachable;
 }
 
 const char *port_kind_name(enum port_kind kind)

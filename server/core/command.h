@@ -209,7 +209,8 @@ struct daemon_counters {
 	uint64_t slow;           /* peers closed because they did not read their RPC */
 	uint64_t protocol_error; /* peers closed for what they sent */
 	uint64_t ignored;        /* notifications and stray responses */
-	uint64_t revoked; /* ports and subscriptions ended: the right to them was taken away */
+	uint64_t revoked;     /* ports and subscriptions ended: the right to them was taken away */
+	uint64_t unreachable; /* clients refused, since nobody is at the socket they named */
 };
 
 /* Adds @more to @sum. */

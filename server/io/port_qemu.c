@@ -9,6 +9,7 @@
 #include "protocol/qemu.h"
 #include "server/base/log.h"
 #include "server/core/ingress.h"
+#include "server/io/refusals.h"
 #include "server/io/shared.h"
 #include "server/io/stream_port.h"
 
@@ -30,9 +31,10 @@ static const struct port_ops port_ops = {
 static void bad_stream(struct stream_port *sp, const char *reason)
 {
 	ioloop_counters(sp->s.loop)->protocol_error++;
-	log_warn("port", "protocol error net=%s port=%u uid=%u pid=%u: %s",
-		network_facts(sp->net)->spec.network, (unsigned)sp->port.id,
-		(unsigned)sp->client.uid, (unsigned)sp->pid, reason);
+	if (refusals_admit(sp->s.loop, sp->client.uid))
+		log_warn("port", "protocol error net=%s port=%u uid=%u pid=%u: %s",
+			network_facts(sp->net)->spec.network, (unsigned)sp->port.id,
+			(unsigned)sp->client.uid, (unsigned)sp->pid, reason);
 	stream_fail(&sp->s, reason, false);
 }
 

@@ -9,6 +9,7 @@
 
 #include "protocol/vde.h"
 #include "server/base/log.h"
+#include "server/io/refusals.h"
 #include "server/io/shared.h"
 #include "server/io/stream_port.h"
 #include "server/priv/sock.h"
@@ -66,6 +67,8 @@ static int connect_back(const struct port_vde *pv, const struct vde_request *req
 	const int rc = verb_connect_peer(fd, &name, sizeof(name), pv->sp.client.uid, NULL, err);
 	if (!rc)
 		return fd;
+	if (rc != -EACCES)
+		ioloop_counters(pv->host.loop)->unreachable++;
 	close(fd);
 	return rc;
 }
@@ -102,8 +105,9 @@ static int attach(struct port_vde *pv, const struct vde_request *req, struct err
 static void bad_request(struct port_vde *pv, const char *reason)
 {
 	ioloop_counters(pv->host.loop)->protocol_error++;
-	log_warn("port", "protocol error net=%s uid=%u pid=%u: %s", network_of(pv),
-		(unsigned)pv->sp.client.uid, (unsigned)pv->sp.pid, reason);
+	if (refusals_admit(pv->host.loop, pv->sp.client.uid))
+		log_warn("port", "protocol error net=%s uid=%u pid=%u: %s", network_of(pv),
+			(unsigned)pv->sp.client.uid, (unsigned)pv->sp.pid, reason);
 	stream_fail(&pv->sp.s, reason, false);
 }
 
@@ -117,9 +121,10 @@ static void take_request(struct port_vde *pv, const struct vde_request *req)
 	if (rc < 0) { /* nothing in this protocol could tell it why */
 		if (rc == -EACCES)
 			ioloop_counters(pv->host.loop)->denied++;
-		log_warn("port", "refused net=%s uid=%u pid=%u: %s", network_of(pv),
-			(unsigned)pv->sp.client.uid, (unsigned)pv->sp.pid,
-			log_text(said, sizeof(said), err.text));
+		if (refusals_admit(pv->host.loop, pv->sp.client.uid))
+			log_warn("port", "refused net=%s uid=%u pid=%u: %s", network_of(pv),
+				(unsigned)pv->sp.client.uid, (unsigned)pv->sp.pid,
+				log_text(said, sizeof(said), err.text));
 		stream_fail(&pv->sp.s, "not attached", false);
 		return;
 	}

@@ -77,18 +77,23 @@ void refusals_free(struct refusals *r)
 	free(r);
 }
 
-void refusals_put(struct ioloop *loop, const char *method, const char *network, uint32_t uid,
-	uint32_t pid, const char *socket)
+bool refusals_admit(struct ioloop *loop, uint32_t uid)
 {
 	struct refusals *r = shared_refusals(ioloop_shared(loop));
-	ioloop_counters(loop)->denied++;
 	uv_mutex_lock(&r->lock);
 	const bool write = audit_admit(&r->audit, uid);
 	if (!r->running) /* the message of the period before has long been carried out */
 		ioloop_post(r->main_loop, &r->begun);
 	r->running = true;
 	uv_mutex_unlock(&r->lock);
-	if (write)
+	return write;
+}
+
+void refusals_put(struct ioloop *loop, const char *method, const char *network, uint32_t uid,
+	uint32_t pid, const char *socket)
+{
+	ioloop_counters(loop)->denied++;
+	if (refusals_admit(loop, uid))
 		log_warn("access", "denied method=%s net=%s uid=%u pid=%u socket=%s", method,
 			network, (unsigned)uid, (unsigned)pid, socket);
 }

@@ -3,6 +3,7 @@
 #ifndef SERVER_IO_REFUSALS_H
 #define SERVER_IO_REFUSALS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "server/core/command.h"
@@ -20,6 +21,10 @@ struct refusals *refusals_new(struct ioloop *main_loop);
  * handle. */
 void refusals_close(struct refusals *r);
 void refusals_free(struct refusals *r); /* when the loop has no handles left */
+
+/* Whether there is room for a line about @uid, on any loop; if not, it is one of those that the
+ * period's end tells of. For what anybody can have written as often as he connects. */
+bool refusals_admit(struct ioloop *loop, uint32_t uid);
 
 /**
  * refusals_put() - somebody was refused something: counts it, and writes a line if there is room

@@ -92,6 +92,7 @@ void pack_DAEMON_SHOW(const struct command *cmd, struct rpc_out *out)
 	rpc_put_uint(out, "protocol_error", d->counters.protocol_error);
 	rpc_put_uint(out, "ignored", d->counters.ignored);
 	rpc_put_uint(out, "revoked", d->counters.revoked);
+	rpc_put_uint(out, "unreachable", d->counters.unreachable);
 	rpc_out_close(out);
 	rpc_out_close(out);
 }

@@ -240,7 +240,7 @@ class Fields(Rpc):
         self.assertEqual((r["pid"], r["uid"], r["run_dir"], r["rootless"], r["networks"]),
                          (self.d.proc.pid, os.getuid(), self.d.run_dir, False, 0))
         self.shape(r["counters"], dict.fromkeys(
-            ("accepted", "denied", "slow", "protocol_error", "ignored", "revoked"), int))
+            ("accepted", "denied", "slow", "protocol_error", "ignored", "revoked", "unreachable"), int))
         with h.Daemon("--admin-group", str(os.getgid())) as d:
             r = self.shape(d.call("daemon.show"), dict(shown, admin_group=str))
             self.assertEqual(r["admin_group"], str(os.getgid()))

@@ -222,29 +222,6 @@ class Hostile(Base):
         self.assertTrue(a.ended())
         self.assertEqual(self.errors() - before, 1)
 
-    def test_sockets_that_are_not_the_clients_to_name(self):
-        d = self.d.dir
-        with open(f"{d}/file", "w", encoding="ascii"):
-            pass
-        os.mkdir(f"{d}/dir")
-        listener = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        listener.bind(f"{d}/stream")
-        listener.listen()
-        mine = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
-        mine.bind(f"{d}/mine")
-        os.symlink("mine", f"{d}/link")
-        closed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        closed.bind(f"{d}/closed")
-        closed.close()
-        for path, why in ((f"{d}/none", f"{d}/none"), (f"{d}/file", "is no socket"), (f"{d}/dir", "is no socket"),
-                          (f"{d}/link", "is no socket"), (f"{d}/stream", "Protocol wrong type"),
-                          (f"{d}/closed", "Connection refused"), ("mine", "not absolute"),
-                          (f"{d}/../{os.path.basename(d)}/mine", "goes up"), ("/" + "x" * 107, "has no end")):
-            with self.subTest(path):
-                self.refused(path.encode(), why)
-        self.refused(b"\0nobody has this name", "onnection refused")
-        self.refused(b"/tmp/\n\x1b[31mfethd: info: forged\xff", r"/tmp/\x0a\x1b[31mfethd")
-
     def test_many_that_ask_and_never_listen(self):
         a = [self.vde() for _ in range(20)]
         for _ in range(1000):
@@ -277,6 +254,47 @@ class Hostile(Base):
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
             with self.assertRaises(PermissionError):
                 other.sendto(h.frame(h.BROADCAST, h.mac(7)), a.path)
+
+
+class Named(Base):
+    """Sockets that a client names in vain. A daemon of its own: of one uid 16 lines are written in 10 s."""
+
+    def counted(self):
+        got = self.d.call("daemon.show")["counters"]
+        return got["protocol_error"], got["unreachable"], got["denied"]
+
+    def test_sockets_that_are_not_the_clients_to_name(self):
+        d = self.d.dir
+        with open(f"{d}/file", "w", encoding="ascii"):
+            pass
+        os.mkdir(f"{d}/dir")
+        listener = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        listener.bind(f"{d}/stream")
+        listener.listen()
+        mine = self.enterContext(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        mine.bind(f"{d}/mine")
+        os.symlink("mine", f"{d}/link")
+        closed = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        closed.bind(f"{d}/closed")
+        closed.close()
+        for path, why in ((f"{d}/none", f"{d}/none"), (f"{d}/file", "is no socket"), (f"{d}/dir", "is no socket"),
+                          (f"{d}/link", "is no socket"), (f"{d}/stream", "Protocol wrong type"),
+                          (f"{d}/closed", "Connection refused"), ("mine", "not absolute"),
+                          (f"{d}/../{os.path.basename(d)}/mine", "goes up"), ("/" + "x" * 107, "has no end")):
+            with self.subTest(path):
+                self.refused(path.encode(), why)
+        self.assertEqual(self.counted(), (3, 6, 0))
+        self.refused(b"\0nobody has this name", "onnection refused")
+        self.refused(b"/tmp/\n\x1b[31mfethd: info: forged\xff", r"/tmp/\x0a\x1b[31mfethd")
+        self.assertEqual(self.counted(), (3, 8, 0))
+
+    def test_who_asks_without_end_is_counted_and_does_not_fill_the_log(self):
+        before, at = self.counted(), len(self.d.log)
+        for n in range(200):
+            self.refused(b"/tmp/nobody" if n & 1 else b"no path")
+        self.assertEqual([a - b for a, b in zip(self.counted(), before)], [100, 100, 0])
+        lines = [line for line in self.d.log[at:].splitlines() if "refused" in line or "protocol error" in line]
+        self.assertLessEqual(len(lines), 16 * 4, "16 in 10 s, and nobody is so slow")
 
 
 @unittest.skipUnless(os.geteuid() == 0, "becomes other users, so it needs root")

@@ -97,7 +97,7 @@ static void test_the_older_format_calls_them_by_their_samples(void **state)
 		"# TYPE fethd_daemon_events_total counter\n"
 		"# HELP fethd_daemon_events_total Connections accepted, denied, too slow, of "
 		"broken "
-		"protocol; messages ignored; by event.\n"
+		"protocol, not reached; messages ignored; by event.\n"
 		"fethd_daemon_events_total{event=\"accepted\"} 3\n");
 	assert_null(strstr(text, "# EOF"));
 	assert_null(strstr(text, "# UNIT"));
