@@ -118,6 +118,7 @@ static size_t put_text(uint8_t *out, const char *text)
 	const size_t len = strlen(text);
 	out[0] = 0xd9; /* str 8 */
 	out[1] = (uint8_t)len;
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): MessagePack says the length */
 	memcpy(out + 2, text, len);
 	return 2 + len;
 }

@@ -3,15 +3,12 @@
 
 #include <string.h>
 
+#include "server/core/be.h"
+#include "server/core/csum.h"
+
 #define ARP_FRAME 60u /* the least of Ethernet, without its FCS */
 #define ARP_REQUEST 1u
 #define RARP_REQUEST 3u
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
 
 static void put_header(uint8_t *p, const uint8_t *to, struct feth_mac from, uint16_t type)
 {
@@ -41,19 +38,6 @@ uint32_t announce_rarp(struct feth_mac mac, uint8_t out[ANNOUNCE_MAX])
 	return ARP_FRAME;
 }
 
-/* RFC 8200, 8.1: the checksum of ICMPv6, made over addresses, length, next header and message. */
-static uint16_t sum_of(const uint8_t *addresses, const uint8_t *msg, uint32_t len)
-{
-	uint32_t sum = len + 58;
-	for (unsigned i = 0; i < 32; i += 2)
-		sum += (uint32_t)(addresses[i] << 8 | addresses[i + 1]);
-	for (unsigned i = 0; i < len; i += 2)
-		sum += (uint32_t)(msg[i] << 8 | msg[i + 1]);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 /* RFC 4861, 4.4, to all nodes. Of the flags O has caches take the new address. R is set: the one
  * thing a host concludes from it missing is that its router is none any more (7.2.5), and whether
  * this one is is not known here. */
@@ -76,7 +60,7 @@ static uint32_t put_advertisement(struct feth_mac mac, const uint8_t *addr, uint
 	msg[24] = 2; /* target link-layer address */
 	msg[25] = 1;
 	memcpy(msg + 26, mac.b, 6);
-	put16(msg + 2, sum_of(ip + 8, msg, 32));
+	csum_put(msg + 2, csum_add(csum_pseudo(ip, true, 58, 32), msg, 32));
 	return 86;
 }
 

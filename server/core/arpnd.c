@@ -1,6 +1,8 @@
 /* arpnd.c - see arpnd.h. */
 #include "server/core/arpnd.h"
 
+#include "server/core/be.h"
+
 /* IANA, "Assigned Internet Protocol Numbers": extension headers, and what may follow them */
 enum {
 	NEXT_HOPOPTS = 0,
@@ -29,11 +31,6 @@ struct span {
 	const uint8_t *p;
 	uint32_t len;
 };
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
 
 static bool is_tag(uint16_t type)
 {

@@ -1,6 +1,8 @@
 /* bpf.c - see bpf.h. */
 #include "server/core/bpf.h"
 
+#include "server/core/be.h"
+
 /* The parts of an instruction's code. */
 enum { LD, LDX, ST, STX, ALU, JMP, RET, MISC };
 enum { SIZE_W = 0x00, SIZE_H = 0x08, SIZE_B = 0x10 };
@@ -168,10 +170,10 @@ static inline bool load(const struct frame *frame, uint64_t at, unsigned size, u
 		*out = p[0];
 		return true;
 	case 2:
-		*out = (uint32_t)p[0] << 8 | p[1];
+		*out = get16(p);
 		return true;
 	default:
-		*out = (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+		*out = get32(p);
 		return true;
 	}
 }

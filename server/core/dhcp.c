@@ -5,10 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t number(const uint8_t b[4])
-{
-	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
-}
+#include "server/core/be.h"
 
 /* As arguments of "%u.%u.%u.%u". */
 #define DOTTED(n) (n) >> 24, (n) >> 16 & 255u, (n) >> 8 & 255u, (n)&255u
@@ -25,10 +22,10 @@ bool dhcp_parse(struct dhcp_want *out, const char *text, const char **why)
 	if (!ipv4_parse(from, &text) || *text++ != '-' || !ipv4_parse(to, &text) || *text)
 		return false;
 	*why = "the first address is above the last";
-	if (number(from) > number(to))
+	if (get32(from) > get32(to))
 		return false;
 	*out = (struct dhcp_want){
-		.on = true, .given = true, .from = number(from), .to = number(to)
+		.on = true, .given = true, .from = get32(from), .to = get32(to)
 	};
 	return true;
 }
@@ -43,7 +40,7 @@ void dhcp_format(char out[DHCP_RANGE_TEXT], const struct dhcp_facts *facts)
 static uint32_t own_between(const struct hostif_spec *spec, uint32_t from, uint32_t to)
 {
 	for (unsigned i = 0; i < spec->n_addrs; i++) {
-		const uint32_t own = number(spec->addrs[i].addr);
+		const uint32_t own = get32(spec->addrs[i].addr);
 		if (spec->addrs[i].family == 4 && own >= from && own <= to)
 			return own;
 	}
@@ -60,7 +57,7 @@ static int choose_given(const struct hostif_spec *spec, const struct dhcp_want *
 		const struct cidr *c = &spec->addrs[i];
 		if (c->family != 4 || c->prefix > 30)
 			continue;
-		const uint32_t first = number(c->addr) & mask(c), last = first | ~mask(c);
+		const uint32_t first = get32(c->addr) & mask(c), last = first | ~mask(c);
 		if (want->from < first || want->to > last)
 			continue;
 		if (want->from == first || want->to == last)
@@ -94,7 +91,7 @@ static int choose_half(const struct hostif_spec *spec, struct dhcp_facts *out, s
 		return err_set(err, -EINVAL,
 			"dhcp: the network has no IPv4 address with room beside it; give one such "
 			"as 10.77.0.1/24");
-	const uint32_t first = number(c->addr) & mask(c), last = first | ~mask(c);
+	const uint32_t first = get32(c->addr) & mask(c), last = first | ~mask(c);
 	const uint32_t middle = first + (last - first) / 2 + 1;
 	*out = (struct dhcp_facts){
 		.on = true, .at = (uint8_t)(at - 1), .from = middle, .to = last - 1
@@ -135,7 +132,7 @@ void dhcp_conf(char out[DHCP_CONF_TEXT], const struct hostif_spec *spec,
 	const struct dhcp_facts *facts, bool router, const struct dhcp_runas *who)
 {
 	const struct cidr *c = &spec->addrs[facts->at];
-	const uint32_t host = number(c->addr);
+	const uint32_t host = get32(c->addr);
 	char privilege[256] = "", gateway[64] = "dhcp-option=option:router\n";
 	if (who->user)
 		snprintf(

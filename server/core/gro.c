@@ -1,5 +1,6 @@
 /* gro.c - see gro.h. TCP: RFC 9293, 3.1; UDP: RFC 768; IPv4: RFC 791, 3.1; IPv6: RFC 8200, 3. */
 #include "server/core/gro.h"
+#include "server/core/be.h"
 #include "server/core/csum.h"
 #include "server/core/offload.h"
 
@@ -58,22 +59,6 @@ struct work {
 	uint8_t first[GRO_BATCH]; /* of a result: its first frame */
 	struct flow flows[GRO_FLOWS]; /* oldest first */
 };
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
 
 /* -- reading -- */
 

@@ -1,23 +1,13 @@
 /* gso.c - see gso.h. */
 #include "server/core/gso.h"
 
+#include "server/core/be.h"
 #include "server/core/csum.h"
 
 #define TCP_FIN 0x01u
 #define TCP_PSH 0x08u
 #define TCP_CWR 0x80u
 #define IPPROTO_TCP 6u
-
-static void put_be16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static uint32_t be16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
 
 /* -- the pieces of a frame -- */
 
@@ -125,19 +115,19 @@ static void edit_ip(const struct cut *c, uint8_t *hdr, unsigned i, uint32_t len)
 {
 	uint8_t *ip = hdr + c->parts.l3;
 	if (c->parts.v6) {
-		put_be16(ip + 4, len - c->parts.l3 - 40);
+		put16(ip + 4, len - c->parts.l3 - 40);
 		return;
 	}
-	put_be16(ip + 2, len - c->parts.l3);
-	put_be16(ip + 4, c->id + i);
-	put_be16(ip + 10, 0);
+	put16(ip + 2, len - c->parts.l3);
+	put16(ip + 4, c->id + i);
+	put16(ip + 10, 0);
 	csum_put(ip + 10, csum_add(0, ip, (ip[0] & 15) * 4u));
 }
 
 static void edit_tcp(const struct cut *c, uint8_t *tcp, uint32_t done, bool first, bool last)
 {
-	put_be16(tcp + 4, (c->seq + done) >> 16);
-	put_be16(tcp + 6, (c->seq + done) & 0xffff);
+	put16(tcp + 4, (c->seq + done) >> 16);
+	put16(tcp + 6, (c->seq + done) & 0xffff);
 	tcp[13] = c->flags;
 	if (!last)
 		tcp[13] &= (uint8_t) ~(TCP_FIN | TCP_PSH);
@@ -154,9 +144,9 @@ static bool read_headers(struct cut *c, const struct frame *frame, const uint8_t
 	c->seed = csum_get(l4 + frame->offload.csum_offset) +
 		  csum_minus(csum_be16(frame->len - c->parts.l4));
 	if (!c->parts.v6)
-		c->id = be16(hdr + c->parts.l3 + 4);
+		c->id = get16(hdr + c->parts.l3 + 4);
 	if (c->parts.protocol == IPPROTO_TCP) {
-		c->seq = be16(l4 + 4) << 16 | be16(l4 + 6);
+		c->seq = get32(l4 + 4);
 		c->flags = l4[13];
 	}
 	return true;
@@ -186,9 +176,9 @@ unsigned gso_finish(const struct frame *frame, uint8_t *bytes, struct seg *segs,
 		if (c.parts.protocol == IPPROTO_TCP)
 			edit_tcp(&c, l4, done, !i, last);
 		else
-			put_be16(l4 + 4, l4_len);
+			put16(l4 + 4, l4_len);
 		const unsigned n = view(&at, segs, part);
-		put_be16(l4 + o->csum_offset, 0);
+		put16(l4 + o->csum_offset, 0);
 		const uint64_t sum = csum_add(csum_add_segs(c.seed + csum_be16(l4_len), segs, n),
 			l4, hdr_len - c.parts.l4);
 		if (c.parts.protocol == IPPROTO_TCP)

@@ -5,12 +5,8 @@
 
 #include "protocol/qemu.h"
 #include "protocol/wire.h"
+#include "server/core/be.h"
 #include "server/core/offload.h"
-
-static uint32_t be32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 /* Field by field: a struct returned or assigned whole is made on the stack first, and the wide copy
  * from there waits for the narrow stores. */
@@ -41,10 +37,10 @@ unsigned ingress_native(
 			body = p[1];
 		} else if (left >= 3 && p[0] == 0xc5) {
 			hdr = 3;
-			body = (uint32_t)p[1] << 8 | p[2];
+			body = get16(p + 1);
 		} else if (left >= 5 && p[0] == 0xc6) {
 			hdr = 5;
-			body = be32(p + 1);
+			body = get32(p + 1);
 			if (body > FETH_FRAME_MAX)
 				break;
 		} else {
@@ -69,10 +65,10 @@ static uint8_t owing_header(const uint8_t *p, size_t left, uint32_t *body)
 		*body = p[1];
 	} else if (left >= 4 && p[0] == 0xc8) {
 		hdr = 4;
-		*body = (uint32_t)p[1] << 8 | p[2];
+		*body = get16(p + 1);
 	} else if (left >= 6 && p[0] == 0xc9) {
 		hdr = 6;
-		*body = be32(p + 1);
+		*body = get32(p + 1);
 	} else {
 		return 0;
 	}
@@ -118,7 +114,7 @@ unsigned ingress_qemu(
 		const size_t left = (size_t)(end - p);
 		if (left < QEMU_HDR_LEN)
 			break;
-		const uint32_t body = be32(p);
+		const uint32_t body = get32(p);
 		if (body > QEMU_FRAME_MAX || left - QEMU_HDR_LEN < body)
 			break;
 		view(&frames[n], p, body, FRAMING_QEMU, QEMU_HDR_LEN);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "server/core/be.h"
+
 bool ip_same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
 {
 	const unsigned whole = bits / 8, rest = bits % 8;
@@ -14,8 +16,7 @@ bool ip4_is_broadcast_of(const uint8_t *a, const uint8_t *own, unsigned prefix)
 	if (prefix > 30 || !ip_same_prefix(a, own, prefix))
 		return false;
 	const uint32_t mask = UINT32_MAX >> prefix;
-	const uint32_t host =
-		((uint32_t)a[0] << 24 | (uint32_t)a[1] << 16 | (uint32_t)a[2] << 8 | a[3]) & mask;
+	const uint32_t host = get32(a) & mask;
 	return !host || host == mask;
 }
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define IP6_MTU_MIN 1280u /* RFC 8200, 5: every link takes so much */
+
 /* The first @bits of two addresses of one family, of which they have so many, are the same. */
 bool ip_same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits);
 

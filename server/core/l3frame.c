@@ -2,13 +2,8 @@
 #include "server/core/l3frame.h"
 
 #include "server/core/arpnd.h"
+#include "server/core/be.h"
 #include "server/core/csum.h"
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
 
 /* All else is zero. */
 static uint8_t *begin(

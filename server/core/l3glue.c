@@ -6,6 +6,7 @@
 
 #include "server/core/announce.h"
 #include "server/core/arpnd.h"
+#include "server/core/be.h"
 #include "server/core/csum.h"
 #include "server/core/ipaddr.h"
 
@@ -19,14 +20,7 @@
 #define PROBE_MS 1000u
 #define DEFEND_MS 10000u /* RFC 5227, 1.1: DEFEND_INTERVAL */
 
-#define IP6_MTU_MIN 1280u /* RFC 8200, 5: with less there is no IPv6 on the interface */
-
 static const struct feth_mac broadcast = { { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff } };
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
 
 static struct ip ip_at(uint8_t family, const uint8_t *p)
 {

@@ -2,6 +2,7 @@
 #include "server/core/offload.h"
 
 #include "server/core/arpnd.h"
+#include "server/core/be.h"
 #include "server/core/csum.h"
 
 #define ETH_P_IPV4 0x0800u
@@ -16,17 +17,12 @@
 #define UDP_CSUM 6u
 #define UDP_HEADER 8u
 
-static uint32_t be16(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 8 | p[1];
-}
-
 /* RFC 791, 3.1. The protocol, or -1. */
 static int parse_ipv4(const uint8_t *b, uint32_t have, uint32_t len, uint32_t l3, uint32_t *l4)
 {
 	if (have < l3 + 20 || b[l3] >> 4 != 4 || (b[l3] & 15) < 5)
 		return -1;
-	if (be16(b + l3 + 2) != len - l3 || be16(b + l3 + 6) & 0x3fff) /* MF, offset */
+	if (get16(b + l3 + 2) != len - l3 || get16(b + l3 + 6) & 0x3fff) /* MF, offset */
 		return -1;
 	*l4 = l3 + (b[l3] & 15) * 4u;
 	return b[l3 + 9];
@@ -35,7 +31,7 @@ static int parse_ipv4(const uint8_t *b, uint32_t have, uint32_t len, uint32_t l3
 /* RFC 8200, 3 and 4: only those extension headers that come whole with every segment. */
 static int parse_ipv6(const uint8_t *b, uint32_t have, uint32_t len, uint32_t l3, uint32_t *l4)
 {
-	if (have < l3 + 40 || b[l3] >> 4 != 6 || be16(b + l3 + 4) != len - l3 - 40)
+	if (have < l3 + 40 || b[l3] >> 4 != 6 || get16(b + l3 + 4) != len - l3 - 40)
 		return -1;
 	uint8_t next = b[l3 + 6];
 	uint32_t at = l3 + 40;
@@ -56,11 +52,11 @@ bool offload_parse(const uint8_t *b, uint32_t have, uint32_t len, struct offload
 		have = len;
 	if (have < l3)
 		return false;
-	uint32_t type = be16(b + 12);
+	uint32_t type = get16(b + 12);
 	for (unsigned tags = 0; tags < 2 && (type == ETH_P_CTAG || type == ETH_P_STAG); tags++) {
 		if (have < l3 + 4)
 			return false;
-		type = be16(b + l3 + 2);
+		type = get16(b + l3 + 2);
 		l3 += 4;
 	}
 	int protocol = -1;
@@ -73,7 +69,7 @@ bool offload_parse(const uint8_t *b, uint32_t have, uint32_t len, struct offload
 			return false;
 		payload = l4 + (b[l4 + 12] >> 4) * 4u;
 	} else if (protocol == IPPROTO_UDP) {
-		if (have < l4 + UDP_HEADER || be16(b + l4 + 4) != len - l4)
+		if (have < l4 + UDP_HEADER || get16(b + l4 + 4) != len - l4)
 			return false;
 		payload = l4 + UDP_HEADER;
 	} else {
@@ -168,7 +164,7 @@ static bool is_behind_judged(const struct frame *frame)
 	for (unsigned tags = 0; type == ETH_P_CTAG || type == ETH_P_STAG; tags++, l3 += 4) {
 		if (tags == 2 || have < l3 + 4)
 			return false;
-		type = be16(b + l3 + 2);
+		type = get16(b + l3 + 2);
 	}
 	if (type == ETH_P_IPV4) {
 		if (have < l3 + 20 || b[l3] >> 4 != 4 || (b[l3] & 15) < 5)

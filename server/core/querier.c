@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "server/core/csum.h"
+
 void querier_init(struct querier *q)
 {
 	*q = (struct querier){ .good_ms = QUERIER_GOOD_MIN_MS, .port = PORT_NONE };
@@ -87,15 +89,10 @@ static uint8_t *put(uint8_t *p, const void *bytes, size_t len)
 	return p + len;
 }
 
-/* Fills in the checksum (RFC 1071) of the words from @from to @to at @at, begun with @sum. */
-static void put_sum(uint8_t *at, const uint8_t *from, const uint8_t *to, uint32_t sum)
+/* Fills in the checksum of what lies from @from to @to at @at, begun with @sum. */
+static void put_sum(uint8_t *at, const uint8_t *from, const uint8_t *to, uint64_t sum)
 {
-	for (; from < to; from += 2)
-		sum += (uint32_t)(from[0] << 8 | from[1]);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~((sum & 0xffff) + (sum >> 16));
-	at[0] = (uint8_t)(sum >> 8);
-	at[1] = (uint8_t)sum;
+	csum_put(at, csum_add(sum, from, (size_t)(to - from)));
 }
 
 static uint32_t igmp_frame(struct feth_mac mac, uint32_t response_ms, uint8_t *out)
@@ -163,10 +160,7 @@ static uint32_t mld_frame(struct feth_mac mac, uint32_t response_ms, uint8_t *ou
 	uint8_t *const message = p;
 	p = put(p, query, sizeof(query));
 	/* the pseudo header: addresses, then length and next header; the options are not in it */
-	uint32_t sum = sizeof(query) + 58;
-	for (const uint8_t *a = addresses; a < addresses + 32; a += 2)
-		sum += (uint32_t)(a[0] << 8 | a[1]);
-	put_sum(message + 2, message, p, sum);
+	put_sum(message + 2, message, p, csum_add(csum_be16(sizeof(query) + 58), addresses, 32));
 	return (uint32_t)(p - out);
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "server/core/be.h"
+
 #define IPPROTO_IGMP_ 2u
 #define IPPROTO_ICMPV6_ 58u
 #define IPPROTO_PIM_ 103u
@@ -30,16 +32,6 @@ struct span {
 	const uint8_t *p;
 	uint32_t len;
 };
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
 
 /* RFC 1071: adds the 16-bit words of @s. Exact for less than 128 KiB. */
 static uint32_t sum_words(uint32_t sum, struct span s)

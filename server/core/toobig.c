@@ -3,12 +3,12 @@
 
 #include <string.h>
 
+#include "server/core/be.h"
 #include "server/core/csum.h"
 #include "server/core/ipaddr.h"
 
 #define IP4_MTU_MIN 68u    /* RFC 791, 3.2: every host takes so much */
 #define IP4_ERROR_MAX 576u /* RFC 1812, 4.3.2.3 */
-#define IP6_MTU_MIN 1280u  /* RFC 8200, 5; and RFC 8201, 4: less is not believed */
 
 #define PROTO_HOPOPTS 0u
 #define PROTO_ICMP 1u
@@ -31,17 +31,6 @@ struct packet {
 	uint32_t room;   /* bytes of the frame behind its header, which may be more */
 	bool unfinished; /* to be cut: the checksum of IP is made for each segment (gso.h) */
 };
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
 
 #define EACH_MS (1000u / TOOBIG_PER_SECOND)
 
@@ -142,6 +131,7 @@ static bool no_error6(const struct packet *p)
 static bool may_answer6(const struct packet *p, uint32_t mtu)
 {
 	const uint8_t *ip = p->b;
+	/* RFC 8201, 4: less is not believed */
 	if (mtu < IP6_MTU_MIN || p->len < 40 || ip[0] >> 4 != 6)
 		return false;
 	const uint32_t total = 40u + get16(ip + 4);

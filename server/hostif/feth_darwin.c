@@ -47,9 +47,8 @@
 #include "server/hostif/iflist_darwin.h"
 #include "server/hostif/inject_darwin.h"
 #include "server/hostif/pair_darwin.h"
+#include "server/hostif/wanted.h"
 #include "server/hostif/watch_darwin.h"
-
-#define IPV6_MTU_MIN 1280u /* RFC 8200, 5; below it XNU attaches no IPv6 (in6_ifattach.c) */
 
 /* ZeroTier's start destroys every feth0 to feth9999, whoever made it (its MacEthernetTap.cpp), so
  * no unit of ours is below; the service member's is 5000 higher and still within feth's 32767. */
@@ -88,13 +87,7 @@ static int spec_check(const struct hostif_spec *spec, struct err *err)
 		return err_set(err, -EINVAL,
 			"%s: interface %s cannot have an MTU of %u; make it %u to %u",
 			spec->network, spec->host, spec->mtu, DW_IF_MINMTU, DW_FETH_MTU_MAX);
-	for (unsigned i = 0; i < spec->n_addrs && spec->mtu < IPV6_MTU_MIN; i++)
-		if (spec->addrs[i].family == 6)
-			return err_set(err, -EINVAL,
-				"%s: an MTU of %u is too small for IPv6 on interface %s: make it "
-				"%u or more, or remove the IPv6 address",
-				spec->network, spec->mtu, spec->host, IPV6_MTU_MIN);
-	return 0;
+	return ipv6_check(spec, err);
 }
 
 /* -- steps that make and change share -- */

@@ -124,17 +124,6 @@ void member_addrs_undo(struct nl *nl, int index, const struct hostif_spec *now,
 
 _Static_assert(HOSTIF_ADDRS_MAX <= 32, "one bit per address");
 
-int member_check(const struct hostif_spec *spec, struct err *err)
-{
-	for (unsigned i = 0; i < spec->n_addrs && spec->mtu < IPV6_MTU_MIN; i++)
-		if (spec->addrs[i].family == 6)
-			return err_set(err, -EINVAL,
-				"%s: an MTU of %u is too small for IPv6: make it %u or more, or "
-				"remove the IPv6 address",
-				spec->network, spec->mtu, IPV6_MTU_MIN);
-	return 0;
-}
-
 bool member_name_free(const char *name)
 {
 	struct nl nl;

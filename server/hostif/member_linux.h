@@ -8,8 +8,6 @@
 #include "server/hostif/netlink_linux.h"
 #include "server/hostif/wanted.h"
 
-#define IPV6_MTU_MIN 1280u /* RFC 8200, 5: below it Linux takes IPv6 off the interface */
-
 /* Whether this process has all capabilities of the mask @want (1u << CAP_NET_ADMIN). */
 bool member_allowed(uint32_t want);
 
@@ -21,9 +19,6 @@ bool member_offload(void);
  * what was asked. */
 int member_refused(struct err *err, const struct hostif_spec *spec, int rc, const struct nl *nl,
 	const char *verb, const char *object);
-
-/* -EINVAL where what is declared cannot be: IPv6 with an MTU that is too small for it. */
-int member_check(const struct hostif_spec *spec, struct err *err);
 
 /* The link that has exactly this name; -ENODEV. One that has it as an alternative name is -EEXIST:
  * the name is taken, by somebody else. */

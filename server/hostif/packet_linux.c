@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "server/base/log.h"
+#include "server/core/be.h"
 #include "server/core/offload.h"
 #include "server/hostif/kernel_linux.h"
 #include "server/hostif/member_linux.h"
@@ -260,12 +261,6 @@ static struct tpacket_auxdata auxdata(const struct msghdr *msg)
 			c->cmsg_len >= CMSG_LEN(sizeof(aux)))
 			memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 	return aux;
-}
-
-static void put16(uint8_t *p, unsigned v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
 }
 
 /* Before a frame in its place: room for the tag, and the header, whose place the tag takes. */

@@ -59,7 +59,7 @@ static int apply(struct nl *nl, struct nl_link *host, const struct end *to, cons
 
 int tap_change(const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
 {
-	int rc = member_check(want, err);
+	int rc = ipv6_check(want, err);
 	if (rc < 0)
 		return rc;
 	struct nl nl;
@@ -159,7 +159,7 @@ int tap_make_as(
 {
 	struct nl nl = { 0 };
 	int fd = -1;
-	int rc = member_check(spec, err);
+	int rc = ipv6_check(spec, err);
 	if (rc < 0)
 		return rc;
 	rc = nl_open(&nl);

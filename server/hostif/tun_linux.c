@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "server/core/ipaddr.h"
 #include "server/hostif/backends.h"
 #include "server/hostif/l3io.h"
 #include "server/hostif/member_linux.h"
@@ -32,7 +33,7 @@ static void set_link_local(const struct hostif_spec *now, const struct hostif_sp
 	if (!nl_open(&nl) && !member_named(&nl, want->host, &link)) {
 		if (!cidr_equal(&before, &is) && !has_addr(want->addrs, want->n_addrs, &before))
 			(void)nl_addr_delete(&nl, link.index, &before);
-		if (want->mtu >= IPV6_MTU_MIN)
+		if (want->mtu >= IP6_MTU_MIN)
 			(void)nl_addr_add(&nl, link.index, &is);
 	}
 	nl_close(&nl);

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/core/ipaddr.h"
 #include "server/hostif/backends.h"
 #include "server/hostif/darwin_abi.h"
 #include "server/hostif/darwin_sys.h"
@@ -33,7 +34,6 @@
 #define ALIGN 64u
 #define ROOM (16u + FETH_FRAME_MAX)
 #define PIECES 1024u /* of one write (UIO_MAXIOV) */
-#define IPV6_MTU_MIN 1280u
 
 static bool utun_allowed(void)
 {
@@ -45,17 +45,6 @@ static int refused(
 {
 	const struct attempt a = { spec->network, verb, spec->host, call };
 	return feth_refused(err, &a, dw);
-}
-
-static int spec_check(const struct hostif_spec *spec, struct err *err)
-{
-	for (unsigned i = 0; i < spec->n_addrs && spec->mtu < IPV6_MTU_MIN; i++)
-		if (spec->addrs[i].family == 6)
-			return err_set(err, -EINVAL,
-				"%s: an MTU of %u is too small for IPv6 on interface %s: make it "
-				"%u or more, or remove the IPv6 address",
-				spec->network, spec->mtu, spec->host, IPV6_MTU_MIN);
-	return 0;
 }
 
 /* -- routes to the subnets -- */
@@ -152,7 +141,7 @@ static int become(struct ifctl *c, const struct hostif_spec *now, const struct h
 		rc = give(c, want, &want->addrs[i], err);
 	if (!rc && !cidr_equal(&before, &is))
 		rc = take(c, want, &before, err);
-	if (!rc && want->mtu >= IPV6_MTU_MIN)
+	if (!rc && want->mtu >= IP6_MTU_MIN)
 		rc = give(c, want, &is, err);
 	if (rc < 0)
 		return rc;
@@ -165,7 +154,7 @@ static int utun_change(
 	const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
 {
 	struct ifctl c;
-	int rc = spec_check(want, err);
+	int rc = ipv6_check(want, err);
 	if (rc < 0)
 		return rc;
 	ifctl_init(&c);
@@ -212,7 +201,7 @@ static int utun_make(const struct hostif_spec *spec, struct hostif_made *out, st
 	const char *call;
 	struct hostif_spec nothing = { .mac = spec->mac };
 	struct ifctl c;
-	int rc = spec_check(spec, err);
+	int rc = ipv6_check(spec, err);
 	if (rc < 0)
 		return rc;
 	const int fd = control(spec->host, &call);

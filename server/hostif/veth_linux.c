@@ -38,6 +38,7 @@
 #include <unistd.h>
 
 #include "server/base/log.h"
+#include "server/core/ipaddr.h"
 #include "server/hostif/backends.h"
 #include "server/hostif/ethtool_linux.h"
 #include "server/hostif/mcast_linux.h"
@@ -155,7 +156,7 @@ static int service_prepare(struct nl *nl, const struct nl_link *service)
  * carrier go and come, the packet socket stays bound. */
 static int service_mtu(struct nl *nl, struct nl_link *service, uint32_t mtu)
 {
-	const bool wakes = service->mtu < IPV6_MTU_MIN && mtu >= IPV6_MTU_MIN;
+	const bool wakes = service->mtu < IP6_MTU_MIN && mtu >= IP6_MTU_MIN;
 	const bool was_up = service->up;
 	int rc = wakes ? member_up(nl, service, false) : 0;
 	if (rc < 0)
@@ -202,7 +203,7 @@ static int pair_apply(struct nl *nl, struct pair *p, const struct state *to, con
 static int veth_change(
 	const struct hostif_spec *now, const struct hostif_spec *want, struct err *err)
 {
-	int rc = member_check(want, err);
+	int rc = ipv6_check(want, err);
 	if (rc < 0)
 		return rc;
 	struct nl nl;
@@ -342,7 +343,7 @@ static int veth_make(const struct hostif_spec *spec, struct hostif_made *out, st
 	struct packet_traits traits;
 	const char *what;
 
-	int rc = member_check(spec, err);
+	int rc = ipv6_check(spec, err);
 	if (rc < 0)
 		return rc;
 	const int fd = packet_socket(&traits, &what);

@@ -23,6 +23,10 @@ static inline struct state state_wanted(const struct hostif_spec *want)
 	};
 }
 
+/* -EINVAL where what is declared cannot be: below IP6_MTU_MIN Linux takes IPv6 off an interface,
+ * and XNU attaches none (in6_ifattach.c). */
+int ipv6_check(const struct hostif_spec *spec, struct err *err);
+
 static inline bool has_addr(const struct cidr *addrs, unsigned n, const struct cidr *addr)
 {
 	for (unsigned i = 0; i < n; i++)

@@ -592,7 +592,7 @@ static int refuse(
 		close(conf->fd);
 	if (place.len)
 		verb_place_close(&place);
-	if (conf->counted)
+	if (conf->counted && conf->who)
 		shared_leave(ioloop_shared(host->loop), conf->who->uid);
 	return err_set(err, -ENOMEM, "%s: cannot serve another port: out of memory",
 		network_facts(host->net)->spec.network);

@@ -25,16 +25,25 @@ int peer_of(int fd, struct peer *out)
 	return 0;
 }
 
+/* The real, the effective and the saved one. */
+static bool all_are(const char *at, uint32_t uid)
+{
+	char *end;
+	for (unsigned i = 0; i < 3; i++, at = end)
+		if (strtoul(at, &end, 10) != uid || end == at)
+			return false;
+	return true;
+}
+
 /* The supplementary groups of a process, if it still is one of @who's. (Another with its number by
  * now is of the same user, who could do as that one does anyway.) */
 static void read_groups(FILE *status, struct peer *who)
 {
 	char line[4096]; /* of 256 groups, at most 11 bytes each */
-	unsigned uids[4];
 	bool same = false;
 	while (fgets(line, sizeof(line), status)) {
-		if (sscanf(line, "Uid: %u %u %u %u", &uids[0], &uids[1], &uids[2], &uids[3]) == 4)
-			same = uids[0] == who->uid && uids[1] == who->uid && uids[2] == who->uid;
+		if (!strncmp(line, "Uid:", 4))
+			same = all_are(line + 4, who->uid);
 		if (strncmp(line, "Groups:", 7) != 0)
 			continue;
 		char *at = line + 7, *end;
