@@ -381,3 +381,42 @@ write("l3glue",
 write("place", none=b"\1\0", whole=b"\1\x0a/dev/null\0", others=b"\0\x0a/dev/null\0", relative=b"\1\4vm.s",
       long=b"\1\x6c" + b"/" + b"a" * 107, beyond=b"\1\xff" + b"/" * 108, abstract=b"\1\5\0nobo", root=b"\1\1/",
       odd=b"\1\x20/tmp/../proc/self/fd/0\0/behind\0", unended=b"\1\x05/tmp/x")
+
+
+# as fuzz_messages.c reads it: MTU, kind, how the clients can be reached, who is denied, (a greeting); then steps: batches of messages (how
+# long, tagged or not, from which sender), and frames the other way
+def messages(kind, *steps, mtu=0, refuses=bytes(7), denied=b"\1\1", greeting=b"\0"):
+    return bytes([mtu, kind]) + refuses + denied + (b"" if kind < 2 else greeting) + b"".join(steps)
+
+
+def batch(*msgs, kind=0, way=0, ended=1):
+    return bytes([2, len(msgs), way]) + b"".join(bytes(m) for m in msgs) + bytes([ended])
+
+
+# (how[, tagged, sender]): 1 is "VFKT" if asked, 0 empty, 2 a runt
+GREET, SHORT, RUNT, NONE, LONG, LONGER, HUGE = (1, 1, 1), (7, 1), (2, 1), (0, 1), (14, 1), (24, 1), (25, 0)
+write("messages",
+      greeted=messages(2, batch(GREET, SHORT, RUNT, LONG), batch(GREET, SHORT), greeting=b"\0"),
+      ends=messages(2, batch(SHORT, SHORT, NONE, SHORT, ended=0), batch(SHORT)), empty=messages(2, batch(NONE, SHORT, NONE)),
+      udp=messages(3, batch(SHORT, LONGER, HUGE, NONE), b"\2\x41\0", batch(SHORT), b"\0\1", mtu=3),
+      vde=messages(4, batch(SHORT, LONG, LONGER, (10, 0), RUNT), batch(SHORT), b"\0\1", batch(SHORT), mtu=2),
+      dgram=messages(0, batch(*[(7, 1, s) for s in range(9)]), b"\0\1", batch((14, 0, 1), (7, 1, 2), (7, 1, 1), (25, 0, 3))),
+      greets=messages(0, batch((1, 1, 1, 3), (7, 1, 4), (1, 1, 1, 3)), batch((1, 1, 1, 3), (2, 1, 8), (0, 1, 1))),
+      shared=messages(0, batch((7, 1, 1), (7, 1, 3)), batch((7, 1, 5), way=1), b"\0\1", batch((7, 1, 7), way=2), refuses=b"\2" * 7),
+      alike=messages(0, batch((7, 1, 1)), batch((7, 1, 2), (7, 1, 8), (7, 1, 1)), denied=b"\1\0"),
+      refused=messages(0, batch(*[(7, 1, 1 + i % 2) for i in range(8)]), batch((7, 1, 6)), refuses=b"\3\2\3\0\0\0\0", denied=b"\1\0"))
+
+
+# as fuzz_tapio.c reads it: with headers or without, MTU, then length and bytes of what a tap's other side gives
+def given(vnet, *parts, mtu=1432):
+    return bytes([vnet]) + struct.pack(">H", mtu) + b"".join(bytes([len(p) if len(p) < 255 else 255]) + p for p in parts)
+
+
+OWED = bytes(12) + bytes.fromhex(ip4(6, 120) + TCP) + bytes(100)
+SUPER = bytes(12) + bytes.fromhex(ip4(6, 520) + TCP) + bytes(500)
+write("tapio",
+      plain=given(0, FRAME, FRAME[:13], FRAME[:14], b"x", FRAME), gone=given(0, FRAME, b"", FRAME), none=given(1, b"1234567890", FRAME),
+      headers=given(1, bytes(10) + FRAME, struct.pack("<BBHHHH", 1, 0, 0, 0, 34, 16) + OWED, bytes(11), bytes([255] * 10) + FRAME),
+      tso=given(1, struct.pack("<BBHHHH", 1, 1, 54, 100, 34, 16) + SUPER),
+      lies=given(1, struct.pack("<BBHHHH", 1, 1, 9, 1, 34, 16) + OWED, struct.pack("<BBHHHH", 1, 3, 0, 0, 65535, 65535) + OWED, mtu=0),
+      jumbo=given(0, FRAME + bytes(9000)), longest=given(1, struct.pack("<BBHHHH", 0, 1, 0, 1, 0, 0) + FRAME + bytes(65600)))
