@@ -14,6 +14,7 @@ import flow
 import lab as L
 
 NET = "10.77.0"
+CONGESTION = ["-C", "cubic"]  # Linux's own default, whatever the machine's is: BBR paces by a model, and idles
 MTU = 1500
 
 
@@ -186,7 +187,7 @@ def tcp(lab, h, reverse=False):
         end = time.monotonic() + 3
         while True:
             used, busy = L.run_times(h.pids), L.machine_time()
-            p = subprocess.run([*h.a.prefix, "iperf3", "-c", h.address, "-p", "5201", "-J", *long,
+            p = subprocess.run([*h.a.prefix, "iperf3", "-c", h.address, "-p", "5201", "-J", *long, *CONGESTION,
                                 *(["-R"] if reverse else [])], capture_output=True, text=True, check=False,
                                timeout=60)
             out = iperf_said(p.stdout)

@@ -171,7 +171,7 @@ def cell(label):
         machine, pids = lab.guests[label]
         amount = "-n 1M" if lab.quick else f"-t {max(1, round(lab.seconds))}"
         used, busy = L.run_times(pids), L.machine_time()
-        out = machine.check(f"iperf3 -c {HOST} -p 5201 -J {amount} {'-R' if way == 'down' else ''}", 60)
+        out = machine.check(f"iperf3 -c {HOST} -p 5201 -J -C cubic {amount} {'-R' if way == 'down' else ''}", 60)
         used, busy = L.run_times(pids) - used, L.machine_time() - busy
         got = hosts.iperf_said(out[out.index("{"):])
         if not got:
