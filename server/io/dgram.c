@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "server/base/log.h"
+#include "server/core/access.h"
 #include "server/io/msgio.h"
 #include "server/io/peer.h"
 #include "server/io/shared.h"
@@ -30,6 +31,7 @@ struct way {
 	bool resting;      /* is not read: pacing, stream.h */
 	bool current;      /* is at the path */
 	unsigned n;        /* clients that are sent to from it */
+	uint32_t uid;      /* whose the last of them was; ACCESS_NO_ONE: there was none */
 	uint64_t empty_ms; /* since when there are none, if it is not current */
 };
 
@@ -124,6 +126,7 @@ static int way_open(struct dgram *d, int fd)
 	way->d = d;
 	way->fd = fd;
 	way->current = true;
+	way->uid = ACCESS_NO_ONE;
 	way->poll.data = way;
 	way->next = d->ways;
 	d->ways = way;
@@ -133,16 +136,24 @@ static int way_open(struct dgram *d, int fd)
 	return 0;
 }
 
-/* Closes sockets that were kept long enough, or are too many. */
+/* How many sockets that are newer than @way are kept for the same user. */
+static unsigned kept_before(const struct way *way)
+{
+	unsigned n = 0;
+	for (const struct way *w = way->d->ways; w != way; w = w->next)
+		n += !w->current && !w->n && w->uid == way->uid;
+	return n;
+}
+
+/* Closes sockets that were kept long enough, or are too many of one user. */
 static void tidy(struct dgram *d)
 {
 	const uint64_t now_ms = ioloop_now(d->host.loop);
-	unsigned kept = 0;
 	for (struct way *way = d->ways, *next; way; way = next) { /* the newest first */
 		next = way->next;
 		if (way->current || way->n)
 			continue;
-		if (++kept > DGRAM_KEPT || now_ms - way->empty_ms >= DGRAM_KEEP_MS)
+		if (kept_before(way) >= DGRAM_KEPT || now_ms - way->empty_ms >= DGRAM_KEEP_MS)
 			way_close(way);
 	}
 }
@@ -209,8 +220,10 @@ static void on_ended(void *ctx, const char *why)
 	struct known *k = ctx;
 	struct dgram *d = k->d;
 	forget(k);
-	if (k->way && !--k->way->n)
+	if (k->way && !--k->way->n) {
 		k->way->empty_ms = ioloop_now(d->host.loop);
+		k->way->uid = k->uid;
+	}
 	if (k->way && !k->way->n && d->closing)
 		way_close(k->way);
 	if (k->ended)

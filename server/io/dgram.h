@@ -35,8 +35,8 @@
 #define DGRAM_PER_UID 128u
 /* A stranger's datagram costs some 30 us to judge, and 64 may come at once. */
 #define DGRAM_NEW 8u
-/* Sockets that a path had before, with nobody known on them: kept so long, and so many. Guests may
- * say nothing before they have booted. */
+/* Sockets that a path had before, with nobody known on them: kept so long, and so many for each
+ * user. Guests may say nothing before they have booted. */
 #define DGRAM_KEEP_MS 120000u
 #define DGRAM_KEPT 16u
 

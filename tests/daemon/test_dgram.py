@@ -557,6 +557,29 @@ class Hostile(Base):
             h.exchange(self.come(), self.r, 6)
 
     @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
+    def test_those_that_come_and_go_cut_off_nobody_elses_that_is_silent(self):
+        self.c.call("network.set", network="lab", mode="0666")
+        os.chmod(self.tmp, 0o777)
+        first, silent = self.come(), self.come()  # both are connected to one socket
+        h.exchange(first, self.r, 5)
+        first.close()
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.gone()
+
+        def come_and_go():
+            clients = []
+            for i in range(20):  # more than are kept for one user
+                before = os.stat(self.path).st_ino
+                clients.append(Client(self.path, f"{self.tmp}/f{i}", greeting=b"VFKT"))
+                h.poll_until("there is a fresh socket", lambda b=before: os.stat(self.path).st_ino != b)
+
+        h.run_as((12345, 12345, []), come_and_go)
+        self.r.send(h.frame(h.BROADCAST, h.mac(1)))
+        self.gone()
+        h.exchange(self.come(), self.r, 6)  # with whom the path has another socket
+        h.exchange(silent, self.r, 7)
+
+    @unittest.skipIf(os.geteuid() != 0 or h.DARWIN, "becomes another user")
     def test_a_flood_of_newcomers_pushes_out_its_own_only(self):
         self.c.call("network.set", network="lab", mode="0666")
         os.chmod(self.tmp, 0o777)
