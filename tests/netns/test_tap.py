@@ -4,6 +4,7 @@ Needs root; namespaces of its own.
 """
 import contextlib
 import pathlib
+import random
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
 from harness import BROADCAST, Daemon, RpcError, frame, mac, main, poll_until
-from netlab import CTAG, Namespace, Station, Tap, require
+from netlab import CTAG, Namespace, Station, Tap, VnetTap, require
 from still import WAITS, standing_still, threads
 
 PARAMS = {"mtu": 1400, "mac": "02:aa:00:00:00:01", "addresses": ["10.1.2.1/24", "fd01::1/64"]}
@@ -296,6 +297,32 @@ class Port(unittest.TestCase):
             f = frame(BROADCAST, mac(0xA2), size=60)
             tx.send(f)
             self.assertEqual(tap.recv(), f)
+
+    def test_who_sends_nonsense_is_alone_in_it(self):
+        self.add()
+        rng = random.Random(6)
+        self.box.ip("link set eth0 mtu 9000")
+        plain = bytes(10)
+        with Station(self.d.attach(), "10.1.2.7") as station, VnetTap(self.box, "eth0") as tap:
+            for n in range(2000):
+                f = frame(BROADCAST, mac(0xA2), size=rng.choice((14, 60, 1414, 5000, 9014)))
+                with contextlib.suppress(OSError):  # of most headers the kernel says itself that they are wrong
+                    tap.send_vnet(plain if n % 4 == 0 else rng.randbytes(10), f)
+                with contextlib.suppress(OSError):
+                    tap.send_vnet(rng.randbytes(1) + b"\1" + rng.randbytes(8), f[:12] + rng.randbytes(60))
+                if n % 500 == 0:
+                    self.assertTrue(station.ping("10.1.2.1"))
+            for n in range(400):
+                if n == 200:
+                    self.box.ip("link del eth0")
+                with contextlib.suppress(OSError):
+                    tap.send_vnet(plain, frame(BROADCAST, mac(0xA2), size=1414))
+            self.assertTrue(station.ping("10.1.2.1"))
+            drops = self.d.stats("box")["drops"]
+            self.assertTrue(drops["oversize"], drops)
+            poll_until("it is made again", lambda: self.made() and self.state() == "attached")
+        self.address()
+        self.assertTrue(self.box.ping("10.1.2.1"))
 
     def test_fethctl_adds_and_shows_it(self):
         out = self.d.ctl("port", "add", "lab", "box", "--kind", "tap", "--ifname", "eth0", "--netns", self.box.name,
