@@ -135,8 +135,10 @@ static int show_network(
 	for (unsigned i = 0; i < args->n_given; i++)
 		if (strcmp(args->given[i].option->name, "kind") != 0)
 			return ctl_fail("--%s: with --kind %s the program connects by itself, and "
-					"to a port of its own",
-				args->given[i].option->name, run->kind->name);
+					"to a port of its own; declare that with `fethctl port add "
+					"%s NAME --kind %s`, with --mac MAC --lock for an address",
+				args->given[i].option->name, run->kind->name, run->network,
+				run->kind->name);
 	if (ctl_connect(ctl, run->network))
 		return CTL_FAILED;
 	ctl_params(&params, NULL);

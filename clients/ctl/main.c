@@ -213,9 +213,9 @@ const struct command commands[] = {
 		"(qemu)\n"
 		"or the native protocol (native), or of one frame a message (dgram, seqpacket).\n"
 		"With vde there is none: CMD connects to the folder in FETH_SOCKET. CMD finds\n"
-		"FETH_NET, FETH_SOCKET, FETH_FD, FETH_MAC and FETH_MTU in its environment, and "
-		"its\n"
-		"exit status is fethctl's. For QEMU: -netdev stream,id=n,addr.type=fd,addr.str=3\n",
+		"FETH_NET, FETH_SOCKET, FETH_MTU and, but of vde, FETH_FD and FETH_MAC in its\n"
+		"environment, and its exit status is fethctl's.\nFor QEMU: -netdev "
+		"stream,id=n,addr.type=fd,addr.str=3\n",
 		run_options, 1, 1, true, cmd_run },
 	{ "enter", "NET [-- CMD [ARG…]]", "run a program in the namespaces of the host side",
 		"Without CMD it is your shell. Needed where the daemon runs --rootless.\n", NULL, 1,
