@@ -604,9 +604,10 @@ class Hostile(Base):
 
         self.assertEqual(h.run_as((12345, 12345, []), flood), 300)
         self.assertLessEqual(len(self.ports()), 128 + 3)
-        for i, vm in enumerate(mine):
+        for vm in (self.r, *mine):
             while not vm.silent(0.1):
                 pass  # what the flood has filled its queue with
+        for i, vm in enumerate(mine):
             h.exchange(vm, self.r, 10 + i)
         self.r.send(h.frame(h.BROADCAST, h.mac(1)))  # nobody has theirs open any more
         self.gone(3)
