@@ -10,6 +10,7 @@ import pathlib
 import socket
 import struct
 import sys
+import tempfile
 import unittest
 
 import msgpack
@@ -17,10 +18,11 @@ import msgpack
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
 # pylint: disable=wrong-import-position
 import shmclient
-from harness import BROADCAST, Daemon, Qemu, frame, mac, mac_text, main, taken
+from harness import BROADCAST, Daemon, Messages, Qemu, frame, mac, mac_text, main, poll_until, taken
 from netlab import CTAG, Namespace, VnetTap, require
 from offload import ACK, PSH, TCP, UDP, VNET, Parts, finished, ip_sum, owing, packet, put
 from shmclient import attach as attach_shm
+from vdeclient import Vde
 
 MTU = 1500
 TAG5 = struct.pack("!HH", CTAG, 0x6005)
@@ -125,6 +127,48 @@ class Raw(Plain):
     def __init__(self, client, address):
         super().__init__(client, address)
         self.owing = RAW
+
+
+class Messaged(Plain):
+    """A client that sends and gets a frame a message."""
+    at_once = False
+
+
+def datagrams(path, own):
+    """A client as vfkit is one."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.bind(own)
+    sock.connect(path)
+    sock.send(b"VFKT")
+    return Messages(fd=sock.detach())
+
+
+def dialled(d, dir):
+    """Who listens, in QEMU's framing, and is called."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{dir}/dialled")
+        listener.listen()
+        listener.settimeout(10)
+        d.call("port.add", network="lab", name="dialled", kind="qemu", connect=f"{dir}/dialled")
+        return Qemu(fd=listener.accept()[0].detach())
+
+
+class Udp(Messages):
+    """The other end of a port of kind udp, in the daemon's namespace."""
+
+    def __init__(self, d, ns):
+        with ns.entered():
+            sock, free = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for s in (sock, free):
+            s.bind(("127.0.0.1", 0))
+        local, remote = (f"127.0.0.1:{s.getsockname()[1]}" for s in (free, sock))
+        sock.connect(free.getsockname())
+        free.close()
+        super().__init__(fd=sock.detach())
+        d.call("port.add", network="lab", name="udp", kind="udp", local=local, remote=remote)
+
+    def taken(self, seconds):
+        """Nobody says; what is awaited comes behind what was sent."""
 
 
 class Kernel:
@@ -287,6 +331,7 @@ class Matrix(unittest.TestCase):
     def ports(self, backend, vlan=False):
         net = self.d.create(backend=backend, mtu=MTU, multicast="flood", defaults={"vlan": 5} if vlan else {})
         self.addCleanup(self.d.call, "network.delete", network="lab")
+        dir = self.enterContext(tempfile.TemporaryDirectory())
         self.d.call("port.add", network="lab", name="box", kind="tap", ifname="eth0", netns=self.box.name,
                     mac="02:00:00:00:00:0c")
         self.d.call("port.add", network="lab", name="raw", kind="qemu", mac="02:00:00:00:00:10", raw_offload=True)
@@ -300,9 +345,16 @@ class Matrix(unittest.TestCase):
             "shm": Plain(attach_shm(self.d, mac="02:00:00:00:00:0d"), mac(0x0D)),
             "shm offload": OffloadedShm(self.d, 0x11),
             "tap": Kernel(self.box, "eth0", mac(0x0C)),
+            "seqpacket": Messaged(Messages(self.d.path("lab", "seqpacket.sock")), mac(0x12)),
+            "dgram": Messaged(datagrams(self.d.path("lab", "dgram", "sock"), f"{dir}/dgram"), mac(0x13)),
+            "vde": Messaged(Vde(self.d.path("lab", "vde", "ctl")), mac(0x15)),
+            "dialled": Plain(dialled(self.d, dir), mac(0x16)),
+            "udp": Messaged(Udp(self.d, self.ns), mac(0x14)),
         }
         for port in made.values():
             self.addCleanup(port.close)
+        poll_until("all are ports", lambda: {"dgram", "seqpacket", "udp", "vde"} <= {
+            c["kind"] for c in self.d.clients() if c.get("state") != "waiting"})
         for name, port in made.items():  # everybody knows where everybody is
             port.send([(None, frame(BROADCAST, port.mac, HELLO, size=60))])
             for other in made:
