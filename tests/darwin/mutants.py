@@ -141,7 +141,7 @@ MUTANTS = [
 def sources():
     """Every file of the test program, from the root; a path is enough for its object's name."""
     hostif = [p for p in (ROOT / "server/hostif").glob("*_darwin.c") if p.name != "sys_darwin.c"]
-    hostif.append(ROOT / "server/hostif/l3io.c")
+    hostif += [ROOT / "server/hostif" / name for name in ("l3io.c", "wanted.c")]
     sim = list((ROOT / "tests/darwin").glob("sim_*.c"))
     pure = list((ROOT / "server/base").glob("*.c")) + list((ROOT / "server/core").glob("*.c"))
     pure += [p for p in (ROOT / "protocol").glob("*.c") if p.name != "rpc.c"]  # which needs msgpack-c
