@@ -106,9 +106,8 @@ struct verb_place {
  * a socket, and @uid's, and that one is what @fd is connected to, though the path were another's
  * meanwhile. A path that cannot be looked up at once, or is on a file system that somebody else
  * serves, a user's own program perhaps, is refused, so nobody waits (Linux, 5.12 and 5.8). Whose an
- * abstract address is says the kernel, of the socket that was reached
- * (Linux 5.3), for what we send there would be believed to be ours. It is the peer's effective ids
- * that connect on macOS.
+ * abstract address is says the kernel, of the socket that was reached (Linux 5.3), for what we send
+ * there would be believed to be ours. It is the peer's effective ids that connect on macOS.
  *
  * Return: 0; -EPERM: it is connected to somebody else, so only that one can write to it;
  * -ECONNREFUSED: nobody has it open; others; then with a sentence in @err

@@ -28,27 +28,20 @@ static void read_alike(const struct frame *was, const struct frame *is)
 
 static void finish(const struct frame *owing)
 {
-	const struct gso_need need = gso_need(owing);
-	must(need.frames && need.frames <= OFFLOAD_SEGMENTS && need.bytes <= GSO_BYTES);
-	uint8_t *bytes = malloc(need.bytes);
-	struct seg *segs = malloc(need.segs * sizeof(*segs));
-	struct frame *out = malloc(need.frames * sizeof(*out));
-	must(bytes && segs && out);
-	must(gso_finish(owing, bytes, segs, out) == need.frames);
+	const struct cut cut = cut_frame(owing);
 	if (owing->offload.gso_type) {
-		check_segments(owing, out, need.frames);
+		check_segments(owing, cut.out, cut.n);
 	} else {
-		must(out->len == owing->len);
-		uint8_t *was = flat_frame(owing), *is = flat_frame(out);
+		must(cut.out->len == owing->len);
+		uint8_t *was = flat_frame(owing), *is = flat_frame(cut.out);
 		const uint32_t at = owing->offload.csum_start + owing->offload.csum_offset;
-		must(!memcmp(was, is, at) && !memcmp(was + at + 2, is + at + 2, out->len - at - 2));
+		must(!memcmp(was, is, at) &&
+			!memcmp(was + at + 2, is + at + 2, cut.out->len - at - 2));
 		free(was);
 		free(is);
-		read_alike(owing, out);
+		read_alike(owing, cut.out);
 	}
-	free(bytes);
-	free(segs);
-	free(out);
+	cut_free(&cut);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

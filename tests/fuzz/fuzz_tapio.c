@@ -23,18 +23,10 @@ static void finish(struct frame *f, uint32_t mtu)
 {
 	if (!offload_valid(f, mtu) || !offload_needs(f))
 		return;
-	const struct gso_need need = gso_need(f);
-	must(need.frames && need.frames <= OFFLOAD_SEGMENTS && need.bytes <= GSO_BYTES);
-	uint8_t *bytes = malloc(need.bytes);
-	struct seg *segs = malloc(need.segs * sizeof(*segs));
-	struct frame *out = malloc(need.frames * sizeof(*out));
-	must(bytes && segs && out);
-	must(gso_finish(f, bytes, segs, out) == need.frames);
+	const struct cut cut = cut_frame(f);
 	if (f->offload.gso_type)
-		check_segments(f, out, need.frames);
-	free(bytes);
-	free(segs);
-	free(out);
+		check_segments(f, cut.out, cut.n);
+	cut_free(&cut);
 }
 
 /* In two pieces, to whoever has the other end. */

@@ -3,6 +3,7 @@
 #ifndef TESTS_SUPPORT_SEGMENTS_H
 #define TESTS_SUPPORT_SEGMENTS_H
 
+#include "server/core/gso.h"
 #include "tests/support/bytes.h"
 #include "tests/support/fuzz.h"
 #include "tests/support/packet.h"
@@ -17,6 +18,36 @@ static inline uint8_t *flat_frame(const struct frame *f)
 		bytes_add(&b, f->more[i].base, f->more[i].len);
 	must(b.len == f->len);
 	return b.data;
+}
+
+/* What leaves of a frame that owes work; cut_free() it. */
+struct cut {
+	unsigned n;
+	struct frame *out;
+	struct seg *segs; /* theirs */
+	uint8_t *bytes;
+};
+
+static inline struct cut cut_frame(const struct frame *owing)
+{
+	const struct gso_need need = gso_need(owing);
+	must(need.frames && need.frames <= OFFLOAD_SEGMENTS && need.bytes <= GSO_BYTES);
+	const struct cut c = {
+		.n = need.frames,
+		.out = malloc(need.frames * sizeof(*c.out)),
+		.segs = malloc(need.segs * sizeof(*c.segs)),
+		.bytes = malloc(need.bytes),
+	};
+	must(c.out && c.segs && c.bytes);
+	must(gso_finish(owing, c.bytes, c.segs, c.out) == c.n);
+	return c;
+}
+
+static inline void cut_free(const struct cut *c)
+{
+	free(c->bytes);
+	free(c->segs);
+	free(c->out);
 }
 
 /* The checksum of TCP or UDP that is due where @was, of @was_len bytes of L4, owed it, and @is is
