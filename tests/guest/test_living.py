@@ -84,7 +84,7 @@ class Living(unittest.TestCase):
     def nothing_lost(self, pings):
         for p in pings:
             p.go_on()
-            self.assertEqual(p.lost(), [], f"{p.machine.name} to {p.address}")
+            self.assertEqual(p.lost(), [], f"{p.machine.name} to {p.address}; dropped: {self.lab.d.stats()['drops']}")
 
     def test_the_mtu_goes_up_and_down(self):
         """Not one ping is lost, and a stream with segments of the old size finds the new one."""
