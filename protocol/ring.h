@@ -169,6 +169,33 @@ static inline enum ring_item ring_next(struct ring_reader *r, struct ring_record
 	}
 }
 
+/* Bytes known to be in the ring that lie in one piece. */
+static inline uint32_t ring_left(const struct ring_reader *r)
+{
+	const uint32_t left = r->head - r->tail;
+	const uint32_t before_end = r->size - (r->tail & (r->size - 1));
+	return left < before_end ? left : before_end;
+}
+
+/* ring_next() for who takes many short ones: the record at the beginning of a piece of *left bytes
+ * (ring_left()), if it has no flags and at most @max bytes of body. False says nothing of what is
+ * there instead: that is for ring_next() to say. */
+static inline bool ring_next_short(
+	struct ring_reader *r, uint32_t *left, uint32_t max, struct ring_record *out)
+{
+	if (*left < RING_ALIGN)
+		return false;
+	const uint8_t *at = r->data + (r->tail & (r->size - 1));
+	const uint32_t word = atomic_load_explicit(
+		(const _Atomic uint32_t *)(const void *)at, memory_order_relaxed);
+	if (word > max || ring_span(word) > *left)
+		return false;
+	*left -= ring_span(word);
+	r->tail += ring_span(word);
+	*out = (struct ring_record){ .body = at + RING_WORD, .len = word };
+	return true;
+}
+
 /* What ring_next() gave is taken. True: the producer waits for room, and is to be woken. It is when
  * half of the ring is free, so that it does not come back for each frame. */
 static inline bool ring_release(struct ring_reader *r)
@@ -244,6 +271,28 @@ static inline uint8_t *ring_reserve(struct ring_writer *w, uint32_t len, uint32_
 	}
 	memcpy(at, &word, sizeof(word));
 	w->head += need;
+	return at + RING_WORD;
+}
+
+/* Bytes of records that have room in one piece, as far as it was looked. */
+static inline uint32_t ring_room(const struct ring_writer *w)
+{
+	const uint32_t used = ring_used(w), limit = w->limit < w->size ? w->limit : w->size;
+	const uint32_t before_end = w->size - (w->head & (w->size - 1));
+	const uint32_t room = used < limit ? limit - used : 0;
+	return room < before_end ? room : before_end;
+}
+
+/* ring_reserve() for who puts many short ones: from a piece of *room bytes (ring_room()). NULL says
+ * nothing, as above. */
+static inline uint8_t *ring_reserve_short(struct ring_writer *w, uint32_t *room, uint32_t len)
+{
+	if (ring_span(len) > *room)
+		return NULL;
+	uint8_t *at = w->data + (w->head & (w->size - 1));
+	memcpy(at, &len, sizeof(len));
+	*room -= ring_span(len);
+	w->head += ring_span(len);
 	return at + RING_WORD;
 }
 

@@ -128,6 +128,7 @@ static void give_host(struct network *net, struct frame *frames, unsigned n)
 
 static void pass_host(struct network *net, struct frame *frames, unsigned n)
 {
+	net->holds = true;
 	if (!net->offload->owing) {
 		give_host(net, frames, n);
 		return;
@@ -185,6 +186,7 @@ static void hand_owing(
 static inline void give_port(
 	struct network *net, struct port *port, struct frame *frames, unsigned n, bool flooded)
 {
+	net->holds |= !port->copies;
 	if (net->offload->owing)
 		hand_owing(net, port, frames, n, flooded);
 	else if (port->offload)
@@ -464,12 +466,18 @@ void network_flush(struct network *net)
 	network_flush_ports(net);
 	net->toobig.n = 0;
 	net->work = 0;
+	net->holds = false;
 	if (net->n_monitors)
 		network_watch_flush(net);
 	network_tell_loops(net);
 	network_tell_groups(net);
 	if (net->host_answers && net->events->host_waits && net->host_ops->more(net->host))
 		net->events->host_waits(net->ctx);
+}
+
+bool network_holds(const struct network *net)
+{
+	return net->holds;
 }
 
 uint32_t network_work(const struct network *net)

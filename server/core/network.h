@@ -129,6 +129,10 @@ void network_input(
  */
 void network_flush(struct network *net);
 
+/* Whether views of the batch so far are still looked at before or by network_flush(). If not, their
+ * memory may be written again at once. */
+bool network_holds(const struct network *net);
+
 /* What a batch has cost so far beside plain unicast: frames given to ports by floods and to groups,
  * or looked at by monitors, and finished ones (offload.h), when they are made and for each port
  * that is given them. Of a port's frames an edge takes no more in one turn once this is

@@ -128,6 +128,7 @@ struct network {
 	uint16_t touched[FDB_PORTS];
 	unsigned n_touched;
 	uint32_t work; /* of this batch: network_work() */
+	bool holds;    /* views of this batch: network_holds() */
 
 	struct portset announce; /* ports to be announced at the next tick */
 	bool announces;          /* there are some */

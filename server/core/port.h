@@ -42,6 +42,7 @@ struct port {
 	/* Set by the edge before network_attach(); all zero is a port that knows whole frames only.
 	 */
 	uint8_t offload;      /* OFFLOAD_*: what send() takes unfinished (offload.h) */
+	bool copies;          /* send() copies all it takes: no view need live until flush() */
 	bool owes;            /* its own frames may have `offload` set, by offload_valid() */
 	uint32_t offload_max; /* bytes of the longest super-frame send() takes; 0: any */
 	uint32_t frame_max;   /* bytes of the longest frame its client can take, with one tag; it

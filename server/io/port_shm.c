@@ -22,6 +22,12 @@
 /* Copied of every frame: whatever headers anybody reads, and what may be owed on them. */
 #define HEAD_BYTES OFFLOAD_HEADERS
 
+/* The shortest frames are many, and a call of memcpy() is a third of all that is done with one.
+ * Records of them are one cache line or two. */
+#define LINE 64u
+#define SHORT_LINE (LINE - RING_WORD) /* bytes of a frame that is one */
+#define SHORT (SHORT_LINE + LINE)
+
 #define WAKE_TOPIC UINT64_MAX /* of two wakes that wait one is enough */
 
 struct port_shm {
@@ -44,18 +50,6 @@ struct port_shm {
 	struct ioloop_later later;
 	uint64_t caught_up_ms; /* when the client had taken all that the flush before had put */
 };
-
-/* The shortest frames by themselves: they are many, and a call of memcpy() is a third of all that
- * is done with one here. */
-static inline void copy(uint8_t *to, const uint8_t *from, uint32_t len)
-{
-	if (len >= 32 && len <= 64) { /* in two halves, which may overlap */
-		memcpy(to, from, 32);
-		memcpy(to + len - 32, from + len - 32, 32);
-	} else {
-		memcpy(to, from, len);
-	}
-}
 
 /* -- from the client -- */
 
@@ -92,14 +86,8 @@ static inline uint8_t *view_copy(struct frame *f, uint8_t *at, const struct ring
 {
 	memset(f, 0, sizeof(*f));
 	f->len = rec->len;
-	uint8_t hdr = 2;
-	if (rec->len <= 0xff) { /* bin 8, as wire_frame_header() writes it, but in place */
-		at[0] = 0xc4;
-		at[1] = (uint8_t)rec->len;
-	} else {
-		hdr = wire_frame_header(at, rec->len);
-	}
-	copy(at + hdr, rec->body, rec->len);
+	const uint8_t hdr = wire_frame_header(at, rec->len);
+	memcpy(at + hdr, rec->body, rec->len);
 	f->head = at + hdr;
 	f->head_len = rec->len;
 	f->framing = FRAMING_NATIVE;
@@ -150,6 +138,35 @@ static bool view_owing(
 	       !(offload_needs(f) & ~p->owes);
 }
 
+/* Makes views of short frames that follow one another, from the @n-th on. Returns how many there
+ * are then. Each is copied as if its record filled one cache line or two, which the piece of the
+ * ring has, and the next one overwrites what was too much: they lie as a native stream has them. */
+static unsigned view_short(struct port_shm *p, struct frame *frames, unsigned n, uint8_t **at)
+{
+	struct ring_reader rx = p->rx; /* nothing written here can be that: it is in registers */
+	struct ring_record rec;
+	uint8_t *hdr = *at;
+	uint32_t left = ring_left(&rx);
+	while (n < IOLOOP_BATCH && left >= 2 * LINE && ring_next_short(&rx, &left, SHORT, &rec)) {
+		hdr[0] = 0xc4; /* bin 8, as wire_frame_header() writes it, but in place */
+		hdr[1] = (uint8_t)rec.len;
+		memcpy(hdr + 2, rec.body, SHORT_LINE);
+		if (rec.len > SHORT_LINE)
+			memcpy(hdr + 2 + SHORT_LINE, rec.body + SHORT_LINE, LINE);
+		frames[n++] = (struct frame){
+			.head = hdr + 2,
+			.head_len = rec.len,
+			.len = rec.len,
+			.framing = FRAMING_NATIVE,
+			.wire_hdr = 2,
+		};
+		hdr += 2 + rec.len;
+	}
+	p->rx = rx;
+	*at = hdr;
+	return n;
+}
+
 /* Reads the ring until it ends, or @most bytes; whatever it holds counts, lest a client that always
  * puts more keeps us here. Returns whether there may be more. */
 static bool read_ring(struct port_shm *p, uint32_t most)
@@ -167,7 +184,12 @@ static bool read_ring(struct port_shm *p, uint32_t most)
 		network_work(net) < NETWORK_WORK) {
 		unsigned n = 0;
 		uint32_t segments = 0;
+		if (!network_holds(net)) /* what is written again is in the nearest cache */
+			at = ioloop_buf(loop);
 		while (n < IOLOOP_BATCH && segments < OFFLOAD_STEP && p->rx.tail - start < most) {
+			n = view_short(p, frames, n, &at);
+			if (n == IOLOOP_BATCH)
+				break;
 			got = ring_next(&p->rx, &rec);
 			if (got != RING_RECORD)
 				break;
@@ -251,13 +273,46 @@ static inline bool put(struct port_shm *p, const struct frame *f)
 		at[VNET_HDR_LEN] = 1; /* num_buffers, as for a guest */
 		at += WIRE_OFFLOAD_LEN;
 	}
-	copy(at, f->head, f->head_len);
+	memcpy(at, f->head, f->head_len);
 	at += f->head_len;
 	for (unsigned i = 0; i < f->more_n; i++) {
 		memcpy(at, f->more[i].base, f->more[i].len);
 		at += f->more[i].len;
 	}
 	return true;
+}
+
+static inline void copy_halves(uint8_t *to, const uint8_t *from, uint32_t len, uint32_t half)
+{
+	memcpy(to, from, half);
+	memcpy(to + len - half, from + len - half, half);
+}
+
+/* Puts short frames that follow one another, from the @i-th on. Returns where they end. */
+static unsigned put_short(
+	struct port_shm *p, const struct frame *frames, unsigned i, unsigned n, uint64_t *bytes)
+{
+	struct ring_writer tx = p->tx; /* as in view_short() */
+	uint32_t room = ring_room(&tx);
+	const uint32_t unshown = tx.head - p->shown;
+	if (room > SHOW_BYTES - unshown)
+		room = SHOW_BYTES - unshown;
+	for (; i < n; i++) {
+		const struct frame *f = &frames[i];
+		const uint32_t len = f->len;
+		if (len < LINE / 2 || len > SHORT || f->more_n || f->offload.flags)
+			break;
+		uint8_t *at = ring_reserve_short(&tx, &room, len);
+		if (!at)
+			break;
+		if (len <= LINE) /* in two halves, which may overlap */
+			copy_halves(at, f->head, len, LINE / 2);
+		else
+			copy_halves(at, f->head, len, LINE);
+		*bytes += len;
+	}
+	p->tx = tx;
+	return i;
 }
 
 void port_shm_send(struct port *port, struct frame *frames, unsigned n, bool flooded)
@@ -272,7 +327,10 @@ void port_shm_send(struct port *port, struct frame *frames, unsigned n, bool flo
 		stats->drops[DROP_DETACHED] += n;
 		return;
 	}
-	for (; i < n && put(p, &frames[i]); i++) {
+	for (;; i++) {
+		i = put_short(p, frames, i, n, &bytes);
+		if (i == n || !put(p, &frames[i]))
+			break;
 		bytes += frames[i].len;
 		if (p->tx.head - p->shown >= SHOW_BYTES) {
 			ring_show(&p->tx);

@@ -138,6 +138,7 @@ static int attach(struct session *se, const struct port_conf *conf, unsigned rig
 	se->sp.port.offload = conf->offload.rx;
 	se->sp.port.offload_max = conf->offload.max;
 	se->sp.port.owes = conf->offload.tx;
+	se->sp.port.copies = conf->ring && !conf->monitor;
 	se->owes = conf->offload.tx;
 	se->sp.port.ops = conf->monitor ? &monitor_ops : se->sp.shm ? &shm_ops : &port_ops;
 	rc = stream_port_attach(

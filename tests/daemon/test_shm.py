@@ -189,6 +189,22 @@ class Frames(ShmTest):
         self.assertEqual([len(f) for f in got], sizes)
         self.assertEqual(got, sent)
 
+    def test_short_frames_of_one_turn_reach_who_keeps_them_as_they_were(self):
+        """Of rings, which copy at once, and of a stream, which reads where they lie until the turn ends."""
+        a, b, n = self.shm(1), self.shm(2), self.native(3)
+        rng = random.Random(31)
+        for dsts in ((b,), (n,), (b, n)):
+            sent = {b: [], n: []}
+            for i in range(2000):
+                dst = rng.choice((*dsts, None))
+                f = numbered(dst.mac if dst else h.BROADCAST, a.mac, i, rng.choice((18, 31, 60, 61, 66, 124, 125, 300)))
+                self.assertTrue(a.put(f))
+                for c in [dst] if dst else sent:
+                    sent[c].append(f)
+            a.show()
+            for c, frames in sent.items():
+                self.assertEqual([c.recv().hex() for _ in frames], [f.hex() for f in frames])
+
     def test_the_daemon_sleeps_until_it_is_woken_and_wakes_only_who_sleeps(self):
         a, n = self.shm(1), self.native(2)
         a.taken()

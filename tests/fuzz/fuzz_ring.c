@@ -33,6 +33,22 @@ static void scribble(struct rng *rng, struct ring_words *words, uint8_t *data, u
 	memcpy(data + 8 * rng_below(rng, SIZE / 8), where < 7 ? &len : &word, sizeof(word));
 }
 
+/* As who reads many short ones does (port_shm.c), who may read *left bytes whatever a record says.
+ */
+static void look_short(struct ring_reader *r, uint32_t max)
+{
+	struct ring_record rec = { 0 };
+	uint32_t left = ring_left(r), before = left;
+	while (ring_next_short(r, &left, max, &rec)) {
+		must(rec.len <= max && !rec.flags);
+		must(rec.body >= r->data + RING_WORD);
+		must(rec.body - RING_WORD + before <= r->data + SIZE);
+		must(left < before);
+		before = left;
+	}
+	must(r->head - r->tail <= SIZE);
+}
+
 static void look(struct ring_reader *r)
 {
 	struct ring_record rec = { 0 };
@@ -51,7 +67,9 @@ static void look(struct ring_reader *r)
 static void put(struct ring_writer *w, uint32_t len)
 {
 	const bool broken = w->broken;
-	uint8_t *body = ring_reserve(w, len, 0);
+	uint32_t room = ring_room(w);
+	uint8_t *body = len % 2 ? ring_reserve_short(w, &room, len) : ring_reserve(w, len, 0);
+	must(room <= SIZE);
 	must(!broken || w->broken);
 	must(w->head - w->tail <= SIZE);
 	if (!body)
@@ -74,6 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t n)
 	while (!rng_empty(&rng)) {
 		switch (rng_below(&rng, 8)) {
 		case 0:
+			look_short(&r, rng_below(&rng, SIZE / 8));
 			look(&r);
 			break;
 		case 1:

@@ -48,7 +48,15 @@ static void put(struct both *b, struct rng *rng, uint32_t max)
 	const uint32_t flags = rng_one_in(rng, 3) ? RING_OFFLOAD : 0;
 	const uint8_t fill = (uint8_t)rng_next(rng);
 	const uint32_t need = need_of(b, len), used = bytes_in(&b->m);
-	uint8_t *body = ring_reserve(&b->w, len, flags);
+	uint32_t room = ring_room(&b->w);
+	const uint32_t before = room;
+	uint8_t *body = NULL;
+	if (!flags && rng_one_in(rng, 2))
+		body = ring_reserve_short(&b->w, &room, len);
+	if (body)
+		assert_int_equal(before - room, need);
+	else
+		body = ring_reserve(&b->w, len, flags);
 	assert_int_equal(body != NULL, used ? used + need <= b->w.limit : need <= b->w.size);
 	if (!body) {
 		b->waits = ring_wait(&b->w, len);
@@ -65,10 +73,15 @@ static void put(struct both *b, struct rng *rng, uint32_t max)
 	b->m.at = (b->m.at + need) % b->w.size;
 }
 
-static void take(struct both *b)
+static void take(struct both *b, struct rng *rng)
 {
 	struct ring_record rec = { 0 };
-	const enum ring_item got = ring_next(&b->r, &rec);
+	const uint32_t max = rng_below(rng, 200), before = ring_left(&b->r);
+	uint32_t left = before;
+	const bool is_short = ring_next_short(&b->r, &left, max, &rec);
+	assert_true(
+		is_short ? rec.len <= max && before - left == ring_span(rec.len) : left == before);
+	const enum ring_item got = is_short ? RING_RECORD : ring_next(&b->r, &rec);
 	if (b->m.taken == b->m.shown) {
 		assert_int_equal(got, RING_NONE);
 		b->asleep = ring_sleep(&b->r);
@@ -131,7 +144,7 @@ static void run(struct rng rng)
 			release(b);
 			break;
 		default:
-			take(b);
+			take(b, &rng);
 		}
 	}
 	assert_false(b->w.broken);

@@ -124,6 +124,35 @@ static void test_unicast_goes_where_the_address_is(void **state)
 	assert_int_equal(f->b.n_flooded, 3);
 }
 
+/* Whether a frame from a is still looked at after network_input(). */
+static bool held(struct fixture *f, unsigned dst)
+{
+	uint8_t buf[60];
+	struct frame frame = eth_frame(buf, dst, 1, 0x88b5, sizeof(buf), 'x');
+	struct network *net = f->fn.net;
+	network_input(net, f->a.port.id, &frame, 1, f->fn.now_ms);
+	const bool holds = network_holds(net);
+	network_flush(net);
+	assert_false(network_holds(net));
+	return holds;
+}
+
+static void test_who_copies_at_once_holds_no_frame(void **state)
+{
+	struct fixture *f = *state;
+	hello(f);
+	f->b.port.copies = true;
+	assert_false(network_holds(f->fn.net));
+	assert_false(held(f, 1)); /* back to itself: dropped */
+	assert_false(held(f, 2));
+	assert_true(held(f, 3));
+	assert_true(held(f, HOST_MAC));
+	assert_true(held(f, BROADCAST));
+	f->c.port.copies = true;
+	assert_false(held(f, 3));
+	assert_true(held(f, BROADCAST)); /* the host gets it, too */
+}
+
 static void test_a_private_switch_has_no_host(void **state)
 {
 	(void)state;
@@ -859,6 +888,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_broadcast_goes_to_all_others_and_not_back),
 		T(test_unicast_goes_where_the_address_is),
+		T(test_who_copies_at_once_holds_no_frame),
 		cmocka_unit_test(test_a_private_switch_has_no_host),
 		T(test_a_port_that_left_gets_nothing_and_is_forgotten),
 		T(test_order_is_kept_for_each_destination),
