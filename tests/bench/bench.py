@@ -86,12 +86,12 @@ def count_instructions(lab):
 
 
 def prepare_netns():
-    """Quiet interfaces: nothing but our frames."""
+    """The namespace of this run, as those that it makes."""
     L.run("ip", "link", "set", "lo", "up")
-    for path in ("all", "default"):
-        with contextlib.suppress(OSError):
-            with open(f"/proc/sys/net/ipv6/conf/{path}/disable_ipv6", "w", encoding="ascii") as f:
-                f.write("1")
+    for path, value in L.SYSCTLS.items():
+        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+            with open(f"/proc/sys/net/{path}", "w", encoding="ascii") as f:
+                f.write(value)
 
 
 def shown(args):
