@@ -240,6 +240,7 @@ static uint8_t *random_frame(struct run *r, struct frame *out, unsigned in, bool
 {
 	struct rng *rng = &r->rng;
 	static const unsigned dsts[] = { 1, 2, 3, 4, 5, HOST_MAC, BROADCAST, 77 };
+	static uint8_t tos; /* no two of a batch have the same: none are gathered (prop_gro) */
 	struct packet p = {
 		.v6 = rng_one_in(rng, 2),
 		.tcp = !rng_one_in(rng, 3),
@@ -249,6 +250,7 @@ static uint8_t *random_frame(struct run *r, struct frame *out, unsigned in, bool
 		.ext = rng_below(rng, 3),
 		.tcp_options = rng_below(rng, 4),
 		.tcp_flags = (uint8_t)rng_next(rng),
+		.tos = tos++,
 		.seq = (uint32_t)rng_next(rng),
 		.payload = data,
 		.len = rng_below(rng, heavy || rng_one_in(rng, 5) ? 60000 : 4000),
