@@ -150,6 +150,7 @@ part_darwin() {
 part_macos() { step "build for macOS" bash tests/macos/cross.sh; }
 # a race is found where both sides were run, so a few tests that do a lot at once find most
 part_tsan() {
+	have release || return 1
 	step "build tsan" configure_and_build tsan threads && step "inbox (tsan)" build/tsan/tests/test_inbox &&
 		step "closing (tsan)" build/tsan/tests/test_closing && step "ring (tsan)" build/tsan/tests/test_ring || return 1
 	if [ $full = 1 ]; then

@@ -21,7 +21,8 @@ SEED = int(os.environ.get("FETHD_SEED", "0")) or random.randrange(1, 1 << 30)
 
 def sanitized(path):
     with open(path, "rb") as f:
-        return b"__asan_init" in f.read()
+        program = f.read()
+        return b"__asan_init" in program or b"__tsan_init" in program
 
 
 class Crowd:
