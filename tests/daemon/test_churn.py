@@ -63,7 +63,7 @@ class Crowd:
             params = {}
             if self.rnd.random() < 0.3:
                 params = {"name": f"c{i}", "mac": h.mac_text(mac), "locked": self.rnd.random() < 0.5}
-            c.call("attach", **params)
+            h.poll_until("the name is free", lambda: self.attach(c, params))
             it[1] = True
             self.done["attach"] += 1
         elif what < 0.6:
@@ -80,6 +80,17 @@ class Crowd:
             c.send_raw(b"\xc5\x05\xdc" if isinstance(c, h.Native) else b"\0\0\5\xdc")
             c.send_raw(b"x" * self.rnd.randrange(1500))
             self.leave(i)
+
+    @staticmethod
+    def attach(c, params):
+        """Whether it is. Its name may be that of the one before, whose end nobody has read yet."""
+        try:
+            c.call("attach", **params)
+        except h.RpcError as e:
+            if e.code != "busy":
+                raise
+            return False
+        return True
 
     def leave(self, i):
         if self.clients[i]:
