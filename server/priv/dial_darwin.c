@@ -52,7 +52,6 @@ int verbs_deaf(int fd)
 	return 0;
 }
 
-/* One that another processor has looked the socket up for, and not yet queued, is heard. */
 int verbs_hear(int fd)
 {
 	char byte;
